@@ -1,0 +1,1 @@
+"""The small package that every project of LLM Ladder stands on."""
