@@ -1,0 +1,76 @@
+"""Settings of a run: a dataclass, a YAML preset and the command line, in that order."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)  # the text under a field is its help
+
+Config = TypeVar("Config")
+
+
+def parse(
+    config: type[Config],
+    presets: Path,
+    argv: Sequence[str] | None = None,
+    default: str = "cpu",
+    description: str = "",
+) -> Config:
+    """Read the settings of a run, as in `--preset smoke --steps 20 --model.layers 2`.
+
+    A field has the dataclass's default, unless the preset `presets/<name>.yaml` says otherwise, unless the
+    command line does, in whatever order it is written. `--preset` also takes the path of a YAML file of one's
+    own. A field called `preset`, where the dataclass has one, receives the preset's name. Field docstrings become
+    the help text. A mistake, in the file, on the command line or found by the dataclass itself (ValueError),
+    prints one line and exits with code 2.
+    """
+    known = sorted(path.stem for path in Path(presets).glob("*.yaml"))
+    parser = _OneLineParser(description=description or None)
+    parser.add_argument(
+        "--preset", action="config", help=f"{', '.join(known)} or a YAML file (default: {default})"
+    )
+    own_name = {"preset"} & {field.name for field in fields(config)}  # pyright: ignore[reportArgumentType]
+    parser.add_class_arguments(config, skip=own_name)
+
+    name, rest = _take_preset(list(sys.argv[1:] if argv is None else argv), default)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else Path(presets) / f"{name}.yaml"
+    if not path.is_file():
+        parser.error(f"there is no preset {name!r}; there is {', '.join(known) or 'none in ' + str(presets)}")
+    parser.where = f"in {path.name}: "
+    parser.parse_args([f"--preset={path}"])  # alone, so that a message says where the mistake is
+    parser.where = ""
+    # The preset goes first, so that the command line has the last word.
+    settings = parser.parse_args([f"--preset={path}", *rest])
+    del settings["preset"]
+    try:
+        values = parser.instantiate(settings).as_dict()
+        return config(**values, preset=path.stem) if names_preset else config(**values)
+    except ValueError as mistake:
+        parser.error(str(mistake))
+
+
+class _OneLineParser(ArgumentParser):
+    where = ""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        line = re.sub(r"a <class '([\w.]+)'>", r"\1", " ".join(message.split()))
+        self.exit(2, f"{self.prog}: error: {self.where}{line} (--help lists every setting)\n")
+
+
+def _take_preset(argv: list[str], default: str) -> tuple[str, list[str]]:
+    """Split the preset's name from the other arguments; the last one given counts."""
+    name, rest = default, []
+    while argv:
+        argument = argv.pop(0)
+        if argument == "--preset" and argv:
+            name = argv.pop(0)
+        elif argument.startswith("--preset="):
+            name = argument.removeprefix("--preset=")
+        else:
+            rest.append(argument)
+    return name, rest

@@ -1,0 +1,141 @@
+"""The machine: which device and number format to use, seeds, threads, and a description for the records."""
+
+import os
+import platform
+import random
+import re
+import subprocess
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes a CUDA GPU, else Apple's, else the CPU.
+
+    Raises ValueError for a name torch does not know and for a device this machine does not have.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:<number> or mps") from None
+    if device.type not in _available():
+        raise ValueError(
+            f"this machine has no {device.type} device that torch can use; it has {_available()}"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"there is no {name}; there are {torch.cuda.device_count()} GPUs, counted from 0")
+    return device
+
+
+def _available() -> list[str]:
+    gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ["cpu", *(kind for kind, there in gpus.items() if there)]
+
+
+def pick_dtype(name: str = "auto", device: torch.device | str = "cpu") -> torch.dtype:
+    """The number format for matrix products: float32, bfloat16, float16 or "auto".
+
+    "auto" takes bfloat16 where the device has instructions for it (AVX512-BF16 or AMX on a CPU, Ampere or newer on
+    a GPU), else float32: without them bfloat16 is slower, not faster. Raises ValueError for another name.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _has_bfloat16(torch.device(device)) else torch.float32
+    if name not in DTYPES:
+        raise ValueError(f"unknown dtype {name!r}; use auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        abilities = torch.cpu.get_capabilities()
+        return any(bool(abilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+    return False
+
+
+def autocast(device: torch.device | str, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """Run matrix products in `dtype` inside the block, and the rest in float32; float32 changes nothing."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=dtype)
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed Python's, numpy's and torch's generators, and give a CPU generator of its own with that seed.
+
+    Raises ValueError outside 0 to 2**32 - 1, the range that numpy takes.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"the seed must be from 0 to {2**32 - 1}, not {seed}")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries still draw from this one
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def set_threads(count: int = 0) -> int:
+    """Let torch use this many threads, 0 for one a core; returns the number set.
+
+    More threads than cores only wait for each other, so there are never more. Raises ValueError below 0.
+    """
+    if count < 0:
+        raise ValueError(f"threads must be 1 or more, or 0 for one a core, not {count}")
+    torch.set_num_threads(min(count or cores(), cores()))
+    return torch.get_num_threads()
+
+
+def describe(device: torch.device | str = "cpu") -> dict[str, str | int | float]:
+    """What the measurements of this machine have to be read with; `memory` is in GiB."""
+    facts: dict[str, str | int | float] = {
+        "cpu": cpu_name(),
+        "cores": cores(),
+        "threads": torch.get_num_threads(),
+        "memory": round(psutil.virtual_memory().total / 2**30, 1),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    name = str(facts["cpu"])
+    if torch.device(device).type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        facts["gpu_memory"] = round(torch.cuda.get_device_properties(device).total_memory / 2**30, 1)
+    elif torch.device(device).type == "mps":
+        name = f"{name} GPU"
+    return {"device": name, **facts}
+
+
+def slug(device: torch.device | str = "cpu") -> str:
+    """The machine in a file name: "amd-epyc-2-cores", "nvidia-h100-80gb-hbm3"."""
+    name = str(describe(device)["device"])
+    if torch.device(device).type == "cpu":
+        # Drop what says nothing more: marks, the clock, the socket's core count, the built-in graphics.
+        marks = r"\((r|tm)\)|\bcpu\b|@.*|\b(\w+|\d+)-core processor\b|\bprocessor\b|\bwith radeon.*"
+        name = f"{re.sub(marks, ' ', name, flags=re.IGNORECASE)} {cores()} core{'s' * (cores() > 1)}"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def cpu_name() -> str:
+    """The processor's model as its maker calls it, else its architecture."""
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        match = re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
+        return match[1].strip() if match else platform.machine()
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
