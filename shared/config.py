@@ -25,17 +25,17 @@ def parse(
 
     A field has the dataclass's default, unless the preset `presets/<name>.yaml` says otherwise, unless the
     command line does, in whatever order it is written. `--preset` also takes the path of a YAML file of one's
-    own. A field called `preset`, where the dataclass has one, receives the preset's name. Field docstrings become
-    the help text. A mistake, in the file, on the command line or found by the dataclass itself (ValueError),
-    prints one line and exits with code 2.
+    own. A field called `preset`, where the dataclass has one, receives the preset's name. Field docstrings
+    become the help text. A mistake, in the file, on the command line or found by the dataclass itself
+    (ValueError), prints one line and exits with code 2.
     """
     known = sorted(path.stem for path in Path(presets).glob("*.yaml"))
     parser = _OneLineParser(description=description or None)
-    parser.add_argument(
-        "--preset", action="config", help=f"{', '.join(known)} or a YAML file (default: {default})"
-    )
-    own_name = {"preset"} & {field.name for field in fields(config)}  # pyright: ignore[reportArgumentType]
-    parser.add_class_arguments(config, skip=own_name)
+    choices = ", ".join([*known, "or a YAML file"])
+    parser.add_argument("--preset", action="config", help=f"{choices} (default: {default})")
+    wants_name = "preset" in {field.name for field in fields(config)}  # pyright: ignore[reportArgumentType]
+    skip: set[str | int] = {"preset"} if wants_name else set()
+    parser.add_class_arguments(config, skip=skip)
 
     name, rest = _take_preset(list(sys.argv[1:] if argv is None else argv), default)
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path(presets) / f"{name}.yaml"
@@ -49,7 +49,7 @@ def parse(
     del settings["preset"]
     try:
         values = parser.instantiate(settings).as_dict()
-        return config(**values, preset=path.stem) if names_preset else config(**values)
+        return config(**values, **({"preset": path.stem} if wants_name else {}))
     except ValueError as mistake:
         parser.error(str(mistake))
 

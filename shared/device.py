@@ -44,8 +44,9 @@ def _available() -> list[str]:
 def pick_dtype(name: str = "auto", device: torch.device | str = "cpu") -> torch.dtype:
     """The number format for matrix products: float32, bfloat16, float16 or "auto".
 
-    "auto" takes bfloat16 where the device has instructions for it (AVX512-BF16 or AMX on a CPU, Ampere or newer on
-    a GPU), else float32: without them bfloat16 is slower, not faster. Raises ValueError for another name.
+    "auto" takes bfloat16 where the device has instructions for it (AVX512-BF16 or AMX on a CPU, Ampere or
+    newer on a GPU), else float32: without them bfloat16 is slower, not faster. Raises ValueError for another
+    name.
     """
     if name == "auto":
         return torch.bfloat16 if _has_bfloat16(torch.device(device)) else torch.float32

@@ -33,15 +33,18 @@ def shown(path: Path) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; when the block ends well, it replaces `path` in one step.
 
-    Whoever opens `path`, at any moment and after any crash, finds the old file or the new one, whole. A missing
-    folder is made. When the block raises, `path` is left as it was.
+    Whoever opens `path`, at any moment and after any crash, finds the old file or the new one, whole. A
+    missing folder is made. When the block raises, `path` is left as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # some writers make private files; others are to read this one
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())  # the bytes must be on the disk before the name points at them
         os.replace(temporary, path)

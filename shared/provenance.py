@@ -1,4 +1,4 @@
-"""Where a result came from: the command, the commit, the machine and the versions, for every card and record."""
+"""Where a result came from: the command, the commit, the machine and the versions."""
 
 import shlex
 import shutil
