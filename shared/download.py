@@ -1,0 +1,75 @@
+"""One file over the network: checked against a pinned checksum, and never a long wait for a network that is dead."""
+
+import hashlib
+import os
+import queue
+import threading
+import time
+import urllib.request
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+FIRST_BYTE = 5.0  # seconds from the start of the attempt, name look-up included, to the first byte
+STALL = 20.0  # seconds that a transfer under way may stand still
+CHUNK = 1 << 16
+
+
+class DownloadError(Exception):
+    """A file could not be had from the network, or is not the file that was pinned."""
+
+
+def fetch(url: str, size: int, sha256: str) -> bytes:
+    """Download a file of exactly `size` bytes with that checksum, with a progress bar on stderr.
+
+    Raises DownloadError at once when LADDER_OFFLINE is set, after at most 5 s when nothing comes, after 20 s
+    when a transfer stands still, and when the bytes are not the pinned ones.
+    """
+    if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
+        raise DownloadError("LADDER_OFFLINE is set")
+    chunks: queue.Queue[bytes | Exception] = queue.Queue()
+    # In a thread, because a name look-up that hangs obeys no timeout; a daemon, so that it cannot hold up the
+    # exit.
+    threading.Thread(target=_receive, args=(url, chunks), daemon=True).start()
+    content = bytearray()
+    deadline = time.monotonic() + FIRST_BYTE
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"downloading {url.rsplit('/', 1)[-1]}", total=size)
+        while len(content) <= size:
+            chunk = _next(chunks, deadline, bool(content))
+            if not chunk:
+                break
+            content += chunk
+            deadline = time.monotonic() + STALL
+            progress.update(task, completed=len(content))
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DownloadError(
+            f"{url} is not the file it was: expected sha256 {sha256}, {size:,} bytes; found {found}"
+        )
+    return bytes(content)
+
+
+def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool) -> bytes:
+    """The next bytes, empty at the end."""
+    try:
+        chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
+    except queue.Empty:
+        what = f"the transfer stood still for {STALL:.0f} s" if begun else f"no answer in {FIRST_BYTE:.0f} s"
+        raise DownloadError(what) from None
+    if isinstance(chunk, Exception):
+        raise DownloadError(
+            f"{chunk.reason if isinstance(chunk, urllib.error.URLError) else chunk}"
+        ) from None
+    return chunk
+
+
+def _receive(url: str, chunks: "queue.Queue[bytes | Exception]") -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=STALL) as response:
+            while chunk := response.read1(CHUNK):
+                chunks.put(chunk)
+        chunks.put(b"")
+    except Exception as problem:  # whatever it is, the other thread is to hear of it
+        chunks.put(problem)
