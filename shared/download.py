@@ -1,4 +1,4 @@
-"""One file over the network: checked against a pinned checksum, and never a long wait for a network that is dead."""
+"""One file over the network, checked against a pinned checksum, with no long wait for a dead network."""
 
 import hashlib
 import os
@@ -59,9 +59,7 @@ def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool
         what = f"the transfer stood still for {STALL:.0f} s" if begun else f"no answer in {FIRST_BYTE:.0f} s"
         raise DownloadError(what) from None
     if isinstance(chunk, Exception):
-        raise DownloadError(
-            f"{chunk.reason if isinstance(chunk, urllib.error.URLError) else chunk}"
-        ) from None
+        raise DownloadError(str(getattr(chunk, "reason", chunk)) or type(chunk).__name__)
     return chunk
 
 
