@@ -14,13 +14,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from shared.corpora import SOURCES, File, Source
 from shared.download import DownloadError, fetch
-from shared.files import data_folder, replacing, shown
+from shared.files import ROOT, data_folder, replacing, shown
 
 Origin = Literal["mirror", "cache", "download", "embedded"]
+ORIGINS: tuple[Origin, ...] = get_args(Origin)  # from near to far
 
 EMBEDDED = "tinyworld"
 EMBEDDED_SPLITS = {"train": 1, "validation": 20, "test": 20}  # a split has this part of `characters`
@@ -147,8 +148,7 @@ def _pinned(name: str, source: Source, splits: Sequence[str]) -> Corpus:
     for split in splits:
         files, make = source.splits[split]
         texts[split] = make(*(found[file].content.decode() for file in files))
-    order: list[Origin] = ["mirror", "cache", "download"]
-    furthest = max((one.origin for one in found.values()), key=order.index)
+    furthest: Origin = max((one.origin for one in found.values()), key=ORIGINS.index)
     places = [one.where for one in found.values()]
     if len(found) > 1:  # the folder says enough
         places = [one.where.replace(file.path, os.path.dirname(file.path)) for file, one in found.items()]
@@ -188,9 +188,8 @@ def _find(file: File, mirror: Path | None) -> _Found:
     try:
         content = fetch(file.url, file.size, file.sha256)
     except DownloadError as problem:
-        raise MissingCorpusError(
-            f"cannot get {file.path}: {why}, and the download failed: {problem}"
-        ) from None
+        text = f"{file.path} cannot be had: {why}, and the download failed ({problem}).{remedy}"
+        raise MissingCorpusError(text) from None
     return _Found(content, "download", f"downloaded from {file.url}{_keep(content, cached)}, as {why}")
 
 
@@ -226,10 +225,10 @@ def _tinyworld(splits: Sequence[str] | None, characters: int, seed: int, why: st
 
 def _generate(split: str, seed: int, characters: int) -> tuple[str, str]:
     """One split's text, and where it is from. It is kept by seed, size and the generator's own source."""
-    from shared import tinyworld  # only who asks for it pays for it
+    import shared.tinyworld as tinyworld  # only who asks for it pays for it
 
     code = hashlib.sha256()
-    for path in sorted(Path(tinyworld.__file__).parent.rglob("*.py")):
+    for path in sorted((ROOT / "shared" / "tinyworld").rglob("*.py")):
         code.update(path.read_bytes())
     folder = data_folder() / "corpora" / EMBEDDED
     kept = folder / f"{split}-{seed}-{characters}-{code.hexdigest()[:12]}.txt"
