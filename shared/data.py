@@ -148,7 +148,7 @@ def _pinned(name: str, source: Source, splits: Sequence[str]) -> Corpus:
     for split in splits:
         files, make = source.splits[split]
         texts[split] = make(*(found[file].content.decode() for file in files))
-    furthest: Origin = max((one.origin for one in found.values()), key=ORIGINS.index)
+    furthest = max(found.values(), key=lambda one: ORIGINS.index(one.origin)).origin
     places = [one.where for one in found.values()]
     if len(found) > 1:  # the folder says enough
         places = [one.where.replace(file.path, os.path.dirname(file.path)) for file, one in found.items()]

@@ -107,7 +107,7 @@ def describe(device: torch.device | str = "cpu") -> dict[str, str | int | float]
         "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory": round(psutil.virtual_memory().total / 2**30, 1),
-        "os": f"{platform.system()} {platform.release()}",
+        "os": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

@@ -1,0 +1,81 @@
+"""The most memory that a piece of work takes on top of what the process held before."""
+
+import ctypes
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+
+INTERVAL = 0.001  # seconds between two looks at the process, where there is no exact count
+
+
+def peak_memory(run: Callable[[], object], device: torch.device | str = "cpu") -> int:
+    """Bytes at the peak of `run()` above the bytes held before it.
+
+    On a CUDA GPU these are torch's allocations. On a CPU it is the growth of the process (resident memory):
+    exact on Linux, by looking a thousand times a second elsewhere. Small figures mean little: memory that the
+    process freed before, and the allocator kept, does not show as growth.
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    _return_free_memory()
+    if _reset_peak():
+        before = _status("VmRSS")
+        run()
+        return max(0, _status("VmHWM") - before)
+    return _sampled(run)
+
+
+def _sampled(run: Callable[[], object]) -> int:
+    process = psutil.Process()
+    before = peak = process.memory_info().rss
+    done = threading.Event()
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(INTERVAL):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        run()
+        peak = max(peak, process.memory_info().rss)
+    finally:
+        done.set()
+        watcher.join()
+    return peak - before
+
+
+def _return_free_memory() -> None:
+    """Give back what the allocator keeps for later, so that using it again shows as growth."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(ctypes.c_size_t(0))
+
+
+def _reset_peak() -> bool:
+    """Make Linux's own high-water mark of the process start again; False where that cannot be done."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status("VmHWM") > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"/proc/self/status has no {field}")

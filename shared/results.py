@@ -1,0 +1,154 @@
+"""What a project's benchmark found: a table on the screen, and a record in the project's results folder."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from operator import eq, ge, gt, le, lt
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from shared.device import slug
+from shared.files import shown, write_text
+from shared.provenance import provenance
+
+COMPARE = {"<=": le, "<": lt, ">=": ge, ">": gt, "==": eq}
+
+
+class Report:
+    """Collects the figures of one benchmark run: `figure` and `series` as they are known, then `finish`.
+
+    The record is `<folder>/results/<device>.json`, or lies in the folder named by LADDER_RESULTS. The preset
+    "smoke" proves nothing about speed or quality: its record goes to a temporary folder. Raises ValueError
+    for a project folder that does not exist and for a record that cannot be read, before anything is
+    measured.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        promise: str,
+        preset: str,
+        command: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise ValueError(f"there is no project folder {folder}")
+        self.path = self._results_folder(folder, preset) / f"{slug(device)}.json"
+        self._earlier = self._read_earlier()
+        facts = provenance(device)
+        self._stamp = {"command": command or facts["command"], "preset": preset, "commit": facts["commit"]}
+        self._stamp |= {"date": facts["date"]}
+        self._record: dict[str, Any] = {"promise": promise, "measured": {}, "peers": {}, **facts}
+        self._record |= {"command": self._stamp["command"], "series": {}}
+
+    @staticmethod
+    def _results_folder(folder: Path, preset: str) -> Path:
+        if chosen := os.environ.get("LADDER_RESULTS"):
+            return Path(chosen)
+        return Path(tempfile.mkdtemp(prefix="ladder-results-")) if preset == "smoke" else folder / "results"
+
+    def _read_earlier(self) -> dict[str, Any]:
+        if not self.path.is_file():
+            return {"measured": {}, "peers": {}, "series": {}}
+        try:
+            return json.loads(self.path.read_text())
+        except ValueError as problem:
+            raise ValueError(f"{self.path} is no JSON ({problem}); mend it or delete it") from None
+
+    def figure(
+        self,
+        name: str,
+        value: float,
+        unit: str = "",
+        target: tuple[str, float] | None = None,
+        peers: Mapping[str, float] | None = None,
+        note: str = "",
+    ) -> None:
+        """Note a measured figure, by a name that lasts: a later run with the same name replaces it.
+
+        `target` is what was promised, as in `("<=", 1.60)`; `peers` are the same figure by other means;
+        `note` says how it was measured or why it loses. Raises ValueError for a value that is no finite
+        number, an unknown comparison and a name used twice in this run.
+        """
+        if name in self._record["measured"]:
+            raise ValueError(f"the figure {name!r} is there already")
+        numbers = [value, *(peers or {}).values(), *([target[1]] if target else [])]
+        if not all(math.isfinite(number) for number in numbers):
+            raise ValueError(f"the figure {name!r} is not made of finite numbers: {numbers}")
+        if target and target[0] not in COMPARE:
+            raise ValueError(f"the target of {name!r} compares by {target[0]!r}; use {', '.join(COMPARE)}")
+        met = COMPARE[target[0]](value, target[1]) if target else None
+        self._record["measured"][name] = {
+            "value": value,
+            "unit": unit,
+            "target": list(target) if target else None,
+            "met": met,
+            "note": note,
+            **self._stamp,
+            "threads": torch.get_num_threads(),
+        }
+        self._record["peers"][name] = dict(peers or {})
+
+    def series(self, name: str, x: Sequence[float], y: Sequence[float], x_label: str, y_label: str) -> None:
+        """Note a curve, for the plots. Raises ValueError when x and y differ in length."""
+        if len(x) != len(y):
+            raise ValueError(f"the series {name!r} has {len(x)} x and {len(y)} y values")
+        self._record["series"][name] = {"x": list(x), "y": list(y), "x_label": x_label, "y_label": y_label}
+
+    def finish(self) -> Path:
+        """Print the table, write the record, and print it (without series) as one last line of JSON.
+
+        Figures and series of earlier runs stay in the file unless this run has measured them again. Returns
+        the record's path.
+        """
+        merged = dict(self._record)
+        for part in ("measured", "peers", "series"):
+            merged[part] = {**self._earlier.get(part, {}), **self._record[part]}
+        write_text(self.path, json.dumps(merged, indent=2) + "\n")
+        console = Console(soft_wrap=False)
+        console.print(self._table())
+        console.print(f"results: {shown(self.path)}", highlight=False, soft_wrap=True)
+        print(json.dumps({key: value for key, value in self._record.items() if key != "series"}), flush=True)
+        return self.path
+
+    def _table(self) -> Table:
+        table = Table("figure", title=self._record["promise"], title_justify="left")
+        for column in ("measured", "target", "met", "peers"):
+            table.add_column(column, justify="left" if column == "peers" else "right")
+        for name, figure in self._record["measured"].items():
+            peers = self._record["peers"][name].items()
+            table.add_row(
+                name,
+                f"{number(figure['value'])} {figure['unit']}".strip(),
+                target(figure["target"]),
+                met(figure["met"]),
+                "\n".join(f"{peer}: {number(value)}" for peer, value in peers),
+            )
+        return table
+
+
+def number(value: float) -> str:
+    """A number as people read it: four significant digits, thousands set apart."""
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def target(promised: Sequence[Any] | None) -> str:
+    """A target as people read it: "≤ 1.6"."""
+    if promised is None:
+        return ""
+    sign = {"<=": "≤", ">=": "≥", "==": "="}.get(promised[0], promised[0])
+    return f"{sign} {number(promised[1])}"
+
+
+def met(answer: bool | None) -> str:
+    """Whether a target is met: yes, no, or nothing where there is none."""
+    return {True: "yes", False: "no", None: ""}[answer]
