@@ -1,0 +1,5 @@
+"""`python -m shared.ladder` is the same as `ladder`."""
+
+from shared.ladder.cli import main
+
+main()

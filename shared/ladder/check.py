@@ -1,0 +1,167 @@
+"""`ladder check`: the project's tests on the learner's files, task by task, once or at each save."""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from shared.ladder import progress, show
+from shared.ladder.house import LadderError, console, counted, is_started, require_started, say, short, yours
+from shared.ladder.runner import Results, run_tests
+from shared.overlay import find_fault
+from shared.project import Project, Task, projects
+from shared.source import definitions
+
+POLL_SECONDS = 0.3
+
+
+def check(project: Project, number: int | None = None) -> bool:
+    """Run the tests of one task, or of all in order until one fails. True: all pass.
+
+    Raises LadderError when the project is not started, or a file of the learner's is missing, empty or broken.
+    """
+    folder = require_started(project)
+    tasks = [project.task(number)] if number else list(project.tasks)
+    show_header(project, tasks)
+    refuse_broken_files(project, folder)
+
+    asked = [task.number for task in tasks] + ([] if number else [0])
+    results = _run(project, asked)
+    if results.broken:
+        show.show_broken(results.broken[0])
+        progress.record(project, passed=[], failed=tasks)
+        return False
+    if not results.ended:
+        show.show_cut_off(results)
+        return False
+    return _report(project, tasks, results, is_whole=number is None)
+
+
+def watch(project: Project, number: int | None = None) -> bool:
+    """Check at each save, moving on to the next task when one passes, until all pass or ctrl-C."""
+    task = project.task(number) if number else _next_task(project)
+    passed = False
+    try:
+        while True:
+            stamp = _stamp(project)
+            try:
+                passed = check(project, task.number if task else None)
+            except LadderError as error:  # a half-typed line: say so, and wait for the next save
+                passed = False
+                say(f"[red]{escape(str(error))}[/]")
+            if passed and task is None:
+                return True
+            if passed:
+                task = _next_task(project)
+                say()
+                continue
+            say("\n[dim]Watching your files; ctrl-C ends.[/]")
+            while _stamp(project) == stamp:
+                time.sleep(POLL_SECONDS)
+            say(f"\n[dim]{'─' * 30} saved {time.strftime('%H:%M:%S')}[/]")
+    except KeyboardInterrupt:
+        say("\nStopped watching.")
+        return passed and task is None
+
+
+def show_header(project: Project, tasks: list[Task]) -> None:
+    """First which files are checked; then, for this project and all below, whose code is in use."""
+    folder = yours(project)
+    written = dict.fromkeys(target.file for task in tasks for target in task.write)
+    say(f"Checking [bold]{', '.join(short(folder / file) for file in written)}[/]")
+    rungs = [rung for rung in projects() if rung.number <= project.number]
+    for label, theirs in (("yours", True), ("the reference's", False)):
+        named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if is_started(rung) is theirs]
+        if named:
+            say(f"[dim]Using {label}: {', '.join(named)}[/]")
+    say()
+
+
+def refuse_broken_files(project: Project, folder: Path) -> None:
+    """Raises LadderError for a file that is missing, empty or broken, or lacks a function of a task."""
+    if fault := find_fault(folder, project.folder):
+        raise LadderError(fault)
+    for task in project.tasks:
+        for target in task.write:
+            file = folder / target.file
+            if not definitions(file.read_text(encoding="utf-8"))[target.name]:
+                raise LadderError(
+                    f"{file} no longer defines {target.name}, which task {task.number} writes. "
+                    f"Its first lines are in {project.folder / target.file}."
+                )
+
+
+def _run(project: Project, asked: list[int]) -> Results:
+    titles = {task.number: f"task {task.number}, {escape(task.title)}" for task in project.tasks}
+    with console.status("starting the tests …") as status:
+
+        def watching(event: dict[str, Any]) -> None:
+            if event["event"] == "start":
+                name = escape(event["id"].rpartition("::")[2])
+                status.update(f"{titles.get(event['task'], 'the whole project')}: {name}")
+
+        return run_tests(project, yours(project).parents[1], asked, watching)
+
+
+def _report(project: Project, tasks: list[Task], results: Results, is_whole: bool) -> bool:
+    command = f"ladder check {project.number}"
+    passed: list[Task] = []
+    failed: list[Task] = []
+    for task in tasks:
+        tests = results.of(task.number)
+        if results.passes(task.number):
+            passed.append(task)
+            show.show_passed(task, results)
+            continue
+        failed.append(task)
+        if results.failures(task.number):
+            again = command if is_whole else f"{command} --task {task.number}"
+            show.show_failed(project, f"task {task.number}", tests, again)
+        elif tests:
+            reasons = sorted({test.get("reason") or "no reason given" for test in tests})
+            say(f"[yellow]· task {task.number}[/]  every test was skipped: {escape('; '.join(reasons))}")
+        else:
+            say(f"[red]✗ task {task.number}[/]  no test belongs to it: its project.toml and tests disagree")
+        hint = f"ladder hint {project.number} {task.number}"
+        say(f"A hint: [cyan]{hint}[/]")
+        break
+    whole_failed = not failed and bool(results.failures(0))
+    if whole_failed:
+        show.show_failed(project, "the whole project", results.of(0), command)
+    whole = not failed and not whole_failed if is_whole else None
+    progress.record(project, passed, failed, whole)
+    if not failed and not whole_failed:
+        _praise(project, is_whole)
+    return not failed and not whole_failed
+
+
+def _praise(project: Project, is_whole: bool) -> None:
+    number = project.number
+    if is_whole:
+        say(f"\n[bold green]Project {number} is yours: {counted(project.points, 'point')}.[/]")
+        say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
+        say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
+    elif task := _next_task(project):
+        say(f"\nNext is task {task.number}, {escape(task.title)}.")
+        say(f"[cyan]ladder check {number} --task {task.number}[/]")
+    else:
+        say(f"\nEvery task passes. The tests of the whole project: [cyan]ladder check {number}[/]")
+
+
+def _next_task(project: Project) -> Task | None:
+    known = progress.read()
+    for task in project.tasks:
+        if progress.state(project, task, known) != progress.PASSED:
+            return task
+    return None
+
+
+def _stamp(project: Project) -> dict[str, tuple[int, int]]:
+    stamps = {}
+    for file in yours(project).glob("*.py"):
+        with contextlib.suppress(FileNotFoundError):  # an editor that saves by renaming
+            status = file.stat()
+            stamps[file.name] = (status.st_mtime_ns, status.st_size)
+    return stamps

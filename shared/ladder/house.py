@@ -1,0 +1,67 @@
+"""Where a learner's files are, and how the commands speak: plain lines, and errors without a traceback."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from shared import files
+from shared.project import Project
+
+console = Console(highlight=False)
+
+
+class LadderError(Exception):
+    """Something the user can mend. Shown as one line; the command ends with exit code 2."""
+
+
+def say(text: str = "") -> None:
+    """Print a line with rich's markup. Long lines are left to the terminal, so that paths can be copied."""
+    console.print(text, soft_wrap=True)
+
+
+def work_folder() -> Path:
+    """The learner's work folder as an absolute path."""
+    return files.work_folder().resolve()
+
+
+def yours(project: Project) -> Path:
+    """The learner's folder of a project, whether it exists or not."""
+    return work_folder() / project.path
+
+
+def is_started(project: Project) -> bool:
+    """Whether the learner has a folder for this project, so that it replaces the reference."""
+    return yours(project).is_dir()
+
+
+def require_started(project: Project) -> Path:
+    """The learner's folder. Raises LadderError when the project is not started."""
+    if not is_started(project):
+        number = project.number
+        raise LadderError(f"project {number} is not started; `ladder start {number}` begins it")
+    return yours(project)
+
+
+def short(path: Path | str) -> str:
+    """The path as the user would type it from here, escaped for markup."""
+    path = Path(path).absolute()
+    here = Path.cwd()
+    return escape(str(path.relative_to(here)) if path.is_relative_to(here) else str(path))
+
+
+def environment(root: Path, overlay: Path | None) -> dict[str, str]:
+    """The environment of a process that runs a project's code, with the learner's files in front or not."""
+    values = {key: value for key, value in os.environ.items() if key != "LADDER_OVERLAY"}
+    if overlay:
+        values["LADDER_OVERLAY"] = str(overlay)
+    values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), values.get("PYTHONPATH")]))
+    # Two saves within a second leave the same time and often the same size: a cached file would be stale.
+    values["PYTHONDONTWRITEBYTECODE"] = "1"
+    return values
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 test`, `2 tests`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

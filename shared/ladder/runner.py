@@ -1,0 +1,122 @@
+"""Runs a project's tests in a process of their own and gathers what they report."""
+
+import contextlib
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.ladder.house import LadderError, environment
+from shared.project import Project, root_folder
+
+TEST_SECONDS = 180  # one test of a learner's endless loop; a slow laptop's training test needs less
+
+
+@dataclass
+class Results:
+    """What one run of a project's tests reported."""
+
+    tests: list[dict[str, Any]] = field(default_factory=list)
+    collected: list[dict[str, Any]] = field(default_factory=list)
+    broken: list[dict[str, Any]] = field(default_factory=list)
+    ended: bool = False
+    output: str = ""
+
+    def of(self, task: int) -> list[dict[str, Any]]:
+        """The tests of one task that were run; task 0 has those of the whole project."""
+        return [test for test in self.tests if test["task"] == task]
+
+    def failures(self, task: int | None = None) -> list[dict[str, Any]]:
+        """The failed tests, of one task or of all."""
+        tests = self.tests if task is None else self.of(task)
+        return [test for test in tests if test["outcome"] == "failed"]
+
+    def passes(self, task: int) -> bool:
+        """Whether every collected test of the task was run, none failed, and at least one passed."""
+        tests = self.of(task)
+        wanted = {test["id"] for test in self.collected if test["task"] == task}
+        outcomes = {test["outcome"] for test in tests}
+        return wanted == {test["id"] for test in tests} and "passed" in outcomes and "failed" not in outcomes
+
+
+def pytest_arguments(
+    project: Project, events: Path, tasks: Sequence[int] | None = None, seconds: int = TEST_SECONDS
+) -> list[str]:
+    """What pytest is told. `tasks` are task numbers, 0 for tests of no task; None asks for all."""
+    arguments = [str(project.folder), "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
+    arguments += ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short", "-q"]
+    arguments += [
+        f"--ladder-project={project.folder}",
+        f"--ladder-events={events}",
+        "-o",
+        f"timeout={seconds}",
+    ]
+    if tasks is not None:
+        arguments.append(f"--ladder-tasks={','.join(map(str, tasks))}")
+    return arguments
+
+
+def run_tests(
+    project: Project,
+    overlay: Path | None,
+    tasks: Sequence[int] | None = None,
+    watching: Callable[[dict[str, Any]], None] = lambda event: None,
+) -> Results:
+    """Run the tests of some tasks, or all, with the files in `overlay` in front; `watching` sees each event.
+
+    Raises LadderError when pytest is not installed.
+    """
+    for module in ("pytest", "pytest_timeout"):
+        if importlib.util.find_spec(module) is None:
+            name = module.replace("_", "-")
+            raise LadderError(f"{name} is not installed for {sys.executable}; `pip install -e .` installs it")
+    root = root_folder()
+    with tempfile.TemporaryDirectory(prefix="ladder-") as folder:
+        events, log = Path(folder) / "events.jsonl", Path(folder) / "output.txt"
+        events.touch()
+        command = [sys.executable, "-m", "pytest", *pytest_arguments(project, events, tasks)]
+        with log.open("wb") as output, events.open(encoding="utf-8") as lines:
+            process = subprocess.Popen(
+                command,
+                cwd=root,
+                env=environment(root, overlay),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+            try:
+                while process.poll() is None:
+                    time.sleep(0.05)
+                    for line in lines:
+                        with contextlib.suppress(ValueError):  # half a line: the last read gets all of it
+                            watching(json.loads(line))
+            finally:
+                process.kill()
+                process.wait()
+        return read_events(events, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def read_events(events: Path, output: str = "") -> Results:
+    """What a run wrote into its events file. A run that was cut off has `ended` false."""
+    results = Results(output=output)
+    for line in events.read_text(encoding="utf-8").splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:  # cut off while writing
+            continue
+        match values.pop("event"):
+            case "collected":
+                results.collected = values["tests"]
+            case "broken":
+                results.broken.append(values)
+            case "test":
+                results.tests.append(values)
+            case "end":
+                results.ended = True
+    return results

@@ -1,0 +1,257 @@
+"""A small house of two projects for the tests of the `ladder` command."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SUMS = '''"""Sums."""
+
+from collections.abc import Iterator
+
+
+def total(values: list[int]) -> int:
+    """Adds up whole numbers."""
+    result = 0
+    for value in values:
+        result += value
+    return result
+
+
+def running(values: list[int]) -> Iterator[int]:
+    """Yields the sum so far after each value."""
+    result = 0
+    for value in values:
+        result += value
+        yield result
+
+
+class Counter:
+    """Counts."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.count = start
+
+    def add(self, number: int) -> int:
+        """Counts on by a number and returns the new count."""
+        self.count += number
+        return self.count
+
+
+def trace_example() -> int:
+    """A small run for `ladder trace`."""
+    counter = Counter()
+    for value in running([1, 2, 3]):
+        counter.add(value)
+    return total([counter.count, 4])
+'''
+
+TEST_SUMS = '''import pytest
+from phase01_demo.project01_sum.sums import Counter, running, total
+
+
+@pytest.mark.task(1)
+@pytest.mark.parametrize("values", [[], [1, 2, 3], [-1, 1]])
+def test_total_equals_sum(values):
+    """Equals Python's own sum."""
+    assert total(values) == sum(values)
+
+
+@pytest.mark.task(2)
+def test_running_ends_at_the_total():
+    assert list(running([1, 2, 3])) == [1, 3, 6]
+
+
+@pytest.mark.task(2)
+def test_counter_counts_on():
+    counter = Counter(2)
+    assert counter.add(3) == 5
+    assert counter.add(1) == 6
+
+
+def test_together():
+    assert list(running([4, 5]))[-1] == total([4, 5])
+'''
+
+SUM_TOML = '''number = 1
+title = "Sums"
+build = "Sums of whole numbers, three ways."
+promise = "Equal to Python's sum."
+headline = ["seconds"]
+minutes_cpu = 0.1
+minutes_gpu = 0
+ram_gb = 0.1
+hours = 0.5
+difficulty = "easy"
+needs = []
+produces = []
+papers = []
+trace = "sums.py:trace_example"
+
+[[task]]
+number = 1
+title = "Add up"
+write = ["sums.py:total"]
+points = 2
+hints = ["Start from nothing.", "Begin with result = 0 and add each value."]
+
+[[task]]
+number = 2
+title = "Sums so far"
+write = ["sums.py:running", "sums.py:Counter.add"]
+points = 3
+hints = ["A generator remembers where it was.", "yield result inside the loop."]
+
+[[mutant]]
+task = 1
+name = "starts_at_one"
+file = "sums.py"
+find = """    result = 0
+    for value in values:
+        result += value
+    return result"""
+replace = """    result = 1
+    for value in values:
+        result += value
+    return result"""
+
+[[mutant]]
+task = 2
+name = "forgets_the_count"
+file = "sums.py"
+find = "self.count += number"
+replace = "self.count = number"
+'''
+
+MEAN = '''"""Means, which stand on the sums of project 1."""
+
+from phase01_demo.project01_sum.sums import total
+
+
+def mean(values: list[int]) -> float:
+    """The arithmetic mean."""
+    return total(values) / len(values)
+'''
+
+TEST_MEAN = """import pytest
+from phase02_demo.project02_mean.means import mean
+
+
+@pytest.mark.task(1)
+def test_mean():
+    assert mean([1, 2, 6]) == 3
+"""
+
+MEAN_TOML = """number = 2
+title = "Means"
+build = "A mean that stands on your sums."
+promise = "Exact."
+headline = []
+minutes_cpu = 0.1
+minutes_gpu = 0
+ram_gb = 0.1
+hours = 0.5
+difficulty = "easy"
+needs = ["project 1"]
+produces = []
+
+[[task]]
+number = 1
+title = "The mean"
+write = ["means.py:mean"]
+points = 1
+hints = ["A sum, and a count.", "total(values) / len(values)"]
+
+[[mutant]]
+task = 1
+name = "divides_by_one_more"
+file = "means.py"
+find = "len(values)"
+replace = "(len(values) + 1)"
+"""
+
+INIT = '''"""A project."""
+
+from shared.overlay import overlay
+
+__path__ = overlay(__path__)
+'''
+
+BENCHMARK = """import argparse
+import json
+
+from phase01_demo.project01_sum.sums import total
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--preset", default="cpu")
+print("preset", parser.parse_args().preset)
+figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
+print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
+"""
+
+README = "# A project\n\n" + "\n".join(
+    f"## {heading}\n\nText.\n"
+    for heading in (
+        "What you build, and why",
+        "Budget",
+        "Needs and produces",
+        "Shapes",
+        "The idea",
+        "Tasks",
+        "Expected output",
+        "Measured results",
+        "Where it wins, where it loses",
+        "Common errors",
+        "What is left out",
+        "How production systems do it",
+        "Papers",
+        "Check yourself",
+    )
+)
+
+PYPROJECT = """[project]
+name = "demo-ladder"
+version = "0.1.0"
+readme = "README.md"
+
+[tool.hatch.build.targets.wheel]
+packages = ["shared", "phase01_demo", "phase02_demo"]
+
+[tool.pytest.ini_options]
+testpaths = ["shared", "phase01_demo", "phase02_demo"]
+filterwarnings = ["error"]
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A root folder with projects 1 (sums) and 2 (means, standing on 1); the work folder is inside it."""
+    root = tmp_path / "house"
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "phase01_demo/__init__.py": '"""Sums."""\n',
+        "phase01_demo/project01_sum/__init__.py": INIT,
+        "phase01_demo/project01_sum/project.toml": SUM_TOML,
+        "phase01_demo/project01_sum/sums.py": SUMS,
+        "phase01_demo/project01_sum/test_sums.py": TEST_SUMS,
+        "phase01_demo/project01_sum/benchmark.py": BENCHMARK,
+        "phase01_demo/project01_sum/README.md": README,
+        "phase02_demo/__init__.py": '"""Means."""\n',
+        "phase02_demo/project02_mean/__init__.py": INIT,
+        "phase02_demo/project02_mean/project.toml": MEAN_TOML,
+        "phase02_demo/project02_mean/means.py": MEAN,
+        "phase02_demo/project02_mean/test_means.py": TEST_MEAN,
+        "phase02_demo/project02_mean/benchmark.py": BENCHMARK,
+        "phase02_demo/project02_mean/README.md": README,
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("LADDER_ROOT", str(root))
+    monkeypatch.setenv("LADDER_WORK", str(root / "work"))
+    monkeypatch.delenv("LADDER_OVERLAY", raising=False)
+    monkeypatch.syspath_prepend(root)
+    yield root
+    for name in [name for name in sys.modules if name.startswith(("phase01_demo", "phase02_demo"))]:
+        del sys.modules[name]
