@@ -1,0 +1,131 @@
+"""Plots for the READMEs: one style, readable on a white page and on a dark one, and by the colour-blind.
+
+Every plot is written as a PNG, whole or not at all. Lines carry their names at their ends, so that nobody has
+to match colours with a legend.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from shared.files import replacing
+from shared.results import number
+
+# Okabe and Ito's palette, which all common kinds of colour blindness tell apart; black and yellow, which
+# vanish on a dark or a white page, are left out.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK = "#24292f"
+GRID = "#d0d7de"
+BACKING = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps a line from running through a number
+
+Series = Mapping[str, tuple[Sequence[float | int], Sequence[float | int]]]
+
+
+def lines(
+    path: Path,
+    series: Series,
+    title: str,
+    x: str,
+    y: str,
+    hline: Mapping[str, float | int] | None = None,
+    log_x: bool = False,
+) -> None:
+    """Draw named curves, each as (x values, y values), with axis labels that say the units.
+
+    `hline` are named levels to compare with, dashed. Raises ValueError for no curves, more than there are
+    colours, or a curve whose x and y differ in length.
+    """
+    if not 1 <= len(series) <= len(COLORS):
+        raise ValueError(f"{title!r} has {len(series)} curves; a plot shows from 1 to {len(COLORS)}")
+    for name, (xs, ys) in series.items():
+        if len(xs) != len(ys) or not len(xs):
+            raise ValueError(f"the curve {name!r} of {title!r} has {len(xs)} x and {len(ys)} y values")
+    figure, axes = _axes(title, x, y)
+    if log_x:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    labels = {}
+    for color, (name, (xs, ys)) in zip(COLORS, series.items(), strict=False):
+        axes.plot(xs, ys, color=color, linewidth=2, marker="o" if len(xs) <= 12 else "", markersize=4.5)
+        labels[name] = (ys[-1], color)
+    for name, level in (hline or {}).items():
+        axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        labels[name] = (level, INK)
+    _label_ends(axes, labels)
+    _save(figure, path)
+
+
+def bars(
+    path: Path,
+    values: Mapping[str, float | int],
+    title: str,
+    x: str,
+    hline: Mapping[str, float | int] | None = None,
+) -> None:
+    """Draw named bars, each with its value written at its end; `x` says what is measured, and its unit.
+
+    `hline` are named levels to compare with. Raises ValueError for no bars.
+    """
+    if not values:
+        raise ValueError(f"{title!r} has no bars")
+    figure, axes = _axes(title, x, "")
+    names = list(values)
+    drawn = axes.barh(range(len(names)), list(values.values()), color=COLORS[0], height=0.62)
+    axes.bar_label(drawn, labels=list(map(number, values.values())), padding=4, color=INK, bbox=BACKING)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.12)
+    for name, level in (hline or {}).items():
+        axes.axvline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(name, (level, 1.01), xycoords=("data", "axes fraction"), color=INK, ha="center")
+    figure.set_size_inches(7, 1.6 + 0.5 * len(names))
+    _save(figure, path)
+
+
+def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    style: dict[Any, Any] = {
+        "axes.edgecolor": GRID,
+        "axes.labelcolor": INK,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.size": 11,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+    }
+    with mpl.rc_context(style):
+        # Not through pyplot: nothing global, nothing to close. The white ground is part of the picture, so
+        # that the dark text can be read on a dark page as well.
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches around everything
+        figure = Figure(figsize=(7, 4.2), dpi=150, facecolor="white", layout=layout)
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.set_title(title, loc="left", fontweight="bold", fontsize=12, pad=12)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:
+    """Write each name at the right edge, at the height where its curve ends, or a little apart."""
+    low, high = axes.get_ylim()
+    gap = 0.055 * (high - low)
+    height = -float("inf")
+    for name, (level, color) in sorted(labels.items(), key=lambda label: label[1][0]):
+        height = max(level, height + gap)
+        axes.text(1.01, height, name, transform=axes.get_yaxis_transform(), color=color, va="center")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(Path(path)) as temporary:
+        # No date and no version inside: the same figures give the same bytes.
+        figure.savefig(temporary, format="png", metadata={"Software": None})

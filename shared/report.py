@@ -1,0 +1,157 @@
+"""Writes what was measured into the READMEs: `make report`, or `python -m shared.report [--check]`.
+
+Every project's README gets the table of its results between the marks `<!-- results:start -->` and
+`<!-- results:end -->`; the root README gets a row for each project between `<!-- scoreboard:start -->` and
+`<!-- scoreboard:end -->`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.files import write_text
+from shared.project import Project, ProjectError, projects, root_folder
+from shared.results import met, number, target
+
+
+class ReportError(Exception):
+    """A README has no marks, or a results file cannot be read."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; 0 when all is well, 1 when `--check` finds a stale README, 2 when something is broken."""
+    parser = argparse.ArgumentParser(
+        prog="python -m shared.report", description="Write results into the READMEs."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 if a README is stale"
+    )
+    check = parser.parse_args(argv).check
+    root = root_folder()
+    try:
+        stale = update(root, check)
+    except (ReportError, ProjectError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    for path in stale:
+        print(f"{path.relative_to(root)}: {'stale; run make report' if check else 'brought up to date'}")
+    if not stale:
+        print("every README is up to date")
+    return 1 if check and stale else 0
+
+
+def update(root: Path, check: bool = False) -> list[Path]:
+    """Bring the READMEs under `root` up to date, or with `check` only look; returns those that were stale.
+
+    All are worked out before the first is written. Raises ReportError for a README without its marks and for
+    a results file that cannot be read.
+    """
+    built = projects(root)
+    records = {project.number: read_records(project.folder) for project in built}
+    wanted = {
+        project.folder / "README.md": ("results", results_table(records[project.number])) for project in built
+    }
+    wanted[root / "README.md"] = ("scoreboard", scoreboard(root, built, records))
+    texts = {path: insert(path, mark, table) for path, (mark, table) in wanted.items()}
+    stale = [path for path, text in texts.items() if text != path.read_text(encoding="utf-8")]
+    if not check:
+        for path in stale:
+            write_text(path, texts[path])
+    return stale
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """A project's results, one record a device, in the order of the file names. Raises ReportError."""
+    return [_read_record(path) for path in sorted((folder / "results").glob("*.json"))]
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        lacking = {"device", "machine", "versions", "measured", "peers"} - record.keys()
+        for figure in record.get("measured", {}).values():
+            lacking |= {
+                "value",
+                "unit",
+                "target",
+                "met",
+                "note",
+                "threads",
+                "date",
+                "command",
+            } - figure.keys()
+    except (ValueError, AttributeError):
+        raise ReportError(f"{path} is no results file; delete it and run the benchmark again") from None
+    if lacking:
+        raise ReportError(f"{path} lacks {', '.join(sorted(lacking))}; run the benchmark again")
+    return record
+
+
+def results_table(records: Sequence[dict[str, Any]]) -> str:
+    """The Markdown that a project's README shows: a table and the notes for each device."""
+    return "\n\n".join(map(_device_table, records)) or "Nothing is measured yet: run the benchmark."
+
+
+def _device_table(record: dict[str, Any]) -> str:
+    machine, measured = record["machine"], record["measured"]
+    rows = [["figure", "measured", "target", "met", "peers", "threads", "date", "command"]]
+    for name, figure in measured.items():
+        peers = "<br>".join(
+            f"{peer}: {number(value)}" for peer, value in record["peers"].get(name, {}).items()
+        )
+        value = f"{number(figure['value'])} {figure['unit']}".strip()
+        rest = [str(figure["threads"]), figure["date"][:10], f"`{figure['command']}`"]
+        rows.append([name, value, target(figure["target"]), met(figure["met"]), peers, *rest])
+    place = f"**{record['device']}**, {machine['cores']} cores, {machine['memory']} GiB, {machine['os']}"
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    notes = [f"- {name}: {figure['note']}" for name, figure in measured.items() if figure["note"]]
+    return "\n\n".join([f"{place}; {versions}", _markdown(rows), *(["\n".join(notes)] if notes else [])])
+
+
+def scoreboard(root: Path, built: Sequence[Project], records: dict[int, list[dict[str, Any]]]) -> str:
+    """The Markdown of the root README: what each project builds, promises, and has measured."""
+    rows = [["#", "project", "what you build", "promised", "measured"]]
+    for project in built:
+        link = f"[{project.title}]({project.folder.relative_to(root).as_posix()}/)"
+        measured = "<br>".join(_headlines(project, records[project.number])) or "not yet"
+        rows.append([str(project.number), link, project.build, project.promise, measured])
+    return _markdown(rows)
+
+
+def _headlines(project: Project, records: Sequence[dict[str, Any]]) -> list[str]:
+    """The figures that project.toml names as headlines, on every device they were measured on."""
+    found = []
+    for name in project.headline:
+        for record in records:
+            if figure := record["measured"].get(name):
+                value = f"{number(figure['value'])} {figure['unit']}".strip()
+                missed = " (missed)" if figure["met"] is False else ""
+                found.append(f"{name}: {value}{missed}, {record['device']}")
+    return found
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def insert(path: Path, mark: str, content: str) -> str:
+    """The README's text with `content` between its marks. Raises ReportError unless each is there once."""
+    if not path.is_file():
+        raise ReportError(f"{path} is missing")
+    text = path.read_text(encoding="utf-8")
+    start, end = f"<!-- {mark}:start -->", f"<!-- {mark}:end -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ReportError(f"{path} must have the lines {start} and {end}, once each and in this order")
+    before, rest = text.split(start)
+    after = rest.split(end)[1]
+    return f"{before}{start}\n\n{content}\n\n{end}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
