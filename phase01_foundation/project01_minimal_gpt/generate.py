@@ -1,0 +1,73 @@
+"""Write with a trained model: python -m phase01_foundation.project01_minimal_gpt.generate --prompt "ROMEO:" """
+
+import sys
+from typing import Annotated
+
+import typer
+
+from phase01_foundation.project01_minimal_gpt.generation import generate, stream
+from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
+from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
+from shared import artifacts
+from shared.device import pick_device
+
+TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
+
+
+def load(name: str = "char-gpt", device: str = "auto") -> tuple[GPT, CharTokenizer]:
+    """A trained model by name and its tokenizer: the learner's own where there is one, else the released one.
+
+    Raises ArtifactError when there is neither, CheckpointError for a broken file or one of another architecture.
+    """
+    artifact = artifacts.find(name, command=TRAIN)
+    shape = dict(artifact.config)
+    try:
+        tokenizer = CharTokenizer(shape.pop("alphabet"))
+        model = GPT(GPTConfig(**shape))
+        model.load_state_dict(artifact.tensors())
+    except (KeyError, TypeError, RuntimeError) as problem:
+        raise artifacts.CheckpointError(f"{name} is no model of this project: {problem}") from None
+    return model.to(pick_device(device)).eval(), tokenizer
+
+
+def main(
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Text to go on from; give it again for more.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model's name.")] = "char-gpt",
+    max_tokens: Annotated[int, typer.Option(help="The most characters to write.")] = 500,
+    temperature: Annotated[float, typer.Option(help="0 is greedy; below 1 bolder, above 1 wilder.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Choose among the k likeliest only; 0 is all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Choose among the likeliest that make up this share.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: used characters become rarer.")] = 1.0,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End before this text; give it again for more.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Write with a trained character model. One prompt is streamed; several are written side by side, at once.
+
+    In --prompt and --stop, \\n is a new line.
+    """
+    prompts = [text.replace("\\n", "\n") for text in prompt or ["\n"]]
+    stops = tuple(text.replace("\\n", "\n") for text in stop or [])
+    try:
+        params = SamplingParams(max_tokens, temperature, top_k, top_p, repetition_penalty, stops, seed)
+        gpt, tokenizer = load(model, device)
+        if len(prompts) == 1:
+            print(prompts[0], end="", flush=True)
+            for _, piece in stream(gpt, tokenizer, prompts, params):
+                print(piece, end="", flush=True)
+            print()
+        else:
+            for text, written in zip(prompts, generate(gpt, tokenizer, prompts, params), strict=True):
+                print(f"{'─' * 40}\n{text}{written}")
+    except (ValueError, artifacts.ArtifactError, artifacts.CheckpointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,100 @@
+"""From logits to the next token: greedy, temperature, top-k, top-p, repetition penalty.
+
+Each function takes logits (higher is likelier) and returns logits; what is ruled out becomes -inf.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose the next token, and when to end. Raises ValueError for a setting out of range."""
+
+    max_tokens: int = 200
+    """the most tokens to write"""
+    temperature: float = 1.0
+    """below 1 bolder, above 1 wilder; 0 is greedy: always the likeliest token"""
+    top_k: int = 0
+    """choose among the k likeliest tokens only; 0 is all"""
+    top_p: float = 1.0
+    """choose among the likeliest tokens that make up this share of the probability; 1 is all"""
+    repetition_penalty: float = 1.0
+    """above 1, tokens that have been used become less likely; 1 is off"""
+    stop: tuple[str, ...] = ()
+    """end before any of these texts"""
+    seed: int = 0
+    """the same seed writes the same text"""
+
+    def __post_init__(self):
+        allowed = {
+            "max_tokens": (self.max_tokens >= 1, "at least 1"),
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "top_k": (self.top_k >= 0, "0 (all) or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "stop": ("" not in self.stop, "texts of at least one character"),
+        }
+        for name, (fine, what) in allowed.items():
+            if not fine:
+                raise ValueError(f"{name} must be {what}, not {getattr(self, name)!r}")
+
+
+def penalize_repetition(
+    logits: Float[Tensor, "vocab"], used: Int[Tensor, "time"], penalty: float
+) -> Float[Tensor, "vocab"]:
+    """Make the tokens in `used` less likely: positive logits are divided by the penalty, negative ones multiplied.
+
+    However often a token was used, it is penalised once. Keskar et al. 2019, CTRL (arXiv:1909.05858), section 4.1.
+    """
+    token = used.unique()
+    penalized = logits.clone()
+    penalized[token] = torch.where(logits[token] > 0, logits[token] / penalty, logits[token] * penalty)
+    return penalized
+
+
+def keep_top_k(logits: Float[Tensor, "vocab"], k: int) -> Float[Tensor, "vocab"]:
+    """Rule out all but the k likeliest tokens; all stay when k is 0 or more than there are.
+
+    Of equal logits at the border the lower id stays, so that never more than k do. Fan et al. 2018
+    (arXiv:1805.04833).
+    """
+    if k == 0 or k >= len(logits):
+        return logits
+    order = logits.argsort(descending=True, stable=True)
+    return logits.index_fill(0, order[k:], float("-inf"))
+
+
+def keep_top_p(logits: Float[Tensor, "vocab"], p: float) -> Float[Tensor, "vocab"]:
+    """Keep the fewest likeliest tokens whose probabilities reach p together; the likeliest always stays.
+
+    Nucleus sampling: Holtzman et al. 2020 (arXiv:1904.09751).
+    """
+    if p >= 1:
+        return logits
+    order = logits.argsort(descending=True, stable=True)
+    probabilities = logits.softmax(dim=-1)[order]
+    before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones reach without this one
+    dropped = before >= p
+    dropped[0] = False
+    return logits.index_fill(0, order[dropped], float("-inf"))
+
+
+def choose(
+    logits: Float[Tensor, "vocab"],
+    used: Int[Tensor, "time"],
+    params: SamplingParams,
+    generator: torch.Generator,
+) -> int:
+    """The next token's id: penalty, then temperature, then top-k, then top-p, then a draw.
+
+    With temperature 0 it is the likeliest after the penalty, and nothing is drawn.
+    """
+    logits = penalize_repetition(logits, used, params.repetition_penalty)
+    if params.temperature == 0:
+        return int(logits.argmax())
+    logits = keep_top_p(keep_top_k(logits / params.temperature, params.top_k), params.top_p)
+    return int(torch.multinomial(logits.softmax(dim=-1), 1, generator=generator))

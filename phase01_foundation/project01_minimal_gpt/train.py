@@ -1,0 +1,223 @@
+"""Train a character-level GPT: python -m phase01_foundation.project01_minimal_gpt.train --preset cpu
+
+It writes checkpoints as it goes. After ctrl-C, a crash or a power cut, the same command goes on from the last one.
+In the end it publishes the model, draws the loss curve and streams a sample.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
+from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
+from phase01_foundation.project01_minimal_gpt.model import GPTConfig
+from phase01_foundation.project01_minimal_gpt.run import Run
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
+from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
+from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
+from phase01_foundation.project01_minimal_gpt.training import (
+    evaluate,
+    learning_rate,
+    sample_batch,
+    training_step,
+)
+from shared import artifacts, config, data, plot
+from shared.device import pick_device, pick_dtype, set_threads
+from shared.files import shown, work_folder
+
+CONFIGS = Path(__file__).parent / "configs"
+SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
+
+
+class Interrupted(Exception):
+    """The run was stopped by ctrl-C, and its checkpoint is written."""
+
+
+def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch.Tensor, str]:
+    """The tokenizer, the ids of the train and validation texts, and the name of the corpus they are from.
+
+    Raises CorpusError for a corpus that cannot be had, ValueError for one too short for the context.
+    """
+    corpus = data.load(
+        settings.corpus,
+        fallback=settings.fallback,
+        splits=["train", "validation"],
+        characters=settings.characters,
+    )
+    texts = corpus.split("train"), corpus.split("validation")
+    tokenizer = CharTokenizer.from_text("".join(texts))
+    train_ids, validation_ids = (torch.tensor(tokenizer.encode(text)) for text in texts)
+    for split, ids in (("train", train_ids), ("validation", validation_ids)):
+        if len(ids) <= settings.context_length:
+            raise ValueError(
+                f"context_length {settings.context_length} is too long: "
+                f"the {split} text of {corpus.name} has only {len(ids):,} characters"
+            )
+    return tokenizer, train_ids, validation_ids, corpus.name
+
+
+def train(
+    settings: TrainConfig, console: Console, until: Callable[[Run], bool] = lambda run: False
+) -> tuple[Run, artifacts.Artifact]:
+    """Train as the settings say, or `until` an evaluation is good enough, and publish the model.
+
+    Returns the finished run and what was published. Raises Interrupted after ctrl-C, with the checkpoint written;
+    ValueError, CorpusError or CheckpointError, before any work, for settings that cannot be followed.
+    """
+    device = pick_device(settings.device)
+    dtype = pick_dtype(settings.dtype, device)
+    threads = set_threads(settings.threads)
+    tokenizer, train_ids, validation_ids, corpus = load_data(settings)
+    encode_prompts([settings.prompt], tokenizer, settings.context_length)  # fails now, not minutes later
+    run = Run.start(
+        tokenizer, settings.shape(tokenizer.vocab_size), settings.weight_decay, settings.seed, device
+    )
+    console.print(
+        f"model: {run.model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, "
+        f"context {settings.context_length}; {device}, {str(dtype).removeprefix('torch.')}, threads: {threads}",
+        highlight=False,
+    )
+    checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
+    if checkpoint.exists() and not settings.restart:
+        run.resume(checkpoint, settings.shaping())
+        console.print(f"resumed at step {run.step:,} from {shown(checkpoint)}; --restart=true begins anew")
+
+    with _progress(console) as progress, catch_interrupts() as interrupted:
+        bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
+        while run.step < settings.steps:
+            _step(run, settings, train_ids, device, dtype)
+            progress.update(bar, completed=run.step, loss=f"loss {run.losses[-1]:.3f}")
+            done = run.step == settings.steps
+            if run.step % settings.evaluate_every == 0 or done:
+                _evaluate(run, settings, validation_ids, dtype)
+                progress.console.print(_line(run, settings), highlight=False)
+                run.save(checkpoint, settings.shaping())
+                if until(run):
+                    break
+            if interrupted and not done:
+                run.save(checkpoint, settings.shaping())
+                raise Interrupted(f"stopped at step {run.step:,}; the checkpoint is {shown(checkpoint)}")
+    artifact = _publish(run, settings, corpus)
+    checkpoint.unlink(missing_ok=True)  # done: the same command now trains anew
+    return run, artifact
+
+
+def _step(
+    run: Run, settings: TrainConfig, train_ids: torch.Tensor, device: torch.device, dtype: torch.dtype
+) -> None:
+    start = time.perf_counter()
+    tokens, targets = sample_batch(train_ids, settings.batch_size, settings.context_length, run.batches)
+    rate = learning_rate(
+        run.step,
+        peak=settings.learning_rate,
+        warmup=settings.warmup,
+        steps=settings.steps,
+        decay_share=settings.decay_share,
+    )
+    loss, norm = training_step(
+        run.model, run.optimizer, tokens.to(device), targets.to(device), rate, settings.max_norm, dtype
+    )
+    run.step += 1
+    run.seconds += time.perf_counter() - start
+    run.losses.append(loss)
+    run.norms.append(norm)
+
+
+def _evaluate(run: Run, settings: TrainConfig, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
+    [sample] = generate(run.model, run.tokenizer, [settings.prompt], SAMPLE)
+    run.history.append(
+        {
+            "step": run.step,
+            "seconds": round(run.seconds, 2),
+            "train_loss": sum(run.losses) / len(run.losses),
+            "validation_loss": evaluate(run.model, validation_ids, dtype=dtype),
+            "gradient_norm": max(run.norms),
+            "sample": sample,
+        }
+    )
+    run.losses, run.norms = [], []
+
+
+def _line(run: Run, settings: TrainConfig) -> str:
+    entry = run.history[-1]
+    rate = run.step * settings.batch_size * settings.context_length / run.seconds
+    return (
+        f"step {entry['step']:>5,}   train loss {entry['train_loss']:.3f}   "
+        f"validation loss {entry['validation_loss']:.4f}   largest gradient norm {entry['gradient_norm']:.2f}   "
+        f"{rate:,.0f} characters/s"
+    )
+
+
+def _progress(console: Console) -> Progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
+    return Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console)
+
+
+def _publish(run: Run, settings: TrainConfig, corpus: str) -> artifacts.Artifact:
+    """Publish the weights, with all that `generate` needs, and draw the loss curve beside them."""
+    shape = settings.shape(run.tokenizer.vocab_size)
+    card = {
+        "data": corpus,
+        "seed": settings.seed,
+        "settings": settings.shaping(),
+        "parameters": run.model.parameter_count(),
+        "training_seconds": round(run.seconds, 1),
+        "validation_loss": run.history[-1]["validation_loss"],
+        "history": run.history,
+    }
+    model_config = {**vars(shape), "alphabet": run.tokenizer.alphabet}
+    artifact = artifacts.publish(settings.name, run.model.state_dict(), model_config, card)
+    steps = [entry["step"] for entry in run.history]
+    curves = {
+        name: (steps, [entry[key] for entry in run.history])
+        for name, key in (("train", "train_loss"), ("validation", "validation_loss"))
+    }
+    plot.lines(
+        artifact.folder / "loss.png",
+        curves,
+        f"{settings.name} on {corpus}",
+        "step",
+        "loss (nats a character)",
+    )
+    return artifact
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
+    settings = config.parse(TrainConfig, CONFIGS, argv, description="Train a character-level GPT.")
+    console = Console(soft_wrap=True)
+    try:
+        run, artifact = train(settings, console)
+    except Interrupted as stop:
+        console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
+        sys.exit(130)
+    except (ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
+        console.print(f"error: {problem}", style="red", highlight=False, markup=False)
+        sys.exit(2)
+    best = run.history[-1]
+    console.print(
+        f"\nvalidation loss {best['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"
+        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n\n"
+        "A sample, as it is written:",
+        highlight=False,
+    )
+    params = SamplingParams(max_tokens=400, temperature=0.8)
+    for _, piece in stream(run.model, run.tokenizer, [settings.prompt], params):
+        print(piece, end="", flush=True)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The parts of training: batches, the learning rate's path, clipping, one step, and validation."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention
+from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
+from shared.device import autocast
+
+
+def sample_batch(
+    data: Int[Tensor, "length"], batch_size: int, context_length: int, generator: torch.Generator
+) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]:
+    """Pieces from random places of `data`, and the same pieces one token later: what the model is to predict.
+
+    Raises ValueError for data too short to hold one piece and its next token.
+    """
+    if len(data) <= context_length:
+        raise ValueError(
+            f"the text has {len(data)} tokens; a context of {context_length} needs at least {context_length + 1}"
+        )
+    starts = torch.randint(len(data) - context_length, (batch_size,), generator=generator)
+    pieces = data[starts[:, None] + torch.arange(context_length + 1)]  # (batch, time + 1)
+    return pieces[:, :-1], pieces[:, 1:]
+
+
+def learning_rate(step: int, *, peak: float, warmup: int, steps: int, decay_share: float = 0.7) -> float:
+    """The learning rate of step 0, 1, ..., steps - 1: up in a straight line, along the peak, down to nearly 0.
+
+    It climbs for `warmup` steps, as Adam's averages mean little at first, and reaches `peak` in the last of
+    them. It falls in a straight line for the last `decay_share` of all steps, to peak / (decay steps) in the
+    very last: small steps settle what large ones leave jittering. Where warm-up and decay overlap, the lower
+    counts. Hägele et al. 2024 (arXiv:2405.18392).
+    """
+    up = (step + 1) / warmup if warmup else 1.0
+    decay_steps = round(steps * decay_share)
+    down = (steps - step) / decay_steps if decay_steps else 1.0
+    return peak * min(1.0, up, down)
+
+
+def make_optimizer(
+    model: GPT, weight_decay: float, betas: tuple[float, float] = (0.9, 0.95)
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only the blocks' matrices decay.
+
+    Embedding and head are left alone: a rare character's row hardly gets a gradient, and would decay to nothing.
+    """
+    matrices = list(model.blocks.parameters())
+    others = [*model.embedding.parameters(), *model.head.parameters()]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=True)  # the step sets the learning rate
+
+
+def clip_gradients(parameters: list[torch.nn.Parameter], max_norm: float) -> float:
+    """Scale all gradients by one factor so that their norm, taken over all together, is at most `max_norm`.
+
+    Returns the norm before, which is worth watching: a sudden jump comes before a spike of the loss. Gradients
+    within the limit are not touched. Pascanu et al. 2013 (arXiv:1211.5063).
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    if norm > max_norm:
+        for gradient in gradients:
+            gradient.mul_(max_norm / norm)
+    return norm.item()
+
+
+def training_step(
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    tokens: Int[Tensor, "batch time"],
+    targets: Int[Tensor, "batch time"],
+    rate: float,
+    max_norm: float = 1.0,
+    dtype: torch.dtype = torch.float32,
+    attend: Attend = causal_attention,
+) -> tuple[float, float]:
+    """One step of gradient descent on one batch; returns the loss before it (nats a token) and the gradient norm.
+
+    Matrix products run in `dtype`; weights, gradients and the optimizer's state stay in float32. Raises
+    FloatingPointError, and leaves the weights as they are, when the loss or the norm is not finite.
+    """
+    model.train()
+    with autocast(tokens.device, dtype):
+        loss = next_token_loss(model(tokens, attend=attend), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    norm = clip_gradients(list(model.parameters()), max_norm)
+    if not torch.isfinite(torch.tensor([loss.item(), norm])).all():
+        raise FloatingPointError(
+            f"the loss is {loss.item()} and the gradient norm {norm}: training has come apart; "
+            "try a lower learning rate"
+        )
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return loss.item(), norm
+
+
+@torch.no_grad()
+def evaluate(
+    model: GPT,
+    data: Int[Tensor, "length"],
+    batch_size: int = 64,
+    dtype: torch.dtype = torch.float32,
+    attend: Attend = causal_attention,
+) -> float:
+    """Mean loss over the whole of `data`, in nats a token: every token but the first is predicted once.
+
+    The text is cut into windows of the context length, side by side; a window's first tokens are guessed with
+    little to go by, so a longer context gives a lower loss. Raises ValueError for fewer than two tokens.
+    """
+    if len(data) < 2:
+        raise ValueError(f"evaluation needs at least 2 tokens, not {len(data)}")
+    was_training = model.training
+    model.eval()
+    context, device = model.config.context_length, model.head.weight.device
+    whole = (len(data) - 1) // context * context  # the rest makes one shorter window
+    windows = list(
+        zip(
+            data[:whole].view(-1, context).split(batch_size),
+            data[1 : whole + 1].view(-1, context).split(batch_size),
+            strict=True,
+        )
+    )
+    if whole < len(data) - 1:
+        windows.append((data[None, whole:-1], data[None, whole + 1 :]))
+    total = 0.0
+    for tokens, targets in windows:
+        with autocast(device, dtype):
+            loss = next_token_loss(model(tokens.to(device), attend=attend), targets.to(device))
+        total += loss.item() * targets.numel()
+    model.train(was_training)
+    return total / (len(data) - 1)
