@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,12 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    # A folder, because some writers put temporary files of their own beside the file they write.
+    folder = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    folder.mkdir()
+    temporary = folder / path.name
     try:
-        temporary.touch(exist_ok=False)
+        temporary.touch()
         mode = temporary.stat().st_mode
         yield temporary
         temporary.chmod(mode)  # some writers make private files; others are to read this one
@@ -49,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # the bytes must be on the disk before the name points at them
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     _sync_folder(path.parent)
 
 
@@ -65,7 +69,7 @@ def _sweep(path: Path) -> None:
     for other in path.parent.iterdir():
         match = pattern.fullmatch(other.name)
         if match and not psutil.pid_exists(int(match[1])):
-            other.unlink(missing_ok=True)
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _host() -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ from shared.files import ROOT
 PACKAGES = ("torch", "numpy", "safetensors")
 
 
-def provenance(device: torch.device | str = "cpu") -> dict[str, object]:
+def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     """The facts that a card or a results file carries, by name; `date` has seconds and the zone."""
     machine = describe(device)
     return {

@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+
 from shared.config import parse
 
 

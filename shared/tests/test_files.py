@@ -5,6 +5,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shared import files
 
 
@@ -74,7 +75,8 @@ def test_sweeps_what_dead_processes_left_and_nothing_else(tmp_path):
         tmp_path / f"file.{dead.pid}.tmp",
     ]
     for path in left:
-        path.touch()
+        path.mkdir()
+        (path / "file").touch()
     files.write_text(tmp_path / "file", "x")
     assert set(tmp_path.iterdir()) == {*left[1:], tmp_path / "file"}
 

@@ -2,6 +2,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+
 from shared import provenance
 from shared.files import ROOT
 
@@ -13,9 +14,7 @@ def test_a_record_has_what_a_reader_asks_for():
 
 
 def test_the_command_is_one_to_type_in_the_root(monkeypatch):
-    monkeypatch.setattr(
-        sys, "orig_argv", ["/usr/bin/python3", f"{ROOT}/shared/x.py", "--text", "two words"]
-    )
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", f"{ROOT}/shared/x.py", "--text", "two words"])
     assert provenance.command() == "python shared/x.py --text 'two words'"
 
 
