@@ -7,7 +7,7 @@ import math
 
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from phase01_foundation.project01_minimal_gpt.attention import causal_attention, torch_attention
 from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig, next_token_loss
@@ -31,10 +31,16 @@ def shapes() -> dict[str, tuple[int, ...]]:
     """What goes through the model, by name: the shape that every module puts out for a (3, 16) batch."""
     model, tokens, _ = example()
     found: dict[str, tuple[int, ...]] = {"tokens": tuple(tokens.shape)}
+
+    def watch(name: str, module: nn.Module) -> None:
+        def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+            found[name] = tuple(output.shape)
+
+        module.register_forward_hook(note)
+
     for name, module in model.named_modules():
-        module.register_forward_hook(
-            lambda module, inputs, output, name=name: found.setdefault(name or "logits", tuple(output.shape))
-        )
+        if not isinstance(module, nn.ModuleList):
+            watch(name or "logits", module)
     model(tokens)
     return found
 
@@ -70,12 +76,16 @@ def gradients_by_differences() -> float:
     """
     model, tokens, targets = example(dtype=torch.float64)
 
+    exact: list[Tensor] = []  # the logits before they are rounded to float32
+
+    def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+        exact.append(output)
+
+    model.head.register_forward_hook(note)
+
     def loss() -> Tensor:
-        hidden: list[Tensor] = []
-        hook = model.head.register_forward_hook(lambda module, inputs, output: hidden.append(output))
         model(tokens)
-        hook.remove()
-        return next_token_loss(hidden[0], targets)  # the logits before they are rounded to float32
+        return next_token_loss(exact.pop(), targets)
 
     loss().backward()
     worst, h = 0.0, 1e-5

@@ -55,6 +55,8 @@ class SelfAttention(nn.Module):
         self.heads = config.heads
         self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.out = nn.Linear(config.dim, config.dim, bias=False)
+        nn.init.normal_(self.qkv.weight, std=config.dim**-0.5)  # 1 / √inputs keeps the variance
+        nn.init.zeros_(self.out.weight)  # the block starts out adding nothing
 
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
@@ -76,6 +78,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.up = nn.Linear(config.dim, 4 * config.dim, bias=False)
         self.down = nn.Linear(4 * config.dim, config.dim, bias=False)
+        nn.init.normal_(self.up.weight, std=config.dim**-0.5)
+        nn.init.zeros_(self.down.weight)
 
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
         return self.down(F.relu(self.up(x)).square())
@@ -107,21 +111,10 @@ class GPT(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.head = nn.Linear(config.dim, config.vocab_size, bias=False)
-        self.initialize()
-
-    @torch.no_grad()
-    def initialize(self) -> None:
-        """Draw the weights afresh, from torch's global generator."""
         nn.init.normal_(self.embedding.weight, std=1.0)
         nn.init.normal_(
             self.head.weight, std=0.001
         )  # all tokens start out equally likely: loss ln(vocab_size)
-        for block in self.blocks:
-            # 1 / √inputs keeps the variance of what passes through.
-            nn.init.normal_(block.attention.qkv.weight, std=self.config.dim**-0.5)
-            nn.init.normal_(block.feed_forward.up.weight, std=self.config.dim**-0.5)
-            nn.init.zeros_(block.attention.out.weight)
-            nn.init.zeros_(block.feed_forward.down.weight)
 
     def forward(
         self,

@@ -22,7 +22,6 @@ from rich.progress import (
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
-from phase01_foundation.project01_minimal_gpt.model import GPTConfig
 from phase01_foundation.project01_minimal_gpt.run import Run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
@@ -41,7 +40,7 @@ CONFIGS = Path(__file__).parent / "configs"
 SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The run was stopped by ctrl-C, and its checkpoint is written."""
 
 

@@ -1,7 +1,7 @@
 """The parts of training: batches, the learning rate's path, clipping, one step, and validation."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention
