@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
@@ -59,6 +59,7 @@ states = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(states)
 def test_any_state_comes_back_the_same(tmp_path_factory, state):
     path = tmp_path_factory.mktemp("state") / "state.safetensors"
@@ -209,12 +210,11 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         step, writes = map(int, line.split())
-        print(os.getpid(), flush=writes == 0)
         while True:
+            if writes == 0:
+                print(os.getpid(), flush=True)
             step, writes = step + 1, writes - 1
             write(sys.argv[1], {"step": step, "x": torch.full((20000,), float(step))})
-            if writes == 0:
-                sys.stdout.flush()
     os.waitpid(child, 0)
     print("dead", flush=True)
 """

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import files
@@ -33,6 +33,7 @@ def test_replaces_the_whole_file_and_leaves_nothing_beside_it(tmp_path):
     assert os.listdir(path.parent) == ["file"]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_text_comes_back_byte_for_byte(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("text") / "file"
