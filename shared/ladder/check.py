@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -20,12 +19,12 @@ POLL_SECONDS = 0.3
 def check(project: Project, number: int | None = None) -> bool:
     """Run the tests of one task, or of all in order until one fails. True: all pass.
 
-    Raises LadderError when the project is not started, or a file of the learner's is missing, empty or broken.
+    Raises LadderError when the project is not started, or a file of the learner's is missing or broken.
     """
-    folder = require_started(project)
+    require_started(project)
     tasks = [project.task(number)] if number else list(project.tasks)
     show_header(project, tasks)
-    refuse_broken_files(project, folder)
+    refuse_broken_files(project)
 
     asked = [task.number for task in tasks] + ([] if number else [0])
     results = _run(project, asked)
@@ -79,13 +78,19 @@ def show_header(project: Project, tasks: list[Task]) -> None:
     say()
 
 
-def refuse_broken_files(project: Project, folder: Path) -> None:
-    """Raises LadderError for a file that is missing, empty or broken, or lacks a function of a task."""
-    if fault := find_fault(folder, project.folder):
-        raise LadderError(fault)
+def refuse_broken_files(project: Project) -> None:
+    """Raises LadderError for a file of the learner's that is missing, empty or broken, here or below.
+
+    And for one that no longer defines a function which this project's tasks write.
+    """
+    for rung in projects():
+        if rung.number <= project.number and is_started(rung):
+            fault = find_fault(yours(rung), rung.folder)
+            if fault:
+                raise LadderError(fault)
     for task in project.tasks:
         for target in task.write:
-            file = folder / target.file
+            file = yours(project) / target.file
             if not definitions(file.read_text(encoding="utf-8"))[target.name]:
                 raise LadderError(
                     f"{file} no longer defines {target.name}, which task {task.number} writes. "
@@ -116,20 +121,21 @@ def _report(project: Project, tasks: list[Task], results: Results, is_whole: boo
             show.show_passed(task, results)
             continue
         failed.append(task)
+        hint_for: int | None = task.number
         if results.failures(task.number):
             again = command if is_whole else f"{command} --task {task.number}"
-            show.show_failed(project, f"task {task.number}", tests, again)
+            hint_for = show.show_failed(project, task.number, tests, again)
         elif tests:
             reasons = sorted({test.get("reason") or "no reason given" for test in tests})
             say(f"[yellow]· task {task.number}[/]  every test was skipped: {escape('; '.join(reasons))}")
         else:
             say(f"[red]✗ task {task.number}[/]  no test belongs to it: its project.toml and tests disagree")
-        hint = f"ladder hint {project.number} {task.number}"
-        say(f"A hint: [cyan]{hint}[/]")
+        if hint_for:
+            say(f"A hint: [cyan]ladder hint {project.number} {hint_for}[/]")
         break
     whole_failed = not failed and bool(results.failures(0))
     if whole_failed:
-        show.show_failed(project, "the whole project", results.of(0), command)
+        show.show_failed(project, 0, results.of(0), command)
     whole = not failed and not whole_failed if is_whole else None
     progress.record(project, passed, failed, whole)
     if not failed and not whole_failed:

@@ -1,13 +1,14 @@
 """The commands of `ladder` and their options. Each command's work is in the module it imports."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from shared.ladder.house import LadderError
-from shared.project import ProjectError, find
+from shared.project import ProjectError, find, projects
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
 
@@ -81,6 +82,50 @@ def reset(project: ProjectNumber, task: TaskNumber) -> None:
     from shared.ladder import tasks
 
     tasks.reset(find(project), task)
+
+
+@app.command()
+def trace(
+    project: ProjectNumber,
+    depth: Annotated[int | None, typer.Option(min=1, help="Show this many levels of calls.")] = None,
+) -> None:
+    """The call tree of a project's small example, with shapes."""
+    from shared.ladder.trace import trace
+
+    raise typer.Exit(0 if trace(find(project), depth) else 1)
+
+
+@app.command()
+def bench(
+    project: ProjectNumber,
+    preset: Annotated[str, typer.Option(help="The preset that benchmark.py runs.")] = "cpu",
+) -> None:
+    """The project's benchmark on your code beside the reference's."""
+    from shared.ladder.bench import bench
+
+    bench(find(project), preset)
+
+
+@app.command()
+def selfcheck(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Projects; all without it.")] = None,
+) -> None:
+    """For maintainers: tests fail on stubs, mutants are killed, the exported folder passes."""
+    from shared.ladder.selfcheck import selfcheck
+
+    chosen = [find(number) for number in numbers] if numbers else projects()
+    raise typer.Exit(0 if selfcheck(chosen) else 1)
+
+
+@app.command()
+def export(
+    numbers: Annotated[list[int], typer.Argument(help="The projects' numbers.", metavar="PROJECT...")],
+    out: Annotated[Path, typer.Option(help="The folder that receives the zips.")] = Path("dist"),
+) -> None:
+    """For instructors: a zip for each project, with stubs and everything that it needs."""
+    from shared.ladder.export import export
+
+    export([find(number) for number in numbers], out)
 
 
 def main() -> None:

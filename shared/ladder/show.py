@@ -1,11 +1,12 @@
 """Prints how a check went: a line for each task, and the first failure as a good colleague would put it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
-from shared.ladder.house import counted, say, short, yours
+from shared.ladder.house import counted, say, short
 from shared.ladder.runner import Results
 from shared.project import Project, Task
 
@@ -25,14 +26,17 @@ def show_passed(task: Task, results: Results) -> None:
     )
 
 
-def show_failed(project: Project, label: str, tests: list[dict[str, Any]], command: str) -> None:
-    """The first failure among `tests` in full; how many others there are in a word."""
+def show_failed(project: Project, task: int, tests: list[dict[str, Any]], command: str) -> int | None:
+    """The first failure among a task's tests in full (task 0: the whole project's), the others as a number.
+
+    Returns the task to give a hint for, None where a hint of this project cannot help.
+    """
+    label = f"task {task}" if task else "the whole project"
     failures = [test for test in tests if test["outcome"] == "failed"]
     first = failures[0]
     failure = first["failure"]
     if failure["kind"] == "stub":
-        show_stub(project, label, failure)
-        return
+        return show_stub(project, task, label, failure)
     say(f"[red]✗ {label}[/]  [dim]{len(failures)} of {counted(len(tests), 'test')} failed[/]\n")
     about = f" — {escape(first['about'])}" if first["about"] else ""
     say(f"[bold]{escape(first['name'])}[/]{about}")
@@ -40,24 +44,26 @@ def show_failed(project: Project, label: str, tests: list[dict[str, Any]], comma
     if first["printed"].strip():
         _printed(first["printed"])
     say(f"\nMend it and run [cyan]{command}[/] again.")
+    return task or None
 
 
-def show_stub(project: Project, label: str, failure: dict[str, Any]) -> None:
-    """A stub was reached: nothing is wrong, something is still to write."""
-    number, task, name = failure["stub"]
-    place = failure["yours"][-1] if failure["yours"] else None
-    where = f"  {_place(place)}" if place else ""
+def show_stub(project: Project, task: int, label: str, failure: dict[str, Any]) -> int | None:
+    """A stub was reached: nothing is wrong, something is to write. Returns its task, if of this project."""
+    number, missing, name = failure["stub"]
+    file = failure["yours"][-1]["file"] if failure["yours"] else ""
+    where = f"  [cyan]{short(file)}:{failure['yours'][-1]['line']}[/]" if file else ""
     if number != project.number:
         say(f"[yellow]· {label}[/]  needs {escape(name)} of your project {number}, still a stub.{where}")
-        say(f"  Write it ([cyan]ladder check {number}[/]). Or move your project {number} out of")
-        say(f"  {short(yours(project).parents[1])}: then the reference's is used.")
-    elif label != f"task {task}":
-        say(f"[yellow]· {label}[/]  needs task {task} first: {escape(name)} is still to write.{where}")
-    else:
-        say(f"[yellow]· {label} is still to write:[/] [bold]{escape(name)}[/]{where}")
-        about = failure["message"].partition(" — ")[2]
-        if about:
-            say(f"  {escape(about)}")
+        say(f"Write it first: [cyan]ladder check {number}[/]")
+        say(f"Or move {short(Path(file).parent)} away: then the reference's is used.")
+        return None
+    if missing != task:
+        say(f"[yellow]· {label}[/]  needs task {missing} first: {escape(name)} is still to write.{where}")
+        return missing
+    say(f"[yellow]· {label} is still to write:[/] [bold]{escape(name)}[/]{where}")
+    if about := failure["message"].partition(" — ")[2]:
+        say(f"  {escape(about)}")
+    return missing
 
 
 def show_broken(broken: dict[str, Any]) -> None:

@@ -51,9 +51,7 @@ def start(project: Project) -> None:
     size = f"{counted(len(project.tasks), 'task')}, {counted(project.points, 'point')}"
     say(f"{size}, about {project.hours:g} hours.")
     say(f"Task 1, {escape(first.title)}: write [bold]{_names(first)}[/].")
-    say(
-        f"Then [cyan]ladder check {number}[/], or [cyan]ladder check {number} --watch[/] for a check at each save."
-    )
+    say(f"Then: [cyan]ladder check {number}[/]   or, at each save: [cyan]ladder check {number} --watch[/]")
 
 
 def hint(project: Project, number: int, every: bool = False) -> None:
