@@ -128,6 +128,22 @@ def export(
     export([find(number) for number in numbers], out)
 
 
+@app.command()
+def grade(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder or zip for each student is in here.", metavar="DIR")
+    ],
+    project: Annotated[int, typer.Option(help="The project's number.")],
+    out: Annotated[Path, typer.Option(help="The folder for grades.csv and grades.xml.")] = Path("grades"),
+    seconds: Annotated[float, typer.Option(min=1, help="Time limit of each task.")] = 120,
+    memory: Annotated[float, typer.Option(min=0.5, help="Memory limit of each task, in GiB.")] = 8,
+) -> None:
+    """For instructors: run your tests on each submission, and write CSV and JUnit XML."""
+    from shared.ladder.grade import grade
+
+    grade(find(project), folder, out, seconds, memory)
+
+
 def main() -> None:
     """Run the command line. What the user can mend is one line and exit code 2, without a traceback."""
     try:
