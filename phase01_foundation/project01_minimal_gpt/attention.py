@@ -4,28 +4,22 @@ Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762), section 3.2
 """
 
 import math
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+Heads = Float[Tensor, "batch head time dim"]
 
-class Attend(Protocol):
-    """What a model calls once a layer: this step's queries, keys and values in, the mixed values out.
+Attend = Callable[[int, Heads, Heads, Heads], Heads]
+"""What a model calls once a layer: the layer's number, from 0, and this step's queries, keys and values in; the
+mixed values out.
 
-    Whoever passes another function changes how the model attends, and need not touch the model: a KV cache, a
-    fused kernel or a sparse pattern is an `attend`. `layer` says which layer is asking, counted from 0.
-    """
-
-    def __call__(
-        self,
-        layer: int,
-        q: Float[Tensor, "batch head time dim"],
-        k: Float[Tensor, "batch head time dim"],
-        v: Float[Tensor, "batch head time dim"],
-    ) -> Float[Tensor, "batch head time dim"]: ...
+Whoever passes another function changes how the model attends, and need not touch the model: a KV cache, a fused
+kernel or a sparse pattern is an `attend`.
+"""
 
 
 def attention_weights(

@@ -61,12 +61,13 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Split into heads, turn and normalise queries and keys, attend, join the heads, project."""
+        """Split into heads, normalise and turn queries and keys, attend, join the heads, project."""
         batch, time, dim = x.shape
         qkv = self.qkv(x).view(batch, time, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # three of (batch, head, time, head_dim)
         # Normalised, no query or key can outgrow the others: training bears a higher learning rate.
-        q, k = normalize(rotate(q, angles)).to(v.dtype), normalize(rotate(k, angles)).to(v.dtype)
+        # Before the turn, as taking away a mean afterwards would tell absolute positions.
+        q, k = rotate(normalize(q), angles).to(v.dtype), rotate(normalize(k), angles).to(v.dtype)
         mixed = attend(self.layer, q, k, v)  # (batch, head, time, head_dim)
         return self.out(mixed.transpose(1, 2).reshape(batch, time, dim))
 
@@ -122,7 +123,7 @@ class GPT(nn.Module):
         positions: Int[Tensor, "time"] | None = None,
         attend: Attend = causal_attention,
     ) -> Float[Tensor, "batch time vocab"]:
-        """Logits for the token after each position, in float32.
+        """Logits for the token after each position, in float32 or, in a float64 model, float64.
 
         `positions` are the tokens' places in the text, 0, 1, 2, ... unless given. Raises ValueError for no tokens
         at all, and for more of them than the context length.
@@ -136,7 +137,9 @@ class GPT(nn.Module):
         x = normalize(self.embedding(tokens))  # (batch, time, dim)
         for block in self.blocks:
             x = block(x, angles, attend)
-        return self.head(normalize(x)).float()  # (batch, time, vocab)
+        logits = self.head(normalize(x))  # (batch, time, vocab)
+        # Under autocast they are bfloat16, whose three digits are too few for a loss.
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

@@ -93,6 +93,8 @@ def train(
         run.resume(checkpoint, settings.shaping())
         console.print(f"resumed at step {run.step:,} from {shown(checkpoint)}; --restart=true begins anew")
 
+    run.save(checkpoint, settings.shaping())  # a folder that cannot be written is found now, not in minutes
+
     with _progress(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
@@ -202,7 +204,7 @@ def main(argv: list[str] | None = None) -> None:
     except Interrupted as stop:
         console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
         sys.exit(130)
-    except (ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
+    except (ValueError, OSError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
         console.print(f"error: {problem}", style="red", highlight=False, markup=False)
         sys.exit(2)
     best = run.history[-1]
