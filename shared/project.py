@@ -287,13 +287,12 @@ class _Table:
         value = self.values[key]
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
             raise self.error(key, "a number, zero or more")
-        return value
+        return float(value)
 
     def integer(self, key: str) -> int:
-        value = self.number(key)
-        if not isinstance(value, int):
+        if not self.number(key).is_integer():
             raise self.error(key, "a whole number, zero or more")
-        return value
+        return int(self.values[key])
 
     def error(self, key: str, wanted: str) -> ProjectError:
         return ProjectError(f"{self.where}: {key} is {self.values[key]!r}; it must be {wanted}")

@@ -1,6 +1,7 @@
 """Shows a value in a few words: a tensor by its dtype, shape and first numbers, the rest by a short repr."""
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,8 @@ def _array(value: Any, numbers: int) -> str:
     if not numbers or not all(value.shape):
         return text
     # The first row is a view: a large tensor is not copied to show six numbers of it.
-    row = value[(0,) * (value.ndim - 1)]
-    first = row[:numbers].tolist()
-    more = ", …" if value.shape[-1] > numbers or row.shape != value.shape else ""
+    first = value[(0,) * (value.ndim - 1)][:numbers].tolist()
+    more = ", …" if len(first) < math.prod(value.shape) else ""
     return f"{text} {', '.join(map(_number, first))}{more}"
 
 
