@@ -34,7 +34,7 @@ class Arm:
     name: str
     run: Callable[..., object]
     setup: Callable[[], object] | None = None
-    work: float | int = 0
+    work: float = 0.0
     unit: str = "tokens"
 
 
@@ -61,7 +61,7 @@ def measure(
     *,
     warmup: int = 1,
     repeats: int = 9,
-    seconds: float | int = 30,
+    seconds: float = 30.0,
     device: torch.device | str = "cpu",
 ) -> dict[str, Measurement]:
     """Measure arms side by side, by name.

@@ -1,17 +1,15 @@
 """The machine: which device and number format to use, seeds, threads, and a description for the records."""
 
-import os
 import platform
 import random
 import re
-import subprocess
-import sys
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
+
+from shared.machine import cores, cpu_name
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -84,11 +82,6 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 def set_threads(count: int = 0) -> int:
     """Let torch use this many threads, 0 for one a core; returns the number set.
 
@@ -128,15 +121,3 @@ def slug(device: torch.device | str = "cpu") -> str:
         marks = r"\((r|tm)\)|\bcpu\b|@.*|\b(\w+|\d+)-core processor\b|\bprocessor\b|\bwith radeon.*"
         name = f"{re.sub(marks, ' ', name, flags=re.IGNORECASE)} {cores()} core{'s' * (cores() > 1)}"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def cpu_name() -> str:
-    """The processor's model as its maker calls it, else its architecture."""
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        match = re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
-        return match[1].strip() if match else platform.machine()
-    if sys.platform == "darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return platform.processor() or platform.machine()

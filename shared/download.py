@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 FIRST_BYTE = 5.0  # seconds from the start of the attempt, name look-up included, to the first byte
 STALL = 20.0  # seconds that a transfer under way may stand still
+GIVE_UP = 60.0  # seconds of silence after which the receiving thread ends, long abandoned
 CHUNK = 1 << 16
 
 
@@ -65,7 +66,7 @@ def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool
 
 def _receive(url: str, chunks: "queue.Queue[bytes | Exception]") -> None:
     try:
-        with urllib.request.urlopen(url, timeout=STALL) as response:
+        with urllib.request.urlopen(url, timeout=GIVE_UP) as response:
             while chunk := response.read1(CHUNK):
                 chunks.put(chunk)
         chunks.put(b"")

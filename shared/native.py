@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.device import cpu_name
 from shared.files import data_folder, replacing, shown
+from shared.machine import cpu_name
 
 ADDRESS = ctypes.c_void_p  # takes what Tensor.data_ptr() and ndarray.ctypes.data give
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC", "-std=c++17")

@@ -24,7 +24,7 @@ INK = "#24292f"
 GRID = "#d0d7de"
 BACKING = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps a line from running through a number
 
-Series = Mapping[str, tuple[Sequence[float | int], Sequence[float | int]]]
+Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def lines(
@@ -33,7 +33,7 @@ def lines(
     title: str,
     x: str,
     y: str,
-    hline: Mapping[str, float | int] | None = None,
+    hline: Mapping[str, float] | None = None,
     log_x: bool = False,
 ) -> None:
     """Draw named curves, each as (x values, y values), with axis labels that say the units.
@@ -63,10 +63,10 @@ def lines(
 
 def bars(
     path: Path,
-    values: Mapping[str, float | int],
+    values: Mapping[str, float],
     title: str,
     x: str,
-    hline: Mapping[str, float | int] | None = None,
+    hline: Mapping[str, float] | None = None,
 ) -> None:
     """Draw named bars, each with its value written at its end; `x` says what is measured, and its unit.
 

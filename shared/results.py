@@ -65,10 +65,10 @@ class Report:
     def figure(
         self,
         name: str,
-        value: float | int,
+        value: float,
         unit: str = "",
-        target: tuple[str, float | int] | None = None,
-        peers: Mapping[str, float | int] | None = None,
+        target: tuple[str, float] | None = None,
+        peers: Mapping[str, float] | None = None,
         note: str = "",
     ) -> None:
         """Note a measured figure, by a name that lasts: a later run with the same name replaces it.
@@ -96,9 +96,7 @@ class Report:
         }
         self._record["peers"][name] = dict(peers or {})
 
-    def series(
-        self, name: str, x: Sequence[float | int], y: Sequence[float | int], x_label: str, y_label: str
-    ) -> None:
+    def series(self, name: str, x: Sequence[float], y: Sequence[float], x_label: str, y_label: str) -> None:
         """Note a curve, for the plots. Raises ValueError when x and y differ in length."""
         if len(x) != len(y):
             raise ValueError(f"the series {name!r} has {len(x)} x and {len(y)} y values")
@@ -136,7 +134,7 @@ class Report:
         return table
 
 
-def number(value: float | int) -> str:
+def number(value: float) -> str:
     """A number as people read it: four significant digits, thousands set apart."""
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"

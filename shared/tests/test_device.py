@@ -1,5 +1,3 @@
-import os
-import platform
 import random
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -95,13 +93,6 @@ def test_threads(monkeypatch):
         device.set_threads(-1)
 
 
-def test_cores_are_those_this_process_may_use(monkeypatch):
-    assert 1 <= device.cores() <= (os.cpu_count() or 1)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert device.cores() == 8
-
-
 def test_the_description_has_what_a_measurement_needs():
     facts = device.describe()
     assert facts["device"] == facts["cpu"] == device.cpu_name()
@@ -134,23 +125,3 @@ def test_slugs_of_gpus(monkeypatch):
     assert device.describe("cuda")["gpu_memory"] == 80.0
     monkeypatch.setattr(device, "cpu_name", lambda: "Apple M3")
     assert device.slug("mps") == "apple-m3-gpu"
-
-
-@pytest.mark.parametrize(
-    ("listing", "name"),
-    [("processor\t: 0\nmodel name\t: AMD EPYC \n", "AMD EPYC"), ("processor\t: 0\n", platform.machine())],
-)
-def test_the_processor_of_linux(monkeypatch, tmp_path, listing, name):
-    (tmp_path / "cpuinfo").write_text(listing)
-    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "cpuinfo")
-    assert device.cpu_name() == name
-
-
-def test_the_processor_elsewhere(monkeypatch, tmp_path):
-    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "missing")
-    monkeypatch.setattr(device.sys, "platform", "darwin")
-    monkeypatch.setattr(device.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M3\n"))
-    assert device.cpu_name() == "Apple M3"
-    monkeypatch.setattr(device.sys, "platform", "win32")
-    monkeypatch.setattr(device.platform, "processor", lambda: "Intel64 Family 6")
-    assert device.cpu_name() == "Intel64 Family 6"

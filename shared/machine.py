@@ -1,0 +1,25 @@
+"""The processor: its name, and how many of its cores are ours. Nothing here loads torch."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def cpu_name() -> str:
+    """The processor's model as its maker calls it, else its architecture."""
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        match = re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
+        return match[1].strip() if match else platform.machine()
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,58 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from shared import memory
+from shared.memory import peak_memory
+
+MIB = 2**20
+
+
+def hold(mebibytes):
+    """Take that much, fill it, and give it back."""
+    return lambda: torch.ones(mebibytes * MIB // 4).sum()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_peak_is_seen_though_it_is_over(monkeypatch, exact):
+    if not exact:
+        monkeypatch.setattr(memory, "_reset_peak", lambda: False)
+    elif not memory._reset_peak():
+        pytest.skip("this system keeps no count that can be reset")
+    assert 60 * MIB <= peak_memory(hold(64)) <= 80 * MIB
+    assert peak_memory(lambda: None) < 8 * MIB
+
+
+def test_a_failing_run_fails(monkeypatch):
+    monkeypatch.setattr(memory, "_reset_peak", lambda: False)
+    with pytest.raises(ZeroDivisionError):
+        peak_memory(lambda: 1 / 0)
+
+
+def test_other_systems(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "Path", lambda _: tmp_path / "missing" / "file")
+    assert not memory._reset_peak()
+    (tmp_path / "status").write_text("Name:\tpython\n")
+    monkeypatch.setattr(memory, "Path", lambda _: tmp_path / "status")
+    assert not memory._reset_peak()
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("there is no malloc_trim"))
+    memory._return_free_memory()
+
+
+def test_on_a_gpu_torch_counts(monkeypatch):
+    counts = SimpleNamespace(
+        synchronize=lambda _: None,
+        reset_peak_memory_stats=lambda _: None,
+        memory_allocated=lambda _: 100,
+        max_memory_allocated=lambda _: 350,
+    )
+    monkeypatch.setattr(memory.torch, "cuda", counts)
+    assert peak_memory(lambda: None, "cuda") == 250
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_real_gpu():
+    assert peak_memory(lambda: torch.ones(MIB, device="cuda"), "cuda") == 4 * MIB

@@ -1,0 +1,152 @@
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from ctypes import c_float, c_int64
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared import native
+from shared.native import ADDRESS, CompileError, function, load
+
+SCALE = """
+#include <cstdint>
+extern "C" void scale(float* x, int64_t n, float factor) {
+    for (int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+"""
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
+)
+
+
+@pytest.fixture(autouse=True)
+def house(monkeypatch, tmp_path):
+    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("CXX", raising=False)
+    for cached in (native._say_once, native._folder_of_this_process):
+        cached.cache_clear()
+    return tmp_path
+
+
+def loaded(source, flags=()):
+    library = load(source, "scale", flags)
+    assert library is not None
+    return function(library, "scale", None, [ADDRESS, c_int64, c_float])
+
+
+@needs_compiler
+def test_a_kernel_computes_on_tensors_and_arrays():
+    scale = loaded(SCALE)
+    tensor, array = torch.arange(1000.0), np.arange(1000, dtype=np.float32)
+    scale(tensor.data_ptr(), tensor.numel(), 2.5)
+    scale(array.ctypes.data, array.size, 2.5)
+    assert torch.equal(tensor, 2.5 * torch.arange(1000.0))
+    assert np.array_equal(array, 2.5 * np.arange(1000, dtype=np.float32))
+
+
+@needs_compiler
+def test_compiled_once_and_anew_when_anything_changes(house, monkeypatch):
+    compiled = []
+    original = native._compile
+    monkeypatch.setattr(native, "_compile", lambda *a: compiled.append(a) or original(*a))
+    loaded(SCALE)
+    loaded(SCALE)
+    assert len(compiled) == 1
+    loaded(SCALE + "// changed\n")
+    loaded(SCALE, ["-fno-math-errno"])
+    monkeypatch.setattr(native, "_processor", lambda: "another processor")
+    loaded(SCALE)
+    monkeypatch.setattr(native, "_version", lambda _: "another version")
+    loaded(SCALE)
+    assert len(compiled) == 5
+    assert len(list((house / "data" / "native").iterdir())) == 5
+
+
+@needs_compiler
+def test_a_mistake_is_shown_with_its_file_and_line(house):
+    source = house / "kernels.cpp"
+    source.write_text(SCALE.replace("++i", "++j"))
+    with pytest.raises(CompileError) as error:
+        load(source, "scale")
+    assert f"{source}:4:" in str(error.value)
+    assert "x[i] *= factor" in str(error.value)
+    with pytest.raises(CompileError, match=r"scale\.cpp:4:"):
+        load(source.read_text(), "scale")
+    assert list((house / "data" / "native").iterdir()) == []
+    source.write_text(SCALE)
+    loaded(source)
+
+
+def test_no_compiler_is_said_once(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert load(SCALE, "scale") is None
+    assert load(SCALE, "scale") is None
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "no C++ compiler, so PyTorch does what scale would do" in message
+    assert "install" in message
+
+
+def test_what_to_install_on_a_mac(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "xcode-select --install" in native._how_to_install()
+
+
+def test_a_compiler_of_ones_choice(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler -O1")
+    with pytest.raises(CompileError, match="CXX is set to 'no-such-compiler'"):
+        load(SCALE, "scale")
+    monkeypatch.setenv("CXX", f"{sys.executable} -I")
+    assert native._compiler() == [sys.executable, "-I"]
+
+
+def test_a_missing_source_and_a_missing_function(house):
+    with pytest.raises(FileNotFoundError):
+        load(house / "none.cpp", "scale")
+    with pytest.raises(AttributeError):
+        function(ctypes.CDLL(None), "no_such_function_anywhere", None, [])
+
+
+@needs_compiler
+def test_a_folder_that_cannot_be_written(house, capsys):
+    (house / "data").write_text("a file where the folder should be")
+    loaded(SCALE)
+    loaded(SCALE)
+    message = capsys.readouterr().err
+    assert message.count("kernels are compiled anew in every run") == 1
+    folder = native._folder_of_this_process()
+    assert folder.is_relative_to(tempfile.gettempdir())
+    assert len(list(folder.iterdir())) == 1
+
+
+@needs_compiler
+def test_two_processes_at_once(house):
+    (house / "scale.cpp").write_text(SCALE)
+    code = (
+        "from pathlib import Path; from shared.native import load; "
+        f"print(load(Path({str(house / 'scale.cpp')!r}), 'scale').scale is not None)"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ.copy()
+        )
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in both] == ["True\n", "True\n"]
+    assert len(list((house / "data" / "native").iterdir())) == 1
+
+
+def test_processors_without_a_listing(monkeypatch):
+    native._processor.cache_clear()
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
+    try:
+        assert native._processor().strip()
+    finally:
+        native._processor.cache_clear()

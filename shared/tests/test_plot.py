@@ -1,0 +1,70 @@
+from itertools import pairwise
+
+import matplotlib.image
+import pytest
+
+from shared import plot
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every figure that is saved, to look into."""
+    saved = []
+    original = plot._save
+    monkeypatch.setattr(plot, "_save", lambda figure, path: saved.append(figure) or original(figure, path))
+    return saved
+
+
+def test_lines_carry_their_names_units_and_levels(tmp_path, figures):
+    path = tmp_path / "plots" / "loss.png"
+    curves = {"ours": ([0, 1, 2], [3.0, 2.0, 1.5]), "theirs": ([0, 1, 2], [3.0, 2.5, 1.9])}
+    plot.lines(path, curves, "Loss", "step", "loss (nats)", {"promised": 1.6})
+    assert matplotlib.image.imread(path).shape[:2] == (630, 1050)
+    [axes] = figures[0].axes
+    assert (axes.get_title("left"), axes.get_xlabel(), axes.get_ylabel()) == ("Loss", "step", "loss (nats)")
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert set(heights) == {"ours", "theirs", "promised"}
+    low, high = axes.get_ylim()
+    levels = sorted(heights.values())
+    assert min(b - a for a, b in pairwise(levels)) >= 0.05 * (high - low), "none overlap"
+    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[3.0, 2.0, 1.5], [3.0, 2.5, 1.9]]
+    assert axes.lines[2].get_ydata()[0] == 1.6
+    assert len({line.get_color() for line in axes.lines}) == 3
+
+
+def test_doubling_values_have_a_doubling_axis(tmp_path, figures):
+    plot.lines(tmp_path / "x.png", {"a": ([1, 2, 4], [1, 2, 3])}, "T", "batch", "y", log_x=True)
+    assert figures[0].axes[0].get_xscale() == "log"
+
+
+def test_bars_carry_their_values(tmp_path, figures):
+    path = tmp_path / "bars.png"
+    plot.bars(path, {"ours": 18234.2, "theirs": 1.25}, "Speed", "tokens/s", {"limit": 20000})
+    assert matplotlib.image.imread(path).size
+    [axes] = figures[0].axes
+    assert {text.get_text() for text in axes.texts} == {"18,234", "1.25", "limit"}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ours", "theirs"]
+    assert axes.get_xlabel() == "tokens/s"
+
+
+def test_the_same_figures_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        plot.bars(tmp_path / name, {"x": 1.0}, "T", "y")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [
+        ({}, "'T' has 0 curves; a plot shows from 1 to 6"),
+        ({str(i): ([1], [1]) for i in range(7)}, "'T' has 7 curves"),
+        ({"a": ([1, 2], [1])}, "the curve 'a' of 'T' has 2 x and 1 y values"),
+        ({"a": ([], [])}, "the curve 'a' of 'T' has 0 x and 0 y values"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, series, words):
+    with pytest.raises(ValueError, match=words):
+        plot.lines(tmp_path / "x.png", series, "T", "x", "y")
+    with pytest.raises(ValueError, match="'T' has no bars"):
+        plot.bars(tmp_path / "x.png", {}, "T", "x")
+    assert list(tmp_path.iterdir()) == []
