@@ -9,5 +9,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from jaxtyping import install_import_hook
 
-phases = sorted(path.name for path in Path(__file__).parent.glob("phase??_*"))
-install_import_hook(["shared", *phases], "beartype.beartype")
+import shared.typechecker  # the hook finds it by name, once it is imported
+
+ROOT = Path(__file__).parent
+sources = [path for folder in ("shared", "phase??_*") for path in ROOT.glob(f"{folder}/**/*.py")]
+modules = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sources
+    # Not the tests: their modules belong to pytest, which makes a failing assert show its values. Nor a package:
+    # its name stands for all that is in it.
+    if not path.name.startswith(("test_", "conftest", "__"))
+]
+install_import_hook(modules, f"{shared.typechecker.__name__}.check")

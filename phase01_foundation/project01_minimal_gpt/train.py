@@ -204,7 +204,12 @@ def main(argv: list[str] | None = None) -> None:
     except Interrupted as stop:
         console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
         sys.exit(130)
-    except (ValueError, OSError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
+    except OSError as problem:
+        console.print(
+            f"error: {problem.filename}: {problem.strerror}", style="red", highlight=False, markup=False
+        )
+        sys.exit(2)
+    except (ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
         console.print(f"error: {problem}", style="red", highlight=False, markup=False)
         sys.exit(2)
     best = run.history[-1]

@@ -116,20 +116,18 @@ def evaluate(
     was_training = model.training
     model.eval()
     context, device = model.config.context_length, model.head.weight.device
-    whole = (len(data) - 1) // context * context  # the rest makes one shorter window
-    windows = list(
-        zip(
-            data[:whole].view(-1, context).split(batch_size),
-            data[1 : whole + 1].view(-1, context).split(batch_size),
-            strict=True,
-        )
-    )
-    if whole < len(data) - 1:
-        windows.append((data[None, whole:-1], data[None, whole + 1 :]))
+    tokens, targets = data[:-1], data[1:]
+    whole = len(tokens) // context * context  # the rest makes one shorter window
+    batches = []
+    for start in range(0, whole, batch_size * context):
+        part = slice(start, min(start + batch_size * context, whole))
+        batches.append((tokens[part].view(-1, context), targets[part].view(-1, context)))
+    if whole < len(tokens):
+        batches.append((tokens[None, whole:], targets[None, whole:]))
     total = 0.0
-    for tokens, targets in windows:
+    for inputs, expected in batches:
         with autocast(device, dtype):
-            loss = next_token_loss(model(tokens.to(device), attend=attend), targets.to(device))
-        total += loss.item() * targets.numel()
+            loss = next_token_loss(model(inputs.to(device), attend=attend), expected.to(device))
+        total += loss.item() * expected.numel()
     model.train(was_training)
     return total / (len(data) - 1)

@@ -1,0 +1,133 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phase01_foundation.project01_minimal_gpt import debug
+from phase01_foundation.project01_minimal_gpt.generation import (
+    encode_prompts,
+    generate,
+    held_back,
+    next_logits,
+    stream,
+)
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams, choose
+from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
+
+TOKENIZER = CharTokenizer("abcdefghijk")
+PROMPTS = ["a", "bcdefgh", "kj"]
+PARAMS = SamplingParams(max_tokens=12, seed=3)
+
+task = pytest.mark.task(10)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return debug.example(dtype=torch.float64)[0]  # float64, so that padding cannot tip a close choice
+
+
+def slow_way(model, prompt, params):
+    """One prompt at a time, every token from a fresh forward pass, nothing streamed."""
+    ids, generator = TOKENIZER.encode(prompt), torch.Generator().manual_seed(params.seed)
+    for _ in range(params.max_tokens):
+        window = torch.tensor([ids[-model.config.context_length :]])
+        with torch.no_grad():
+            logits = model(window)[0, -1]
+        ids.append(choose(logits, torch.tensor(ids), params, generator))
+    return TOKENIZER.decode(ids[len(prompt) :])
+
+
+@task
+@pytest.mark.parametrize(
+    "params",
+    [PARAMS, replace(PARAMS, temperature=0), replace(PARAMS, top_k=3, repetition_penalty=1.5, top_p=0.9)],
+)
+def test_a_batch_of_different_lengths_writes_what_each_prompt_would_alone(model, params):
+    expected = [slow_way(model, prompt, params) for prompt in PROMPTS]
+    assert generate(model, TOKENIZER, PROMPTS, params) == expected
+
+
+@task
+def test_logits_of_shorter_rows_do_not_see_the_padding(model):
+    rows = [TOKENIZER.encode(prompt) for prompt in PROMPTS]
+    together = next_logits(model, rows)
+    alone = torch.cat([next_logits(model, [row]) for row in rows])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(alone[1], model(torch.tensor([rows[1]]))[0, -1])
+
+
+@task
+def test_text_beyond_the_context_goes_on_with_the_last_window(model):
+    params = replace(PARAMS, max_tokens=2 * model.config.context_length)
+    [text] = generate(model, TOKENIZER, ["abc"], params)
+    assert text == slow_way(model, "abc", params)
+    assert len(text) == 2 * model.config.context_length
+
+
+@task
+def test_pieces_come_one_by_one_and_make_up_the_text(model):
+    pieces = list(stream(model, TOKENIZER, PROMPTS, PARAMS))
+    assert [i for i, _ in pieces[:3]] == [0, 1, 2]
+    assert len(pieces) == len(PROMPTS) * PARAMS.max_tokens, "without a stop text, every character is certain"
+    texts = ["".join(piece for i, piece in pieces if i == row) for row in range(3)]
+    assert texts == generate(model, TOKENIZER, PROMPTS, PARAMS)
+
+
+@task
+def test_a_stop_text_ends_its_own_prompt_alone_and_is_not_shown(model):
+    full = generate(model, TOKENIZER, PROMPTS, PARAMS)
+    stop = full[0][4:7]
+    stopped = generate(model, TOKENIZER, PROMPTS, replace(PARAMS, stop=(stop,)))
+    assert stopped == [text.split(stop)[0] for text in full]
+    assert stopped[0] != full[0]
+
+
+@task
+def test_the_earliest_of_several_stop_texts_counts(model):
+    [full] = generate(model, TOKENIZER, ["a"], PARAMS)
+    stops = (full[6:9], full[3:5])
+    [text] = generate(model, TOKENIZER, ["a"], replace(PARAMS, stop=stops))
+    assert text == full[: min(full.find(stop) for stop in stops)]
+
+
+@task
+def test_a_stop_text_that_does_not_come_holds_nothing_back_in_the_end(model):
+    [full] = generate(model, TOKENIZER, ["a"], PARAMS)
+    never = full[-3:] + "?"  # the text ends as if it were about to come
+    assert generate(model, TOKENIZER, ["a"], replace(PARAMS, stop=(never,))) == [full]
+
+
+@task
+def test_no_piece_shows_what_may_be_the_beginning_of_a_stop_text(model):
+    [full] = generate(model, TOKENIZER, ["a"], PARAMS)
+    stop = full[5:9]
+    shown = ""
+    for _, piece in stream(model, TOKENIZER, ["a"], replace(PARAMS, stop=(stop,))):
+        shown += piece
+        assert full.startswith(shown)
+    assert shown == full[: full.find(stop)]
+
+
+@task
+@given(st.text("ab", max_size=12), st.lists(st.text("ab", min_size=1, max_size=5), max_size=3))
+def test_what_is_held_back_is_the_longest_possible_beginning(text, stops):
+    beginnings = {stop[:length] for stop in stops for length in range(1, len(stop))}
+    expected = max((len(beginning) for beginning in beginnings if text.endswith(beginning)), default=0)
+    assert held_back(text, stops) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ([], "there is no prompt"),
+        (["a", ""], "prompt 2 is empty"),
+        ([""], "the prompt is empty"),
+        (["a", "b", "x"], r"prompt 3 cannot be encoded: the character 'x' \(U\+0078\) at position 0"),
+        (["a" * 17], "the prompt has 17 tokens; the model reads at most 16"),
+    ],
+)
+def test_a_prompt_the_model_cannot_start_from_is_refused(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        encode_prompts(prompts, TOKENIZER, context_length=16)

@@ -1,0 +1,271 @@
+import json
+import os
+import signal
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from phase01_foundation.project01_minimal_gpt import generate as generate_command
+from phase01_foundation.project01_minimal_gpt import train as train_command
+from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
+from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
+from phase01_foundation.project01_minimal_gpt.train import CONFIGS, Interrupted, train
+from shared import artifacts, config
+
+TEXT = "The cat sat on the mat. The dog sat on the log. " * 40
+TINY = {
+    "corpus": "shakespeare",
+    "fallback": None,
+    "context_length": 8,
+    "layers": 1,
+    "heads": 1,
+    "dim": 8,
+    "batch_size": 4,
+    "steps": 12,
+    "warmup": 2,
+    "evaluate_every": 5,
+    "dropout": 0.1,
+    "prompt": "T",
+    "dtype": "float32",
+    "threads": 1,
+    "device": "cpu",
+    "name": "test",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Nothing of the learner's is read or written; the corpus is a few sentences."""
+    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LADDER_OFFLINE", "1")
+    monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
+
+    class Corpus:
+        name = "cats and dogs"
+
+        def split(self, name):
+            return {"train": TEXT, "validation": TEXT[:300]}[name]
+
+    monkeypatch.setattr(train_command.data, "load", lambda name, **options: Corpus())
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return tmp_path / "work" / "models" / "test" / "checkpoint.safetensors"
+
+
+def quiet():
+    return Console(file=StringIO())
+
+
+def run(**changes):
+    return train(TrainConfig(**{**TINY, **changes}), quiet())
+
+
+def interrupted_run(monkeypatch, step, number=signal.SIGINT):
+    """Start a run, and send ourselves a signal in the middle of that step."""
+    real, steps = train_command.training_step, []
+
+    def step_with_signal(*arguments):
+        result = real(*arguments)
+        steps.append(1)
+        if len(steps) == step:
+            os.kill(os.getpid(), number)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "training_step", step_with_signal)
+        with pytest.raises(Interrupted, match=f"stopped at step {step}"):
+            run()
+
+
+def test_a_run_learns_publishes_and_draws(tmp_path):
+    finished, artifact = run(steps=200, learning_rate=0.02, evaluate_every=50, dropout=0.0)
+    losses = [entry["validation_loss"] for entry in finished.history]
+    assert [entry["step"] for entry in finished.history] == [50, 100, 150, 200]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.5, "some thirty words are not learnt by heart"
+    assert artifact.card["data"] == "cats and dogs"
+    assert artifact.card["validation_loss"] == losses[-1]
+    assert json.loads((artifact.folder / "card.json").read_text()) == artifact.card
+    assert (artifact.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert not (artifact.folder / "checkpoint.safetensors").exists()
+
+    model, tokenizer = generate_command.load("test", "cpu")
+    params = SamplingParams(max_tokens=20, temperature=0)
+    assert generate(model, tokenizer, ["The "], params) == generate(
+        finished.model, tokenizer, ["The "], params
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_interrupted_and_resumed_ends_bitwise_as_one_that_was_not(monkeypatch, checkpoint, number):
+    expected, _ = run(name="whole")
+    interrupted_run(monkeypatch, 7, number)
+    assert checkpoint.exists()
+    console = quiet()
+    resumed, _ = train(TrainConfig(**TINY), console)
+    assert "resumed at step 7" in console.file.getvalue()
+    for name, tensor in expected.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    whole, parts = ([{**entry, "seconds": 0} for entry in one.history] for one in (expected, resumed))
+    assert whole == parts
+    assert not checkpoint.exists(), "a finished run leaves no checkpoint behind"
+
+
+def test_restart_begins_anew(monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    console = quiet()
+    train(TrainConfig(**TINY, restart=True), console)
+    assert "resumed" not in console.file.getvalue()
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    before = checkpoint.read_bytes()
+    with pytest.raises(artifacts.CheckpointError, match=r"other settings \(dim 8 → 16, seed 0 → 1\)"):
+        run(dim=16, seed=1)
+    assert checkpoint.read_bytes() == before
+
+
+def test_until_ends_a_run_early():
+    finished, _ = train(TrainConfig(**TINY), quiet(), until=lambda run: run.step >= 5)
+    assert finished.step == 5
+
+
+def test_the_second_interrupt_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), catch_interrupts() as caught:  # noqa: PT012 - both signals belong here
+        os.kill(os.getpid(), signal.SIGINT)
+        assert caught == [signal.SIGINT]
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# ---- the commands, as a user gives them
+
+
+def command(capsys, *arguments):
+    """Run the train command on the tiny settings; its exit code and what it printed."""
+    preset = Path(os.environ["LADDER_DATA"]) / "tiny.yaml"
+    preset.parent.mkdir(exist_ok=True)
+    preset.write_text(json.dumps(TINY))  # JSON is YAML
+    code = 0
+    try:
+        train_command.main(["--preset", str(preset), *arguments])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_the_command_trains_and_streams_a_sample(capsys):
+    code, printed = command(capsys, "--steps", "6")
+    assert code == 0
+    assert "validation loss" in printed
+    sample = printed.split("A sample, as it is written:\n")[1]
+    assert len(sample) > 100
+
+
+def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
+    real = train_command.training_step
+
+    def step_with_signal(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(train_command, "training_step", step_with_signal)
+    code, printed = command(capsys)
+    assert code == 130
+    assert "stopped at step 1" in printed
+    assert "Give the same command again" in printed
+
+
+def test_the_command_names_what_is_wrong_before_any_work(capsys, checkpoint):
+    for argument, message in {
+        "--context_length=400": "context_length 400 is too long: the validation text",
+        "--prompt=é": "the prompt cannot be encoded: the character 'é'",
+        "--device=tpu9": "unknown device 'tpu9'",
+        "--dim=7": "dim must be a multiple of 2 × heads",
+        "--steps=0": "steps must be at least 1, not 0",
+        "--learning_rate=0": "learning_rate and max_norm must be above 0",
+        "--warmup=-1": "warmup and weight_decay must be 0 or more",
+        "--preset=huge": "there is no preset 'huge'",
+        "--dimm=8": "dimm",
+    }.items():
+        code, printed = command(capsys, argument)
+        assert code == 2, argument
+        assert message in " ".join(printed.split()), argument
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_cut_short_is_named(capsys, monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    code, printed = command(capsys)
+    assert code == 2
+    assert "is cut short" in " ".join(printed.split())
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "file"))  # no folder fits in a file, not even root's
+    monkeypatch.setattr(train_command, "training_step", lambda *arguments: pytest.fail("a step was taken"))
+    code, printed = command(capsys)
+    assert code == 2
+    assert "Not a directory" in printed
+
+
+@pytest.mark.parametrize("preset", ["smoke", "cpu", "gpu"])
+def test_the_presets_can_be_read(preset):
+    settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
+    assert settings.shape(65).context_length == settings.context_length
+
+
+def generate_with(*arguments):
+    app = typer.Typer()
+    app.command()(generate_command.main)
+    result = CliRunner().invoke(app, ["--model", "test", "--device", "cpu", *arguments])
+    return result.exit_code, result.stdout + result.stderr
+
+
+def test_the_generate_command_writes():
+    run()
+    code, written = generate_with("--prompt", "The ", "--max-tokens", "5", "--seed", "1")
+    assert code == 0
+    assert written.startswith("The ")
+    code, written = generate_with("--prompt", "The ", "--prompt", "T", "--max-tokens", "5", "--stop", "\\n")
+    assert code == 0
+    assert written.count("─" * 40) == 2
+
+
+def test_the_generate_command_names_what_is_wrong():
+    code, written = generate_with("--prompt", "The ")
+    assert code == 2
+    assert "there is no model 'test'" in written
+    assert "project01_minimal_gpt.train" in written
+    run()
+    for arguments, message in {
+        ("--prompt", "Thé"): "the character 'é'",
+        ("--prompt", ""): "the prompt is empty",
+        ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
+        ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",
+        ("--prompt", "T", "--temperature", "-1"): "temperature must be 0 or more",
+    }.items():
+        code, written = generate_with(*arguments)
+        assert code == 2, arguments
+        assert message in written
+
+
+def test_a_model_of_another_architecture_is_refused():
+    artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab", "vocab_size": 2}, {})
+    code, written = generate_with("--prompt", "a")
+    assert code == 2
+    assert "test is no model of this project" in written
