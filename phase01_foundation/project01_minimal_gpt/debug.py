@@ -27,6 +27,12 @@ def example(config: GPTConfig = TINY, dtype: torch.dtype = torch.float32) -> tup
     return model, tokens, targets
 
 
+def trace_example() -> None:
+    """What `ladder trace 1` shows: one batch through the model, and its loss."""
+    model, tokens, targets = example()
+    next_token_loss(model(tokens), targets)
+
+
 def shapes() -> dict[str, tuple[int, ...]]:
     """What goes through the model, by name: the shape that every module puts out for a (3, 16) batch."""
     model, tokens, _ = example()
