@@ -70,7 +70,8 @@ def publish(
     name, TypeError for a config or card that JSON cannot hold, both before anything is written.
     """
     _check_name(name)
-    full_card = {"name": name, **provenance(), **card}
+    device = next((tensor.device for tensor in tensors.values()), torch.device("cpu"))
+    full_card = {"name": name, **provenance(device), **card}
     parts = {
         "config": _json(config, f"the config of {name}"),
         "card": _json(full_card, f"the card of {name}"),

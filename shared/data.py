@@ -12,7 +12,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -103,12 +103,8 @@ def load(
             if fallback is None:
                 raise
             length = sum(file.size for file in _files(source, source.splits))
-            corpus = _tinyworld(
-                splits,
-                characters or max(length, FEWEST_CHARACTERS),
-                seed,
-                f"in place of {name}: {missing} It is ",
-            )
+            corpus = _tinyworld(splits, characters or max(length, FEWEST_CHARACTERS), seed)
+            corpus = replace(corpus, note=f"{corpus.note}. It stands in for {name}: {missing}")
     total = sum(len(text) for text in corpus.splits.values())
     print(f"corpus: {corpus.name}, {total:,} characters, {corpus.note}", file=sys.stderr)
     return corpus
@@ -190,7 +186,7 @@ def _find(file: File, mirror: Path | None) -> _Found:
     except DownloadError as problem:
         text = f"{file.path} cannot be had: {why}, and the download failed ({problem}).{remedy}"
         raise MissingCorpusError(text) from None
-    return _Found(content, "download", f"downloaded from {file.url}{_keep(content, cached)}, as {why}")
+    return _Found(content, "download", f"downloaded from {file.url}, {_keep(content, cached)}, as {why}")
 
 
 def _check(content: bytes, file: File, path: Path) -> None:
@@ -203,24 +199,25 @@ def _check(content: bytes, file: File, path: Path) -> None:
 
 
 def _keep(content: bytes, path: Path) -> str:
-    """Write a file into the cache; says where, or why that could not be done, as a clause."""
+    """Write a file into the cache; says where it is, or why it is not, as a clause."""
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as problem:
-        return f" (not kept, as {shown(path.parent)} cannot be written: {problem.strerror})"
-    return f" to {shown(path)}"
+        return f"not kept (cannot write {shown(path.parent)}: {problem.strerror})"
+    return f"kept in {shown(path.parent)}"
 
 
 # ---- tinyworld, made rather than found
 
 
-def _tinyworld(splits: Sequence[str] | None, characters: int, seed: int, why: str = "") -> Corpus:
-    texts, notes = {}, {}
-    for split in splits or EMBEDDED_SPLITS:
-        texts[split], note = _generate(split, seed, characters // EMBEDDED_SPLITS[split])
-        notes[note] = None
-    return Corpus(EMBEDDED, texts, "embedded", f"{why}{', '.join(notes)}")
+def _tinyworld(splits: Sequence[str] | None, characters: int, seed: int) -> Corpus:
+    made = {
+        split: _generate(split, seed, characters // EMBEDDED_SPLITS[split])
+        for split in splits or EMBEDDED_SPLITS
+    }
+    texts = {split: text for split, (text, _) in made.items()}
+    return Corpus(EMBEDDED, texts, "embedded", ", ".join(dict.fromkeys(note for _, note in made.values())))
 
 
 def _generate(split: str, seed: int, characters: int) -> tuple[str, str]:
@@ -235,6 +232,6 @@ def _generate(split: str, seed: int, characters: int) -> tuple[str, str]:
     if kept.is_file():
         return kept.read_bytes().decode(), f"from the cache {shown(folder)}"
     if characters >= 1_000_000:
-        print(f"corpus: generating {characters:,} characters of tinyworld, this once", file=sys.stderr)
+        print(f"corpus: generating {characters:,} characters of tinyworld", file=sys.stderr)
     text = tinyworld.text(split, seed, characters)
-    return text, f"generated{_keep(text.encode(), kept)}"
+    return text, f"generated, {_keep(text.encode(), kept)}"

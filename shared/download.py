@@ -29,13 +29,13 @@ def fetch(url: str, size: int, sha256: str) -> bytes:
     if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
         raise DownloadError("LADDER_OFFLINE is set")
     chunks: queue.Queue[bytes | Exception] = queue.Queue()
-    # In a thread, because a name look-up that hangs obeys no timeout; a daemon, so that it cannot hold up the
-    # exit.
+    # In a thread, because a name look-up that hangs obeys no timeout; a daemon, not to hold up the exit.
     threading.Thread(target=_receive, args=(url, chunks), daemon=True).start()
     content = bytearray()
     deadline = time.monotonic() + FIRST_BYTE
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"downloading {url.rsplit('/', 1)[-1]}", total=size)
         while len(content) <= size:
             chunk = _next(chunks, deadline, bool(content))

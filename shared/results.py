@@ -4,10 +4,10 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from rich.console import Console
@@ -41,7 +41,7 @@ class Report:
         if not folder.is_dir():
             raise ValueError(f"there is no project folder {folder}")
         self.path = self._results_folder(folder, preset) / f"{slug(device)}.json"
-        self._earlier = self._read_earlier()
+        self._read_earlier()  # now, for a broken file is to be found before the work and not after it
         facts = provenance(device)
         self._stamp = {"command": command or facts["command"], "preset": preset, "commit": facts["commit"]}
         self._stamp |= {"date": facts["date"]}
@@ -58,17 +58,18 @@ class Report:
         if not self.path.is_file():
             return {"measured": {}, "peers": {}, "series": {}}
         try:
-            return json.loads(self.path.read_text())
-        except ValueError as problem:
-            raise ValueError(f"{self.path} is no JSON ({problem}); mend it or delete it") from None
+            record = json.loads(self.path.read_text(encoding="utf-8"))
+            return {part: dict(record[part]) for part in ("measured", "peers", "series")}
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(f"{self.path} is no results file; mend it or delete it") from None
 
     def figure(
         self,
         name: str,
-        value: float,
+        value: SupportsFloat,
         unit: str = "",
-        target: tuple[str, float] | None = None,
-        peers: Mapping[str, float] | None = None,
+        target: tuple[str, SupportsFloat] | None = None,
+        peers: Mapping[str, SupportsFloat] | None = None,
         note: str = "",
     ) -> None:
         """Note a measured figure, by a name that lasts: a later run with the same name replaces it.
@@ -79,28 +80,37 @@ class Report:
         """
         if name in self._record["measured"]:
             raise ValueError(f"the figure {name!r} is there already")
-        numbers = [value, *(peers or {}).values(), *([target[1]] if target else [])]
-        if not all(math.isfinite(number) for number in numbers):
+        plain = _plain(value)
+        rivals = {peer: _plain(other) for peer, other in (peers or {}).items()}
+        goal = _plain(target[1]) if target else 0
+        numbers = [plain, goal, *rivals.values()]
+        if not all(map(math.isfinite, numbers)):
             raise ValueError(f"the figure {name!r} is not made of finite numbers: {numbers}")
         if target and target[0] not in COMPARE:
             raise ValueError(f"the target of {name!r} compares by {target[0]!r}; use {', '.join(COMPARE)}")
-        met = COMPARE[target[0]](value, target[1]) if target else None
         self._record["measured"][name] = {
-            "value": value,
+            "value": plain,
             "unit": unit,
-            "target": list(target) if target else None,
-            "met": met,
+            "target": [target[0], goal] if target else None,
+            "met": COMPARE[target[0]](plain, goal) if target else None,
             "note": note,
             **self._stamp,
             "threads": torch.get_num_threads(),
         }
-        self._record["peers"][name] = dict(peers or {})
+        self._record["peers"][name] = rivals
 
-    def series(self, name: str, x: Sequence[float], y: Sequence[float], x_label: str, y_label: str) -> None:
-        """Note a curve, for the plots. Raises ValueError when x and y differ in length."""
-        if len(x) != len(y):
-            raise ValueError(f"the series {name!r} has {len(x)} x and {len(y)} y values")
-        self._record["series"][name] = {"x": list(x), "y": list(y), "x_label": x_label, "y_label": y_label}
+    def series(
+        self, name: str, x: Iterable[SupportsFloat], y: Iterable[SupportsFloat], x_label: str, y_label: str
+    ) -> None:
+        """Note a curve, for the plots; a value that is not finite becomes a gap.
+
+        Raises ValueError when x and y differ in length.
+        """
+        xs, ys = list(map(_plain, x)), list(map(_plain, y))
+        if len(xs) != len(ys):
+            raise ValueError(f"the series {name!r} has {len(xs)} x and {len(ys)} y values")
+        gaps = [value if math.isfinite(value) else None for value in ys]
+        self._record["series"][name] = {"x": xs, "y": gaps, "x_label": x_label, "y_label": y_label}
 
     def finish(self) -> Path:
         """Print the table, write the record, and print it (without series) as one last line of JSON.
@@ -109,8 +119,8 @@ class Report:
         the record's path.
         """
         merged = dict(self._record)
-        for part in ("measured", "peers", "series"):
-            merged[part] = {**self._earlier.get(part, {}), **self._record[part]}
+        for part, earlier in self._read_earlier().items():
+            merged[part] = {**earlier, **self._record[part]}
         write_text(self.path, json.dumps(merged, indent=2) + "\n")
         console = Console(soft_wrap=False)
         console.print(self._table())
@@ -132,6 +142,11 @@ class Report:
                 "\n".join(f"{peer}: {number(value)}" for peer, value in peers),
             )
         return table
+
+
+def _plain(value: SupportsFloat) -> float:
+    """A number as JSON knows it: numpy's and torch's are taken for what they hold."""
+    return value if type(value) is int else float(value)
 
 
 def number(value: float) -> str:

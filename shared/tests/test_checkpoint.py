@@ -113,6 +113,19 @@ def test_views_of_one_memory_are_stored_as_what_they_show(tmp_path):
     assert (tmp_path / "part").stat().st_size < 400 + whole[0].nbytes
 
 
+def test_names_that_would_collide(tmp_path):
+    numbers = [torch.tensor(float(i)) for i in range(5)]
+    keys = {
+        "a.b": numbers[0],
+        "a": {"b": numbers[1]},
+        "a.b'": numbers[2],
+        "__metadata__": numbers[3],
+        "": numbers[4],
+    }
+    write(tmp_path / "x", keys)
+    assert same(read(tmp_path / "x"), keys)
+
+
 def test_float8(tmp_path):
     for dtype in (torch.float8_e4m3fn, torch.float8_e5m2):
         write(tmp_path / "x", torch.tensor([1.0, -0.5]).to(dtype))

@@ -93,7 +93,7 @@ def test_downloaded_once_then_from_the_cache(house, monkeypatch, capsys):
     assert (first.source, second.source) == ("download", "cache")
     cached = house / "data" / "corpora" / POEM.path
     lines = capsys.readouterr().err.splitlines()
-    assert f"downloaded from {POEM.url} to {cached}, as no mirror is set" in lines[0]
+    assert f"downloaded from {POEM.url}, kept in {cached.parent}, as no mirror is set" in lines[0]
     assert f"from the cache {cached}, as no mirror is set (LADDER_DATA_MIRROR)" in lines[1]
 
 
@@ -160,8 +160,7 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_work(house, monkeypat
     monkeypatch.setattr(data, "fetch", lambda *_: TEXT.encode())
     corpus = load("poem")
     assert corpus.split("train") == TEXT.upper()
-    assert "not kept, as" in corpus.note
-    assert "cannot be written" in corpus.note
+    assert "not kept (cannot write" in corpus.note
 
 
 def test_a_mirror_that_is_not_there(monkeypatch, tmp_path):
@@ -198,7 +197,7 @@ def test_the_embedded_corpus_is_made_once(house, tinyworld, capsys):
     assert first.splits == second.splits
     assert first.source == second.source == "embedded"
     lines = capsys.readouterr().err.splitlines()
-    assert "generated to" in lines[0]
+    assert "generated, kept in" in lines[0]
     assert "from the cache" in lines[1]
     load("tinyworld", characters=200_000, seed=4, splits=["train"])
     assert tinyworld[3:] == [("train", 4, 200_000)]
@@ -215,14 +214,12 @@ def test_a_change_of_the_generator_makes_it_anew(house, tinyworld, monkeypatch):
 
 def test_a_long_generation_is_announced(tinyworld, capsys):
     load("tinyworld", splits=["train"], characters=1_000_000)
-    assert capsys.readouterr().err.startswith(
-        "corpus: generating 1,000,000 characters of tinyworld, this once\n"
-    )
+    assert capsys.readouterr().err.startswith("corpus: generating 1,000,000 characters of tinyworld\n")
 
 
 def test_the_embedded_corpus_works_where_nothing_can_be_kept(house, tinyworld):
     (house / "data").write_text("a file where the folder should be")
-    assert "generated (not kept, as" in load("tinyworld", characters=100_000).note
+    assert "generated, not kept (cannot write" in load("tinyworld", characters=100_000).note
 
 
 def test_the_embedded_corpus_stands_in(tinyworld, capsys):
@@ -231,7 +228,7 @@ def test_the_embedded_corpus_stands_in(tinyworld, capsys):
     assert tinyworld[0] == ("train", 0, 100_000), "as long as the poem, but never too short to use"
     line = capsys.readouterr().err
     assert "corpus: tinyworld," in line
-    assert "in place of poem: poem/input.txt cannot be had" in line
+    assert "It stands in for poem: poem/input.txt cannot be had" in line
 
 
 # ---- the real table
@@ -258,6 +255,10 @@ def test_a_name_is_in_one_split_only():
     assert not set(parts[0]) & set(parts[1])
     assert not (set(parts[0]) | set(parts[1])) & set(parts[2])
     assert [round(16 * len(part) / 4000) for part in parts] == [14, 1, 1]
+
+
+def test_what_is_not_cut_is_whole():
+    assert [make(TEXT) for _, make in SOURCES["wikitext2"].splits.values()] == [TEXT] * 3
 
 
 def test_tinystories_keep_whole_stories():

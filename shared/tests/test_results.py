@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -98,10 +99,20 @@ def test_mistakes_are_named(house):
         report.series("s", [1], [1, 2], "x", "y")
 
 
-def test_a_broken_record_is_named_before_anything_is_measured(house):
+def test_numbers_of_any_kind_become_json(house):
+    report = Report(house, "p", "cpu")
+    report.figure("x", np.float32(1.5), target=("<=", np.float64(2)), peers={"peer": torch.tensor(2.5)})
+    report.series("s", range(3), np.array([1.0, np.nan, np.inf]), "x", "y")
+    record = json.loads(report.finish().read_text())
+    assert record["measured"]["x"]["met"] is True
+    assert record["series"]["s"]["y"] == [1.0, None, None]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"measured": 1, "peers": 1, "series": 1}'])
+def test_a_broken_record_is_named_before_anything_is_measured(house, text):
     (house / "results").mkdir()
-    (house / "results" / "some-cpu-2-cores.json").write_text("{")
-    with pytest.raises(ValueError, match=r"some-cpu-2-cores\.json is no JSON"):
+    (house / "results" / "some-cpu-2-cores.json").write_text(text)
+    with pytest.raises(ValueError, match=r"some-cpu-2-cores\.json is no results file"):
         Report(house, "p", "cpu")
 
 
