@@ -10,7 +10,7 @@ from shared.ladder.house import counted, say, short
 from shared.ladder.runner import Results
 from shared.project import Project, Task
 
-DID_NOT_RAISE = re.compile(r"DID NOT RAISE <class '([\w.]+)'>")
+DID_NOT_RAISE = re.compile(r"DID NOT RAISE (?:<class ')?([\w.]+)")
 LONGEST_MESSAGE = 14  # lines
 LONGEST_PRINT = 20
 

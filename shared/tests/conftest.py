@@ -1,6 +1,8 @@
 """A small house of two projects for the tests of the `ladder` command."""
 
+import contextlib
 import importlib
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -253,7 +255,8 @@ def run_inside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
             if overlay:
                 patch.setenv("LADDER_OVERLAY", str(overlay))
             arguments = runner.pytest_arguments(project, events, tasks)
-            pytest.main([*arguments, "-W", "ignore::pytest.PytestAssertRewriteWarning"])
+            with contextlib.redirect_stdout(io.StringIO()):
+                pytest.main([*arguments, "-W", "ignore::pytest.PytestAssertRewriteWarning"])
         forget_demo()
         for line in events.read_text().splitlines():
             watching(json.loads(line))
@@ -277,7 +280,6 @@ class Said:
 def ladder(
     house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Said]:
-    """Runs a command as `ladder` would from the house's root folder."""
     monkeypatch.chdir(house)
     monkeypatch.setattr(console, "width", 200)
 
@@ -293,7 +295,6 @@ def ladder(
 
 
 def forget_demo() -> None:
-    """Drop the house's modules, so that the next import reads the files again."""
     for name in [name for name in sys.modules if name.startswith(("phase01_demo", "phase02_demo"))]:
         del sys.modules[name]
     importlib.invalidate_caches()

@@ -72,7 +72,7 @@ def test_a_folder_without_project_toml(tmp_path):
         ("hours = 0.5", "hours = true", "hours is True; it must be a number, zero or more"),
         ("hours = 0.5", "hours = -1", "hours is -1; it must be"),
         (
-            'headline = ["seconds"]',
+            "headline = []",
             'headline = "seconds"',
             "headline is 'seconds'; it must be a list of texts",
         ),

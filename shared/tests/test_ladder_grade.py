@@ -1,0 +1,200 @@
+"""Exports hold no solution; grades come from the instructor's tests, whatever was handed in."""
+
+import csv
+import io
+import xml.etree.ElementTree as ElementTree
+import zipfile
+
+import pytest
+
+from shared.ladder.export import needed, write_house
+from shared.ladder.stubs import stub_file
+from shared.ladder.submissions import read_submission
+from shared.project import find
+
+FOLDER = "phase01_demo/project01_sum"
+
+
+def reference(house):
+    return (house / FOLDER / "sums.py").read_text()
+
+
+def test_the_zip_holds_stubs_tests_and_no_solution(house, ladder):
+    said = ladder("export", 1, 2, "--out", "dist")
+    assert said.code == 0
+    assert "✓ dist/project01_sum.zip" in said.out
+    assert "with project 1 whole" in said.out
+    with zipfile.ZipFile(house / "dist/project01_sum.zip") as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+        texts = [archive.read(name).decode(errors="replace") for name in archive.namelist()]
+    wanted = {
+        "README.md",
+        "pyproject.toml",
+        f"{FOLDER}/sums.py",
+        f"work/{FOLDER}/sums.py",
+        f"{FOLDER}/test_sums.py",
+    }
+    assert wanted | {f"{FOLDER}/project.toml", "phase01_demo/__init__.py", "shared/ladder/cli.py"} <= names
+    assert not any(name.startswith(("phase02", "shared/tests")) for name in names)
+    assert not any("result += value" in text for text in texts)
+
+
+def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):
+    write_house(find(2), tmp_path / "out")
+    assert (tmp_path / "out" / FOLDER / "sums.py").read_text() == reference(house)
+    assert (tmp_path / "out/work/phase02_demo/project02_mean/means.py").read_text() == stub_file(
+        find(2), "means.py"
+    )
+    assert not (tmp_path / "out/work" / FOLDER).exists()
+    assert "mutant" not in (tmp_path / "out/phase02_demo/project02_mean/project.toml").read_text()
+
+
+def test_pyproject_names_only_what_is_inside(house, tmp_path):
+    write_house(find(1), tmp_path / "out")
+    text = (tmp_path / "out/pyproject.toml").read_text()
+    assert 'packages = ["shared", "phase01_demo"]' in text
+    assert "phase02" not in text
+
+
+def test_what_a_project_needs_is_found_through_shelves_and_siblings(house, monkeypatch):
+    shared = house / "lib" / "shared"
+    shared.mkdir(parents=True)
+    (shared / "phase01.py").write_text("from phase01_demo.project01_sum.sums import total\n")
+    monkeypatch.setattr("shared.ladder.export.SHARED", shared)
+    means = house / "phase02_demo/project02_mean/means.py"
+    means.write_text(
+        means.read_text().replace("from phase01_demo.project01_sum.sums import", "from shared.phase01 import")
+    )
+    sibling = house / "phase02_demo/project03_sibling"
+    sibling.mkdir()
+    (sibling / "a.py").write_text("import shared.phase01\n")
+    means.write_text(
+        "from ..project03_sibling import a\nfrom .. import project03_sibling\n" + means.read_text()
+    )
+    paths = {path.as_posix() for path in needed(find(2))}
+    assert paths == {
+        FOLDER,
+        "phase02_demo/project02_mean",
+        "phase02_demo/project03_sibling",
+        "shared/phase01.py",
+    }
+    write_house(find(2), house / "out")
+    assert (house / "out/shared/phase01.py").is_file()
+    write_house(find(1), house / "one")
+    assert not (house / "one/shared/phase01.py").exists()
+
+
+def zipped(path, files):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_the_work_folder_of_a_whole_house_is_chosen(house, tmp_path):
+    project = find(1)
+    files = {
+        f"x/{FOLDER}/sums.py": "stub = 1\n",
+        f"x/work/{FOLDER}/sums.py": reference(house),
+        f"x/work/{FOLDER}/helper.py": "h = 1\n",
+        f"x/work/{FOLDER}/benchmark.py": "b = 1\n",
+        f"x/work/{FOLDER}/test_sums.py": "t = 1\n",
+        f"x/work/.kept/2026/{FOLDER}/sums.py": "old = 1\n",
+        "x/work/phase09_demo/project09_other/sums.py": "other = 1\n",
+        "../../evil.py": "e = 1\n",
+    }
+    submission = read_submission(zipped(tmp_path / "ann.zip", files), project)
+    assert submission.student == "ann"
+    assert submission.files == {"sums.py": reference(house), "helper.py": "h = 1\n"}
+    assert submission.notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (None, "sums.py is missing"),
+        ("def total(:\n", "sums.py does not parse: invalid syntax, line 1"),
+        ("x = '\0'\n", "sums.py does not parse"),
+    ],
+)
+def test_what_is_missing_or_broken_becomes_a_stub(house, tmp_path, text, note):
+    (tmp_path / "bob").mkdir()
+    if text:
+        (tmp_path / "bob/sums.py").write_text(text)
+    submission = read_submission(tmp_path / "bob", find(1))
+    assert submission.files["sums.py"] == stub_file(find(1), "sums.py")
+    assert submission.notes[0].startswith(note)
+
+
+def test_a_function_that_is_gone_and_a_zip_that_is_none(house, tmp_path):
+    (tmp_path / "cy").mkdir()
+    (tmp_path / "cy/sums.py").write_text(reference(house).replace("def total(", "def totals("))
+    assert read_submission(tmp_path / "cy", find(1)).notes == ["sums.py does not define total"]
+    (tmp_path / "dan.zip").write_text("no zip")
+    assert "cannot be read" in read_submission(tmp_path / "dan.zip", find(1)).notes[0]
+
+
+def test_grades_of_good_bad_and_hostile_submissions(house, ladder):
+    good = reference(house)
+    for name, text in {
+        "all": good,
+        "half": good.replace("self.count += number", "self.count = number"),
+        "stubs": stub_file(find(1), "sums.py"),
+        "hangs": good.replace("    result = 0\n", "    while True:\n        pass\n", 1),
+        "exits": "import os\nos._exit(0)\n" + good,
+        "skips": good.replace("    result = 0\n", "    import pytest\n    pytest.skip()\n", 1),
+        "broken": "print(missing)\n" + good,
+    }.items():
+        (house / "handed" / name).mkdir(parents=True)
+        (house / "handed" / name / "sums.py").write_text(text)
+    (house / "handed/readme.txt").write_text("not a submission")
+    said = ladder("grade", "handed", "--project", 1, "--seconds", 3)
+    assert said.code == 0
+    assert "all 2 3 5" in said.out
+    assert "7 submissions: grades/grades.csv, grades/grades.xml" in said.out
+    rows = {
+        row["student"]: row for row in csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text()))
+    }
+    totals = {student: int(row["total"]) for student, row in rows.items()}
+    assert totals == {"all": 5, "half": 2, "stubs": 0, "hangs": 3, "exits": 0, "skips": 3, "broken": 0}
+    assert "task 1: stopped after 3 s" in rows["hangs"]["notes"]
+    assert "task 1: ended itself with exit code 0" in rows["exits"]["notes"]
+    assert "task 1: 3 tests did not pass" in rows["skips"]["notes"]
+    assert "task 1: fails while imported: NameError" in rows["broken"]["notes"]
+    assert "task 2: test_counter_counts_on: AssertionError" in rows["half"]["notes"]
+    assert rows["stubs"]["notes"] == "task 1: not written; task 2: not written"
+    suites = ElementTree.fromstring((house / "grades/grades.xml").read_text())
+    failures = {suite.get("name"): int(suite.get("failures", 0)) for suite in suites}
+    assert failures == {"all": 0, "half": 1, "stubs": 2, "hangs": 1, "exits": 2, "skips": 1, "broken": 2}
+
+
+def test_nothing_to_grade(house, ladder):
+    assert "handed is not a folder" in ladder("grade", "handed", "--project", 1).error
+    (house / "handed").mkdir()
+    assert "handed holds no submission" in ladder("grade", "handed", "--project", 1).error
+    (house / "handed/ann").mkdir()
+    zipped(house / "handed/ann.zip", {"a.py": ""})
+    assert "has a folder and a zip of the same name" in ladder("grade", "handed", "--project", 1).error
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "== sum(values)",
+            "== 7",
+            "the reference fails here, so nothing can be graded: test_total_equals_sum[values0]",
+        ),
+        (
+            "@pytest.mark.task(1)\n",
+            "@pytest.mark.task(1)\n@pytest.mark.skip\n",
+            "no test of task 1 runs here",
+        ),
+    ],
+)
+def test_tests_that_the_reference_does_not_pass(house, ladder, old, new, message):
+    test = house / FOLDER / "test_sums.py"
+    test.write_text(test.read_text().replace(old, new))
+    (house / "handed/ann").mkdir(parents=True)
+    assert message in ladder("grade", "handed", "--project", 1).error

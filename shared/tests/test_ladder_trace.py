@@ -1,0 +1,150 @@
+"""`ladder trace` shows the calls of the example; `ladder bench` sets two runs side by side."""
+
+import json
+from collections import deque
+
+import pytest
+
+from shared.ladder.calls import Call
+from shared.ladder.trace import is_ours, tree
+
+SUMS = "work/phase01_demo/project01_sum/sums.py"
+EXAMPLE = [
+    "└─ sums.trace_example() → 14",
+    "├─ sums.Counter.__init__(start: 0) → None",
+    "├─ sums.running(values: [1, 2, 3]) → yields 6 3 times",
+    "├─ sums.Counter.add(number: 1) → 1",
+    "├─ sums.Counter.add(number: 3) → 4",
+    "├─ sums.Counter.add(number: 6) → 10",
+    "└─ sums.total(values: [10, 4]) → 14",
+]
+
+
+@pytest.fixture(autouse=True)
+def no_overlay(monkeypatch):
+    """`ladder trace` sets it for its own process; a test's must not keep it."""
+    monkeypatch.setenv("LADDER_OVERLAY", "")
+
+
+def test_the_references_call_tree(ladder):
+    said = ladder("trace", 1)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "Tracing sums.py:trace_example, the reference's: phase01_demo/project01_sum"
+    assert lines[2:] == EXAMPLE
+
+
+def test_depth(ladder):
+    assert ladder("trace", 1, "--depth", 1).out.splitlines()[2:] == EXAMPLE[:1]
+
+
+def test_the_learners_code_and_where_it_stops(house, ladder):
+    ladder("start", 1)
+    said = ladder("trace", 1)
+    assert said.code == 1
+    assert "yours: work/phase01_demo/project01_sum" in said.out
+    assert "└─ sums.trace_example() → raised" in said.out
+    assert "├─ sums.Counter.__init__(start: 0) → None" in said.out
+    assert "└─ sums.running(values: [1, 2, 3]) → raised" in said.out
+    assert "✗ It stopped with an error." in said.out
+    assert "NotImplementedError project 1, task 2: running" in said.out or "task 2: running" in said.out
+
+
+def test_no_example(ladder):
+    assert "project 2 has no example to trace" in ladder("trace", 2).error
+
+
+def call(name, *inner, result="f32[2]"):
+    return Call(name, "model", "model.py", 1, {"x": "f32[2,3]"}, deque(inner), result)
+
+
+def test_equal_neighbours_are_one_line():
+    block = [call("Block.forward", call("norm"), call("norm")) for _ in range(3)]
+    lines = list(tree([call("GPT.forward", *block, call("head"))]))
+    assert len(lines) == 4
+    assert "× 3" in lines[1]
+    assert "× 2" in lines[2]
+    assert "×" not in lines[3]
+
+
+def test_neighbours_that_differ_inside_stay_apart():
+    lines = list(tree([call("block", call("norm")), call("block", call("norm", result="f32[3]"))]))
+    assert len(lines) == 4
+
+
+def test_one_yield_is_not_counted():
+    one = call("stream")
+    one.yields = 1
+    assert next(tree([one])).endswith("[green]yields f32[2\\]" if False else "yields f32[2][/]")
+
+
+def test_only_the_curriculums_functions_are_shown(house):
+    def code(file):
+        return compile("def f(): pass", str(file), "exec").co_consts[0]
+
+    import shared.files
+    import shared.ladder.house
+    import shared.project
+
+    assert is_ours(code(house / "phase01_demo/project01_sum/sums.py"))
+    assert is_ours(code(house / SUMS))
+    assert is_ours(code(shared.files.__file__))
+    assert not is_ours(code(shared.project.__file__))
+    assert not is_ours(code(shared.ladder.house.__file__))
+    assert not is_ours(code(house / "phase01_demo/project01_sum/__init__.py"))
+    assert not is_ours(code(house / "elsewhere.py"))
+    assert not is_ours((lambda: 1).__code__)
+
+
+def test_bench_sets_both_runs_side_by_side(house, ladder):
+    ladder("start", 1)
+    text = (house / "phase01_demo/project01_sum/sums.py").read_text()
+    (house / SUMS).write_text(text.replace("result = 0", "result = 6", 1))
+    said = ladder("bench", 1, "--preset", "smoke")
+    assert said.code == 0
+    assert "total 12 6 2.00 units" in said.out
+    assert (
+        "The reference's results: work/results/reference/phase01_demo/project01_sum\npreset smoke" in said.out
+    )
+    assert "Your code results: work/results/yours/phase01_demo/project01_sum\npreset smoke" in said.out
+
+
+def benchmark(house, text):
+    (house / "phase01_demo/project01_sum/benchmark.py").write_text(text)
+
+
+def test_results_of_both_runs_go_below_the_work_folder(house, ladder):
+    ladder("start", 1)
+    figures = {"measured": {"a": {"value": 1}, "zero": {"value": 0}}}
+    benchmark(house, f"import os\nprint(os.environ['LADDER_RESULTS'])\nprint({json.dumps(figures)!r})\n")
+    said = ladder("bench", 1)
+    for whose in ("reference", "yours"):
+        assert str(house / "work/results" / whose / "phase01_demo/project01_sum") in said.out
+    assert "zero 0 0 —" in said.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("print('hello')", "printed no line of figures last"),
+        ("print('[1]')", "printed no line of figures last"),
+        ("raise SystemExit(3)", "ended with exit code 3"),
+    ],
+)
+def test_a_benchmark_that_fails(house, ladder, text, message):
+    ladder("start", 1)
+    benchmark(house, text)
+    said = ladder("bench", 1)
+    assert said.code == 2
+    assert f"-m phase01_demo.project01_sum.benchmark --preset cpu {message}" in said.error
+
+
+def test_a_benchmark_that_fails_on_the_learners_code_only(house, ladder):
+    ladder("start", 1)
+    assert ladder("bench", 1).error.endswith("ended with exit code 1 on your code")
+
+
+def test_bench_without_start_or_benchmark(house, ladder):
+    assert "project 1 is not started" in ladder("bench", 1).error
+    ladder("start", 2)
+    assert "phase02_demo/project02_mean has no benchmark.py" in ladder("bench", 2).error
