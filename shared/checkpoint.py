@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from shared.files import replacing
@@ -61,8 +62,11 @@ def read(path: Path | str) -> Any:
         raise CheckpointError(f"{path} has format version {found}; this code reads version {VERSION}")
     # The loader maps the file. Copies lie where torch would have put them, aligned, so that a resumed run
     # adds up in the same order, bit for bit, as one that was never stopped.
-    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
-    return _restore(json.loads(metadata["structure"]), tensors)
+    try:
+        tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+        return _restore(json.loads(metadata["structure"]), tensors)
+    except (SafetensorError, ValueError, KeyError) as problem:
+        raise CheckpointError(f"{path} is broken: {problem}") from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -123,7 +127,7 @@ def _flatten(value: object, place: str, tensors: dict[str, torch.Tensor], seen: 
     if value is None or isinstance(value, str | int | float):
         return _scalar(value)
     raise TypeError(
-        f"{place or 'the state'} is a {type(value).__name__}, which a checkpoint cannot hold: "
+        f"{place or 'the state'} is of type {type(value).__name__}, which a checkpoint cannot hold: "
         "it holds tensors, numbers, strings, bools, None, and dicts, lists and tuples of them"
     )
 
@@ -139,7 +143,8 @@ def _add(tensor: torch.Tensor, place: str, tensors: dict[str, torch.Tensor], see
     if tensor.dtype not in DTYPES or tensor.layout != torch.strided or tensor.is_meta:
         kind = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
         raise TypeError(f"{place or 'the state'} is a tensor that a checkpoint cannot hold ({kind})")
-    same = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+    where = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride())
+    same = (*where, tensor.dtype, tensor.is_conj(), tensor.is_neg())
     if tensor.numel() and same in seen:
         return seen[same]
     name = place or "state"

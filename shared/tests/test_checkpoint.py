@@ -106,7 +106,8 @@ def test_views_of_one_memory_are_stored_as_what_they_show(tmp_path):
         "strided": whole[:, ::2],
         "flipped": whole.flip(0),
     }
-    views["conjugate"] = torch.view_as_complex(whole.reshape(3, 2, 2)).conj()
+    views["complex"] = torch.view_as_complex(whole.reshape(3, 2, 2))
+    views["conjugate"] = views["complex"].conj()
     write(tmp_path / "views", views)
     assert same(read(tmp_path / "views"), views)
     write(tmp_path / "part", whole[0])
@@ -145,8 +146,8 @@ def test_what_is_read_is_aligned_and_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({"a": {"b": [0, {1}]}}, r"a\.b\.1 is a set"),
-        (object(), "the state is a object"),
+        ({"a": {"b": [0, {1}]}}, r"a\.b\.1 is of type set"),
+        (object(), "the state is of type object"),
         ({"a": {(1, 2): 3}}, r"a has the key \(1, 2\)"),
         ({b"x": 1}, "the state has the key b'x'"),
         ({"a": torch.ones(2, dtype=torch.complex128)}, "a is a tensor .*complex128"),
@@ -211,6 +212,18 @@ def test_another_programs_safetensors_and_another_version_are_refused(tmp_path):
         read(tmp_path / "x")
     save_file({"a": torch.ones(1)}, tmp_path / "x", {"structure": json.dumps(None), "ladder_version": "9"})
     with pytest.raises(CheckpointError, match="format version 9; this code reads version 1"):
+        read(tmp_path / "x")
+
+
+def test_a_file_that_contradicts_itself_is_refused(tmp_path):
+    entry = '"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}'
+    metadata = '"__metadata__": {"ladder_version": "1", "structure": "null"}'
+    (tmp_path / "x").write_bytes(header(f"{{{metadata}, {entry}}}".encode()) + bytes(4))
+    with pytest.raises(CheckpointError, match="x is broken"):
+        read(tmp_path / "x")
+    missing = {"ladder_version": "1", "structure": json.dumps({"tensor": "b"})}
+    save_file({"a": torch.ones(1)}, tmp_path / "x", missing)
+    with pytest.raises(CheckpointError, match="x is broken"):
         read(tmp_path / "x")
 
 
