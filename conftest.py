@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import shared.typechecker  # the hook finds it by name, once it is imported
@@ -21,3 +22,6 @@ modules = [
     if not path.name.startswith(("test_", "conftest", "__"))
 ]
 install_import_hook(modules, f"{shared.typechecker.__name__}.check")
+
+settings.register_profile("ladder", deadline=None)  # a deadline would be a wall-clock assertion
+settings.load_profile("ladder")
