@@ -24,9 +24,9 @@ class Report:
     """Collects the figures of one benchmark run: `figure` and `series` as they are known, then `finish`.
 
     The record is `<folder>/results/<device>.json`, or lies in the folder named by LADDER_RESULTS. The preset
-    "smoke" proves nothing about speed or quality: its record goes to a temporary folder. Raises ValueError
-    for a project folder that does not exist and for a record that cannot be read, before anything is
-    measured.
+    "smoke" proves nothing about speed or quality: its record goes to a temporary folder, and has no targets.
+    Raises ValueError for a project folder that does not exist and for a record that cannot be read, before
+    anything is measured.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class Report:
         folder = Path(folder)
         if not folder.is_dir():
             raise ValueError(f"there is no project folder {folder}")
-        self.path = self._results_folder(folder, preset) / f"{slug(device)}.json"
+        self._smoke = preset == "smoke"
+        self.path = self._results_folder(folder) / f"{slug(device)}.json"
         self._read_earlier()  # now, for a broken file is to be found before the work and not after it
         facts = provenance(device)
         self._stamp = {"command": command or facts["command"], "preset": preset, "commit": facts["commit"]}
@@ -48,11 +49,10 @@ class Report:
         self._record: dict[str, Any] = {"promise": promise, "measured": {}, "peers": {}, **facts}
         self._record |= {"command": self._stamp["command"], "series": {}}
 
-    @staticmethod
-    def _results_folder(folder: Path, preset: str) -> Path:
+    def _results_folder(self, folder: Path) -> Path:
         if chosen := os.environ.get("LADDER_RESULTS"):
             return Path(chosen)
-        return Path(tempfile.mkdtemp(prefix="ladder-results-")) if preset == "smoke" else folder / "results"
+        return Path(tempfile.mkdtemp(prefix="ladder-results-")) if self._smoke else folder / "results"
 
     def _read_earlier(self) -> dict[str, Any]:
         if not self.path.is_file():

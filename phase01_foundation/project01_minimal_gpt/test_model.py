@@ -46,7 +46,7 @@ def slow_gpt(model, tokens):
 @pytest.mark.task(4)
 def test_self_attention_equals_the_slow_way():
     model, _, _ = debug.example(dtype=torch.float64)
-    attention = model.blocks[0].attention
+    attention = model.blocks.get_submodule("0.attention")
     x = torch.randn(3, 10, CONFIG.dim, dtype=torch.float64)
     angles = rotary_angles(torch.arange(10), CONFIG.dim // CONFIG.heads)
     expected = torch.stack([slow_attention(dict(attention.named_parameters()), text) for text in x])

@@ -62,8 +62,8 @@ def checkpoint(tmp_path):
     return tmp_path / "work" / "models" / "test" / "checkpoint.safetensors"
 
 
-def quiet():
-    return Console(file=StringIO())
+def quiet(file=None):
+    return Console(file=file or StringIO())
 
 
 def run(**changes):
@@ -111,9 +111,9 @@ def test_a_run_interrupted_and_resumed_ends_bitwise_as_one_that_was_not(monkeypa
     expected, _ = run(name="whole")
     interrupted_run(monkeypatch, 7, number)
     assert checkpoint.exists()
-    console = quiet()
-    resumed, _ = train(TrainConfig(**TINY), console)
-    assert "resumed at step 7" in console.file.getvalue()
+    printed = StringIO()
+    resumed, _ = train(TrainConfig(**TINY), quiet(printed))
+    assert "resumed at step 7" in printed.getvalue()
     for name, tensor in expected.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
     whole, parts = ([{**entry, "seconds": 0} for entry in one.history] for one in (expected, resumed))
@@ -123,9 +123,9 @@ def test_a_run_interrupted_and_resumed_ends_bitwise_as_one_that_was_not(monkeypa
 
 def test_restart_begins_anew(monkeypatch, checkpoint):
     interrupted_run(monkeypatch, 7)
-    console = quiet()
-    train(TrainConfig(**TINY, restart=True), console)
-    assert "resumed" not in console.file.getvalue()
+    printed = StringIO()
+    train(TrainConfig(**TINY, restart=True), quiet(printed))
+    assert "resumed" not in printed.getvalue()
 
 
 def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpoint):
@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, 
     assert "Not a directory" in printed
 
 
-@pytest.mark.parametrize("preset", ["smoke", "cpu", "gpu"])
+@pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.iterdir()))
 def test_the_presets_can_be_read(preset):
     settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
     assert settings.shape(65).context_length == settings.context_length

@@ -76,22 +76,27 @@ def model_with_gradients(scale):
     return model
 
 
+def gradients(model):
+    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert len(found) == len(list(model.parameters()))
+    return found
+
+
 @pytest.mark.task(7)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_clipping_equals_torch(scale):
     ours, torchs = model_with_gradients(scale), model_with_gradients(scale)
     norm = clip_gradients(list(ours.parameters()), 1.0)
     assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(torchs.parameters(), 1.0).item(), rel=1e-5)
-    for mine, reference in zip(ours.parameters(), torchs.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, reference.grad, rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(gradients(ours), gradients(torchs), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.task(7)
 def test_gradients_within_the_limit_are_not_touched():
     model = model_with_gradients(1e-3)
-    before = [parameter.grad.clone() for parameter in model.parameters()]
+    before = [gradient.clone() for gradient in gradients(model)]
     assert clip_gradients(list(model.parameters()), 1.0) < 1
-    assert all(torch.equal(p.grad, b) for p, b in zip(model.parameters(), before, strict=True))
+    assert all(map(torch.equal, gradients(model), before))
 
 
 @pytest.mark.task(7)

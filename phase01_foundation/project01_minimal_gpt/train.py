@@ -98,11 +98,12 @@ def train(
     with _progress(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
-            _step(run, settings, train_ids, device, dtype)
+            advance(run, settings, train_ids, dtype)
             progress.update(bar, completed=run.step, loss=f"loss {run.losses[-1]:.3f}")
             done = run.step == settings.steps
             if run.step % settings.evaluate_every == 0 or done:
-                _evaluate(run, settings, validation_ids, dtype)
+                take_stock(run, validation_ids, dtype)
+                [run.history[-1]["sample"]] = generate(run.model, tokenizer, [settings.prompt], SAMPLE)
                 progress.console.print(_line(run, settings), highlight=False)
                 run.save(checkpoint, settings.shaping())
                 if until(run):
@@ -115,10 +116,10 @@ def train(
     return run, artifact
 
 
-def _step(
-    run: Run, settings: TrainConfig, train_ids: torch.Tensor, device: torch.device, dtype: torch.dtype
-) -> None:
+def advance(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: torch.dtype) -> None:
+    """Take one step, and note its loss, its gradient norm and its time."""
     start = time.perf_counter()
+    device = run.model.head.weight.device
     tokens, targets = sample_batch(train_ids, settings.batch_size, settings.context_length, run.batches)
     rate = learning_rate(
         run.step,
@@ -136,8 +137,8 @@ def _step(
     run.norms.append(norm)
 
 
-def _evaluate(run: Run, settings: TrainConfig, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
-    [sample] = generate(run.model, run.tokenizer, [settings.prompt], SAMPLE)
+def take_stock(run: Run, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
+    """Validate, and add an entry to the history. Its time does not count as training."""
     run.history.append(
         {
             "step": run.step,
@@ -145,7 +146,6 @@ def _evaluate(run: Run, settings: TrainConfig, validation_ids: torch.Tensor, dty
             "train_loss": sum(run.losses) / len(run.losses),
             "validation_loss": evaluate(run.model, validation_ids, dtype=dtype),
             "gradient_norm": max(run.norms),
-            "sample": sample,
         }
     )
     run.losses, run.norms = [], []
