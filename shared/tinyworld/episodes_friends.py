@@ -37,12 +37,12 @@ def quarrel_over_game(s: Story) -> None:
 def peace_with_a_gift(s: Story) -> None:
     a, b = s.thread.pop("quarrel")
     s.cast(a, b)
-    y = s.thing("flower") if s.place.outdoors else s.thing("snack")
+    y = s.thing("flower") if s.place.outdoors and s.weather != "snowy" else s.thing("snack")
     s.take(a, y)
     s.feel(a, "sorry")
     s.give(a, y, b)
     s.say(
-        "[But it is no fun to be alone.|After a while the anger was gone.|It grew very quiet.] {a} was sorry[ about "
+        "[It is no fun to be alone.|After a while the anger was gone.|It grew very quiet.] {a} was sorry[ about "
         "the quarrel|]. {A.he} [looked round|thought hard], found {y}, and gave {y.it} to {b}. "
         "<[Please forgive me|I am sorry|Let us be friends again],> {a} said.",
         y=y,
@@ -218,7 +218,7 @@ def the_seed_grows(s: Story) -> None:
         "[One morning|At last] a [tiny |]green tip [pushed|peeped] out of the earth. [It grew a little every day.|"
         "First there were two leaves, then four, then many.] [In the end|By the end of summer] {x.the} stood "
         "there, {how}. {b} was proud. <[We did that|We only had to wait|Look how it has grown]!> {b} said.",
-        x=x, how=s.rng.choose(("taller than they were", "strong and green", "bigger than any other", "full of life")),
+        x=x, how=s.rng.choose(("strong and green", "bigger than any other in the garden", "full of life", "bright in the sun")),
     )  # fmt: skip
     s.morals.append("wait")
 

@@ -106,7 +106,7 @@ def dark_noise(s: Story) -> None:
     cause = s.rng.choose(("a branch that knocked on the window", "the cat behind the curtain", "a loose shutter",
                           "a moth in the lamp", "an apple that had rolled off the shelf", "the old clock"))  # fmt: skip
     s.feel(s.b, "afraid")
-    s.say("[Knock, knock!|Creak!|Tap, tap, tap!] [What was that|Something was there]? {b} was afraid and hid [under a "
+    s.say("[Knock, knock!|Creak!|Tap, tap, tap!] [What was that?|Something was there.] {b} was afraid and hid [under a "
           "blanket|behind {a}]. <[It is a ghost|It is a monster|There is somebody],> {b} whispered.")  # fmt: skip
     s.feel(s.a, "brave")
     s.say("{a} was brave, took [a lamp|a candle|a torch], and went to look. It was only {y}! [They both laughed|How they "
@@ -151,7 +151,7 @@ def reads_aloud(s: Story) -> None:
     s.feel(s.b, "calm")
     s.say(
         "{a} took {x} [from a shelf|from a pile] and began to read aloud. It was [the tale of|about] {about}. {b} [leaned "
-        "back|listened with open mouth|forgot everything else] and was calm. <[And then|Go on|Do not stop],> said {b} "
+        "back|listened with open mouth|forgot everything else] and was calm. <[And then?|Go on.|Do not stop!]> said {b} "
         "[whenever {a} stopped|at every page].",
         x=x, about=about,
     )  # fmt: skip

@@ -100,13 +100,13 @@ def found_by_pet(s: Story) -> None:
     pet = people.EVERYONE[s.a.pet if s.a.pet in ("Pepper", "Kiwi") else "Biscuit"]
     spot = s.a_spot()
     s.say(
-        "[Just then|At that moment|A little later] {pet} came running [along|after them|up to them]."
-        " {Pet} [sniffed here and there|had a good look round|put {pet.his} nose to the ground] and stopped {spot}."
+        "[Just then|At that moment|Suddenly] {pet} came running [along|after them|up to them]. "
+        "{Pet} [sniffed here and there|ran round and round|put {pet.his} nose to the ground] and began to bark."
         if pet.species == "dog"
-        else "[Just then|At that moment|A little later] they saw {pet}. {Pet} [was sitting|had stopped] {spot} "
-        "and [would not move|looked very important|stared at something].",
-        pet=pet, spot=spot,
-    )  # fmt: skip
+        else "[Just then|At that moment|Suddenly] they saw {pet}. {Pet} [sat still and |]was staring at something {spot}.",
+        pet=pet,
+        spot=spot,
+    )
     s.find(s.a, x, spot)
     s.feel(s.a, "grateful")
     s.say(
@@ -234,8 +234,8 @@ def fell_in_water(s: Story) -> None:
     water = {"the river": "the river", "the beach": "the sea"}.get(s.place.name, "a big puddle")
     s.say(
         "{a} [jumped from stone to stone|ran too fast|walked on a thin branch], slipped, and [splash|plop]! "
-        "{A} fell into {w}. {X} that {a} wore {x.was} soaking wet[.| and dripped all over the ground.]|"
-        "{a} leaned over to look at [a frog|a fish|a water beetle] and fell into {w}. Now {x} that {a} wore "
+        "{A} fell into {w}. {A.his} {x.n} {x.was} soaking wet[.| and dripped all over the ground.]|"
+        "{a} leaned over to look at [a frog|a fish|a water beetle] and fell into {w}. Now {a.his} {x.n} "
         "{x.was} wet [through and through|and heavy].",
         x=x, w=water,
     )  # fmt: skip
@@ -254,7 +254,7 @@ def splashed(s: Story) -> None:
     s.say(
         "[A {v} came down the road.|There was a deep puddle in the road.] It was {c} on {c's} {v}. "
         "[The wheels went right through|He did not see] [a|the] puddle, and the water splashed over {a}. "
-        "{X} that {a} had on {x.was} wet.",
+        "{A.his} {x.n} {x.was} wet.",
         c=c, v=vehicle, x=x,
     )  # fmt: skip
     s.soak(x)

@@ -118,8 +118,8 @@ def finds_a_chick(s: Story) -> None:
     s.feel(s.a, "worried")
     s.say(
         "[Peep, peep!|What was that?|There was a thin little cry.] {y} had fallen out of its nest. [It opened its beak "
-        "wide|It could not fly yet|It trembled], and {a} was worried. <[Poor thing|Where is its mother|We must help "
-        "it],> {a} said.",
+        "wide|It could not fly yet|It trembled], and {a} was worried. <[Poor thing!|Where is its mother?|We must help "
+        "it.]> {a} said.",
         y=y,
     )  # fmt: skip
     s.feel(s.a, "relieved")
@@ -167,13 +167,13 @@ def thunderstorm(s: Story) -> None:
     s.say(
         "[Black clouds came up.|The sky turned dark.|A drop fell, and then another.] [There was a flash, and then "
         "thunder rolled|Lightning flashed over the roofs]. {a} was afraid[ and held {b's} hand| and began to tremble|]. "
-        "<[Let us count|Count with me],> said {b}. <The more we can count between flash and thunder, the farther away "
+        "<[Let us count|Count with me],> said {b}. <The more seconds we can count between flash and thunder, the farther away "
         "it is.>"
     )
     n = s.rng.integer(3, 12)
-    s.count("did they count to between flash and thunder", n)
+    s.count("seconds did they count between flash and thunder", n)
     s.feel(s.a, "calm")
-    s.say("They [ran to a shelter|stood under a roof] and counted. They got to {n}. <It is going away,> said {b}. "
+    s.say("They [ran to a shelter|stood under a roof] and counted {n} seconds. <It is going away,> said {b}. "
           "[Soon the rain stopped|Little by little it grew lighter], and {a} was calm.", n=NUMBERS[n])  # fmt: skip
     s.morals.append("brave")
 
@@ -298,7 +298,7 @@ SCHEMAS = (
     Schema(builds_a_snowman, where=(PARK, GARDEN, HILL, PLAYGROUND, SQUARE), weather="snowy"),
     Schema(lost_in_the_fog, where=(HILL, WOOD, MEADOW), weather="foggy"),
     Schema(helps_a_snail, where=(GARDEN, WOOD, PARK, MEADOW), weather="rainy sunny cloudy"),
-    Schema(goes_fishing, where=(RIVER, HARBOUR)),
+    Schema(goes_fishing, where=(RIVER, HARBOUR), weather="sunny cloudy windy foggy"),
     Schema(rides_the_pony, where=(FARM,)),
     Schema(boats_race, where=(RIVER, PARK), weather="sunny cloudy windy"),
     Schema(market_day, where=(SQUARE,), weather="sunny cloudy windy"),

@@ -121,7 +121,7 @@ def asks_the_owl(s: Story) -> None:
 def house_is_too_small(s: Story) -> None:
     s.feel(s.b, "cold")
     s.say(
-        "{b's} home had [been blown away|filled with water|fallen in] in the night. Now {b} was cold and had nowhere to "
+        "{b's} home had [been blown away|filled with water|fallen down] in the night. Now {b} was cold and had nowhere to "
         "[sleep|go]. <[Come in|Stay with me|You can live with me],> said {a}. <[It is small, but warm|There is room for two|"
         "We will make room].>"
     )
@@ -271,18 +271,18 @@ def who_ate_the_berries(s: Story) -> None:
 SCHEMAS = (
     Schema(shares_the_food, "wood"),
     Schema(hides_the_food, "wood"),
-    Schema(stuck_in_the_mud, "wood", where=(POND, CLEARING)),
+    Schema(stuck_in_the_mud, "wood", where=(POND, CLEARING), unfit="Hoot Jet Willow Otis"),
     Schema(trick_of_the_proud, "wood"),
-    Schema(gets_ready_for_winter, "wood", weather="cloudy windy sunny foggy"),
+    Schema(gets_ready_for_winter, "wood", weather="cloudy windy sunny foggy", unfit="Maple Willow"),
     Schema(asks_the_owl, "wood"),
     Schema(house_is_too_small, "wood", where=(DEN, CLEARING)),
     Schema(makes_music, "wood", where=(CLEARING, POND)),
     Schema(shiny_thing, "wood"),
     Schema(lost_in_the_wood, "wood", opens="lost"),
     Schema(crow_has_it, "wood", closes="lost"),
-    Schema(swims_across, "wood", where=(POND,), weather="sunny cloudy windy"),
+    Schema(swims_across, "wood", where=(POND,), weather="sunny cloudy windy", unfit="Hoot Jet Willow Otis"),
     Schema(party_in_the_moonlight, "wood", where=(CLEARING,), weather="sunny cloudy"),
-    Schema(thorn_in_the_paw, "wood", where=(BERRIES, CLEARING)),
+    Schema(thorn_in_the_paw, "wood", where=(BERRIES, CLEARING), unfit="Hoot Jet Willow"),
     Schema(flood, "wood", where=(POND, DEN), weather="rainy"),
     Schema(who_ate_the_berries, "wood", where=(BERRIES,), weather="sunny cloudy windy"),
 )

@@ -21,7 +21,7 @@ NATURE = (
     _table("baby animal", "A young {s} is called a {x}.|The young of {a} is a {x}.|A {x} is a young {s}.",
            "What is a young {s} called?|What is the young of {a}?|What do we call a young {s}?",
            "cow:calf, dog:puppy, cat:kitten, sheep:lamb, horse:foal, hen:chick, goat:kid, pig:piglet, duck:duckling, "
-           "goose:gosling, bear:cub, deer:fawn, frog:tadpole, swan:cygnet, owl:owlet, kangaroo:joey"),
+           "goose:gosling, bear:cub, deer:fawn, frog:tadpole, swan:cygnet, hare:leveret, kangaroo:joey"),
     _table("animal home", "{a} lives in a {x}.|The home of {a} is a {x}.",
            "Where does {a} live?|What is the home of {a}?|In what does {a} live?",
            "bee:hive, bird:nest, dog:kennel, horse:stable, spider:web, rabbit:burrow, lion:den, pig:sty, hen:henhouse, "

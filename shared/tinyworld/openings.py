@@ -162,11 +162,14 @@ def end_story(s: Story) -> None:
         if s.friend.home == s.hero.home:
             s.go(s.friend, _HOMES[s.hero.home])
     closing = (
-        "[It had been a good day.|What a day it had been!|That night {hero} slept [well|soundly].|They talked about it for a long "
-        "time.|Tomorrow they would meet again.|And they were better friends than before.|{hero} told everyone about it.|"
-        "<See you [tomorrow|soon],> said {friend}.]"
+        "[It had been a good day.|What a day it had been!|That night {hero} slept [well|soundly|deeply].|They talked "
+        "about it for a long time.|Tomorrow they would meet again.|And they were better friends than before.|"
+        "{hero} told everyone about it.|<See you [tomorrow|soon],> said {friend}.|{hero} smiled in {hero.his} sleep.|"
+        "Even years later they laughed about it.|{hero} never forgot that {time}.|And that is the end of the story.|"
+        "[The stars came out|The moon rose], and all was quiet [in Applebrook|over the hill].|"
+        "{hero} could hardly wait for the next day.|So the {time} ended well after all.]"
     )
     if s.morals and s.chance(0.4):
         s.say(_MORALS[s.rng.choose(s.morals)])
     else:
-        s.say(closing)
+        s.say(closing, time=s.time)

@@ -37,12 +37,12 @@ def counting(rng: Rng, split: str) -> Made:
             [target] * rng.integer(1, 5) + [rng.choose(words[1:]) for _ in range(rng.integer(1, 4))]
         )
         ask = rng.choose(("How many times is \"{}\" in this list: {}?", "Count how often \"{}\" occurs: {}.",
-                          "In this list, how often do you see \"{}\"? {}."))  # fmt: skip
+                          "See how often \"{}\" is in this list: {}."))  # fmt: skip
         return ask.format(target, ", ".join(row)), number_word(row.count(target)), None
     if kind == 1:
         words = _some(rng, 3, 8)
         ask = rng.choose(
-            ("How many words are in this list: {}?", "Count the words: {}.", "How long is this list? {}.")
+            ("How many words are in this list: {}?", "Count the words: {}.", "How long is this list: {}?")
         )
         return ask.format(", ".join(words)), number_word(len(words)), None
     who = rng.sample(CHILDREN, 3)
@@ -70,7 +70,7 @@ def sorting(rng: Rng, split: str) -> Made:
         return ask.format(row), ", ".join(map(str, reversed(numbers) if down else numbers)), None
     words = [p.name for p in rng.sample(CHILDREN, rng.integer(3, 4))] if rng.chance(0.3) else _some(rng, 3, 5)
     ask = rng.choose(("Sort by the alphabet: {}.", "Put these words in alphabetical order: {}.", "Sort from A to Z: {}.",
-                      "Which order do these words have in a dictionary? {}."))  # fmt: skip
+                      "Give the order of these words in a dictionary: {}."))  # fmt: skip
     return ask.format(", ".join(words)), ", ".join(sorted(words, key=str.lower)), None
 
 
@@ -217,7 +217,7 @@ def copying(rng: Rng, split: str) -> Made:
     answer = words[-1] if at == "last" else words[places.index(at)]
     if kind == 2:
         ask = rng.choose(
-            ("What is the {} word of this list: {}?", "Give me the {} word: {}.", "Which word is {}? {}.")
+            ("What is the {} word of this list: {}?", "Give me the {} word: {}.", "Which word is {}: {}?")
         )
         return ask.format(at, row), answer, None
     where = rng.choose(VILLAGE_PLACES).at

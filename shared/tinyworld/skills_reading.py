@@ -8,6 +8,7 @@ from .grammar import article
 from .people import CHILDREN
 from .questions import questions
 from .rng import Rng
+from .splits import in_split
 from .stories import story
 from .sums import addends
 from .words import CATEGORIES, OPPOSITES
@@ -60,50 +61,61 @@ def _secret(rng: Rng, source: str) -> str:
 
 def retrieval(rng: Rng, split: str) -> Made:
     """Something said 50 to 400 words before the question, with a story in between."""
-    told, asks, source = rng.choose(_SECRETS)
-    a, b = rng.sample(CHILDREN, 2)
-    answer = _secret(rng, source)
-    lines = [told.format(n=a.name, x=answer)]
-    if rng.chance(0.5):
-        # Somebody else's, which must not be taken for it.
-        other = _secret(rng, source)
-        while other == answer:
-            other = _secret(rng, source)
-        lines.insert(rng.integer(0, 1), told.format(n=b.name, x=other))
-    question = rng.choose(asks).format(n=a.name)
-    after = " ".join(lines).split(lines[lines.index(told.format(n=a.name, x=answer))])[1]
-    tail = told.format(n=a.name, x="\0").split("\0")[1]
-    fixed = len((tail + " " + after).split()) - (tail.strip() in ("", ".")) + len(question.split())
-    target = rng.integer(50, 400) - fixed
-    filler: list[str] = []
+    size = rng.integer(44, 380)
+    filler = _filler(rng, split, size)
+    while True:
+        prompt, answer, distance = _hidden(rng, filler)
+        if in_split(prompt, split) and 50 <= distance <= 400:
+            return prompt, answer, distance
+
+
+def _filler(rng: Rng, split: str, size: int) -> str:
+    """Sentences of stories, of about `size` words but not more."""
+    out: list[str] = []
     count = 0
     while True:
         for sentence in _SENTENCE.split(story(rng, split).text):
-            size = len(sentence.split())
-            if count + size > target:
-                return _retrieved(lines, filler, question, answer, count + fixed)
-            filler.append(sentence)
-            count += size
+            words = len(sentence.split())
+            if count + words > size:
+                # Too short a filler would leave the answer too near: then a later sentence may fit.
+                if count >= 44:
+                    return " ".join(out)
+                continue
+            out.append(sentence)
+            count += words
 
 
-def _retrieved(lines: list[str], filler: list[str], question: str, answer: str, distance: int) -> Made:
-    prompt = f"Remember: {' '.join(lines)}\n{' '.join(filler)}\n{question}"
-    return prompt, answer, distance
+def _hidden(rng: Rng, filler: str) -> Made:
+    """A secret told before the filler, and asked for after it."""
+    told, asks, source = rng.choose(_SECRETS)
+    a, b = rng.sample(CHILDREN, 2)
+    answer = _secret(rng, source)
+    before, after = told.format(n=a.name, x="\0").split("\0")
+    head, tail = f"Remember: {before}", f"{after}"
+    if rng.chance(0.5):
+        # Somebody else's, which must not be taken for it.
+        other = _secret(rng, source)
+        if other == answer:
+            return _hidden(rng, filler)
+        decoy = told.format(n=b.name, x=other)
+        if rng.chance(0.5):
+            head = f"Remember: {decoy} {before}"
+        else:
+            tail = f"{after} {decoy}"
+    question = rng.choose(asks).format(n=a.name)
+    rest = f"{tail}\n{filler}\n{question}"
+    # What follows the answer without a space, its full stop, is no word of its own.
+    return f"{head}{answer}{rest}", answer, len(rest.split()) - (not rest[0].isspace())
 
 
 def state(rng: Rng, split: str) -> Made:
     """A story, and a question about how things stand in it."""
     while True:
         told = story(rng, split)
-        asked = questions(told.events, told.text)
-        if asked:
-            break
-    question = rng.choose(asked)
-    return (
-        f"{told.text}\n{question.text}",
-        question.answer,
-        distance_to(question.answer, told.text) + len(question.text.split()),
-    )
+        for question in rng.shuffled(questions(told.events, told.text)):
+            prompt = f"{told.text}\n{question.text}"
+            if in_split(prompt, split):
+                return prompt, question.answer, distance_to(question.answer, prompt)
 
 
 # Kinds of facts for which another's answer is plainly wrong.

@@ -81,6 +81,8 @@ def _plan(s: Story) -> list[Schema]:
 
 
 def _fits(s: Story, schema: Schema) -> bool:
+    if s.hero.name in schema.unfit or s.friend.name in schema.unfit:
+        return False
     return not schema.weather or s.weather in schema.weather.split()
 
 
@@ -90,7 +92,7 @@ def _bridge(s: Story, schema: Schema) -> None:
         s.hours += 1
     fits = schema.where or (s.place,)
     if s.place in fits and not (schema.outdoors and s.indoors()):
-        if s.chance(0.6):
+        if not schema.closes and s.chance(0.6):
             s.say(
                 "But that was not all.|The {time} was not over yet.|[Then|A little later] something else happened.",
                 time=s.time,

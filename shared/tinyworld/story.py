@@ -1,11 +1,12 @@
 """A story: an opening, one to three episodes that fit together, and an ending, over one tracked world."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import FunctionType
+from typing import Any
 
 from . import people, things
 from .people import Group, Person
-from .places import BARN, KITCHEN, VILLAGE_PLACES, WOOD_PLACES, Place
+from .places import VILLAGE_PLACES, WOOD_PLACES, Place
 from .rng import Rng
 from .telling import Teller
 from .things import Thing
@@ -15,19 +16,11 @@ WEATHERS = (("sunny", 5), ("windy", 2), ("rainy", 2), ("cloudy", 2), ("foggy", 1
 TIMES = ("morning", "afternoon", "evening")
 
 
-class Episode(Protocol):
-    """What an episode's function looks like."""
-
-    __name__: str
-
-    def __call__(self, s: "Story", /) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Schema:
     """An episode and when it can happen."""
 
-    tell: Episode
+    tell: FunctionType  # takes the Story, and tells the episode
     realm: str = "village"  # "village", "wood" or "both"
     where: tuple[Place, ...] = ()  # places it can happen in; none named means anywhere
     weather: str = ""  # weathers it can happen in, separated by spaces; none named means any
@@ -35,6 +28,7 @@ class Schema:
     opens: str = ""  # the thread it leaves open: "lost", "broken", ...
     closes: str = ""  # the thread it needs, and closes
     pet: bool = False  # whether the hero's pet comes along
+    unfit: str = ""  # names of animals to whom it cannot happen: no crow gets stuck in the mud
 
     @property
     def name(self) -> str:
@@ -177,5 +171,3 @@ class Told:
     events: tuple[tuple[str, ...], ...]
     cast: tuple[str, ...] = field(default=())
 
-
-HOME_PLACES = (KITCHEN, BARN)
