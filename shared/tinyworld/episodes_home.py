@@ -1,8 +1,8 @@
-"""Episodes under a roof, each whole in itself."""
+"""Episodes at home, each whole in itself."""
 
 from . import people
 from .grammar import NUMBERS
-from .places import ATTIC, BAKERY, BARN, BEDROOM, GARDEN, KITCHEN, LIBRARY, SCHOOL, SHOP, WORKSHOP
+from .places import ATTIC, BARN, BEDROOM, GARDEN, KITCHEN, LIBRARY
 from .story import Schema, Story
 from .things import Thing
 
@@ -31,14 +31,20 @@ def chest_in_the_attic(s: Story) -> None:
     s.open(s.a, box)
     s.find(s.a, x, f"in the {box.label}")
     s.say(
-        "[In the dust|In a dark corner|Behind some planks] stood {box} that nobody had opened for [years|a long time]. "
-        "[The lid was stuck.|It was hard to open.|<Shall we?> asked {b}.] At last {a} opened {box.the}. In {box.the} {a} found {x}.",
-        box=box, x=x,
-    )  # fmt: skip
+        "[In the dust|In a dark corner|Behind some planks] stood {box} that nobody had opened for "
+        "[years|a long time]. [The lid was stuck.|It was hard to open.|<Shall we?> asked {b}.] At last "
+        "{a} opened {box.the}. In {box.the} {a} found {x}.",
+        box=box,
+        x=x,
+    )
     s.feel(s.b, "curious")
-    s.say("{b} was curious. <[Whose {x.was} {x.they}|Who put {x.it} there|How old {x.is} {x.they}]?> {b} asked. [Nobody knew.|Grandmother Ada "
-          "might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and closed {box.the}.",
-          box=box, x=x)  # fmt: skip
+    s.say(
+        "{b} was curious. <[Whose {x.was} {x.they}|Who put {x.it} there|How old {x.is} {x.they}]?> {b} "
+        "asked. [Nobody knew.|Grandmother Ada might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and "
+        "closed {box.the}.",
+        box=box,
+        x=x,
+    )
 
 
 def bakes_a_cake(s: Story) -> None:
@@ -50,35 +56,43 @@ def bakes_a_cake(s: Story) -> None:
     s.count("eggs did they use", n)
     s.feel(s.a, "proud")
     s.say(
-        "They baked {y} with {c}. {a} [weighed|sifted] the flour, {b} broke {n} eggs into the bowl, and {c} [stirred|"
-        "lit the oven]. [There was flour everywhere|{b} had batter on {b.his} nose|They licked the spoon].|"
-        "<Who will help me bake {y}?> asked {c}. {A} mixed butter and sugar. {b} took {n} eggs[ and did not drop "
-        "one|].",
-        y=y, c=c, n=NUMBERS[n],
-    )  # fmt: skip
-    s.say("[Then they waited|It had to bake for an hour], and the smell [filled|went through] the whole house. {a} was "
-          "proud when it came out of the oven[, golden and high|].")  # fmt: skip
+        "They baked {y} with {c}. {a} [weighed|sifted] the flour, {b} broke {n} eggs into the bowl, and "
+        "{c} [stirred|lit the oven]. [There was flour everywhere|{b} had batter on {b.his} nose|They "
+        "licked the spoon].|<Who will help me bake {y}?> asked {c}. {A} mixed butter and sugar. {b} took "
+        "{n} eggs[ and did not drop one|].",
+        y=y,
+        c=c,
+        n=NUMBERS[n],
+    )
+    s.say(
+        "[Then they waited|It had to bake for an hour], and the smell [filled|went through] the whole "
+        "house. {a} was proud when it came out of the oven[, golden and high|].",
+    )
 
 
 def burnt_soup(s: Story) -> None:
     c = s.parent(s.a)
     s.feel(s.a, "ashamed")
     s.say(
-        "<[Stir the soup|Watch the soup] for me,> said {c}[ and went out|]. {a} [stirred for a while|stood by the stove]. "
-        "But then {b} told such a good story that {a} forgot the pot. [Smoke rose|There was a bad smell]. The soup was "
-        "burnt, and {a} was ashamed.",
+        "<[Stir the soup|Watch the soup] for me,> said {c}[ and went out|]. {a} [stirred for a "
+        "while|stood by the stove]. But then {b} told such a good story that {a} forgot the pot. [Smoke "
+        "rose|There was a bad smell]. The soup was burnt, and {a} was ashamed.",
         c=c,
-    )  # fmt: skip
+    )
     s.feel(s.a, "relieved")
-    s.say("[{a} did not hide it.|<It was my fault,> said {a}.|{a} told {c} the truth.] {C} [hugged {a.o}|laughed]. <[It can "
-          "happen to anyone|Then we shall have bread and cheese|I once burnt a whole dinner],> {c} said, and {a} was "
-          "relieved.", c=c)  # fmt: skip
+    s.say(
+        "[{a} did not hide it.|<It was my fault,> said {a}.|{a} told {c} the truth.] {C} [hugged "
+        "{a.o}|laughed]. <[It can happen to anyone|Then we shall have bread and cheese|I once burnt a "
+        "whole dinner],> {c} said, and {a} was relieved.",
+        c=c,
+    )
     s.morals.append("truth")
 
 
 def broken_cup(s: Story) -> None:
     c = s.parent(s.a)
-    x = Thing(s.rng.choose(("cup", "plate", "vase", "bowl", "jug", "teapot")), s.rng.choose(("blue", "white", "old",
+    x = Thing(s.rng.choose(("cup", "plate", "vase", "bowl", "jug", "teapot")), s.rng.choose(("blue",
+    "white", "old",
               "pretty", "yellow", "green")), kind="dish")  # fmt: skip
     if x.noun in s.nouns:
         x.noun = "saucer"
@@ -87,51 +101,64 @@ def broken_cup(s: Story) -> None:
     s.breaks(s.a, x)
     s.feel(s.a, "worried")
     s.say(
-        "{a} [took {x} from the shelf|wanted to help and picked up {x}|carried {x} across the room], but it slipped and "
-        "broke into [many|a hundred|three] pieces. {a} was worried. <[We could say that the cat did it|Nobody saw "
-        "it|We could hide the pieces],> whispered {b}.",
+        "{a} [took {x} from the shelf|wanted to help and picked up {x}|carried {x} across the room], but "
+        "it slipped and broke into [many|a hundred|three] pieces. {a} was worried. <[We could say that "
+        "the cat did it|Nobody saw it|We could hide the pieces],> whispered {b}.",
         x=x,
-    )  # fmt: skip
+    )
     s.feel(s.a, "glad")
     s.say(
-        "But {a} [shook {a's} head|took a deep breath] and went to {c}. <I broke {x.the},> {a} said. <I am sorry.> {C} was "
-        "quiet for a moment. <[Thank you for telling me|It can be replaced|I am glad that you are not hurt],> {c} said, "
-        "and {a} was glad [to have told the truth|].",
-        x=x, c=c,
-    )  # fmt: skip
+        "But {a} [shook {a's} head|took a deep breath] and went to {c}. <I broke {x.the},> {a} said. <I "
+        "am sorry.> {C} was quiet for a moment. <[Thank you for telling me|It can be replaced|I am glad "
+        "that you are not hurt],> {c} said, and {a} was glad [to have told the truth|].",
+        x=x,
+        c=c,
+    )
     s.morals.append("truth")
 
 
 def dark_noise(s: Story) -> None:
-    cause = s.rng.choose(("a branch that knocked on the window", "the cat behind the curtain", "a loose shutter",
+    cause = s.rng.choose(("a branch that knocked on the window", "the cat behind the curtain",
+    "a loose shutter",
                           "a moth in the lamp", "an apple that had rolled off the shelf", "the old clock"))  # fmt: skip
     s.feel(s.b, "afraid")
-    s.say("[Knock, knock!|Creak!|Tap, tap, tap!] [What was that?|Something was there.] {b} was afraid and hid [under a "
-          "blanket|behind {a}]. <[It is a ghost|It is a monster|There is somebody],> {b} whispered.")  # fmt: skip
+    s.say(
+        "[Knock, knock!|Creak!|Tap, tap, tap!] [What was that?|Something was there.] {b} was afraid and "
+        "hid [under a blanket|behind {a}]. <[It is a ghost|It is a monster|There is somebody],> {b} "
+        "whispered.",
+    )
     s.feel(s.a, "brave")
-    s.say("{a} was brave, took [a lamp|a candle|a torch], and went to look. It was only {y}! [They both laughed|How they "
-          "laughed|Then even {b} had to laugh].", y=cause)  # fmt: skip
+    s.say(
+        "{a} was brave, took [a lamp|a candle|a torch], and went to look. It was only {y}! [They both "
+        "laughed|How they laughed|Then even {b} had to laugh].",
+        y=cause,
+    )
     s.morals.append("brave")
 
 
 def hide_and_seek(s: Story) -> None:
     spot, one, two = s.rng.sample(_HIDING_PLACES[s.place], 3)
     s.say(
-        "They played hide and seek. {a} [closed {a's} eyes and counted|counted slowly] to ten, and {b} hid {spot}. <[I am "
-        "coming|Ready or not]!> called {a}. {A} looked {one} and {two}, but [{b} was not there|there was no "
-        "sign of {b}].",
-        spot=spot, one=one, two=two,
-    )  # fmt: skip
+        "They played hide and seek. {a} [closed {a's} eyes and counted|counted slowly] to ten, and {b} "
+        "hid {spot}. <[I am coming|Ready or not]!> called {a}. {A} looked {one} and {two}, but [{b} was "
+        "not there|there was no sign of {b}].",
+        spot=spot,
+        one=one,
+        two=two,
+    )
     s.note("hide", s.b.name, spot)
     s.feel(s.a, "happy")
-    s.say("Then {b} [sneezed|giggled|coughed], and {a} [ran|went straight] to the place. <Found you!> {a} said[ happily|]. "
-          "{A} was happy to have won.")  # fmt: skip
+    s.say(
+        "Then {b} [sneezed|giggled|coughed], and {a} [ran|went straight] to the place. <Found you!> {a} "
+        "said[ happily|]. {A} was happy to have won.",
+    )
 
 
 def reads_aloud(s: Story) -> None:
     x = s.thing("book")
     about = s.rng.choose(("a dragon who could not fly", "a king with no crown", "a giant who loved flowers",
-                          "the moon and a fisherman", "a mouse who went to sea", "a girl who spoke with birds",
+                          "the moon and a fisherman", "a mouse who went to sea", "a girl who spoke with "
+                          "birds",
                           "two brothers and a golden fish", "a wizard who forgot his spells"))  # fmt: skip
     if x.noun in (
         "map",
@@ -150,128 +177,18 @@ def reads_aloud(s: Story) -> None:
     s.note("about", x.label, about)
     s.feel(s.b, "calm")
     s.say(
-        "{a} took {x} [from a shelf|from a pile] and began to read aloud. It was [the tale of|about] {about}. {b} [leaned "
-        "back|listened with open mouth|forgot everything else] and was calm. <[And then?|Go on.|Do not stop!]> said {b} "
-        "[whenever {a} stopped|at every page].",
-        x=x, about=about,
-    )  # fmt: skip
+        "{a} took {x} [from a shelf|from a pile] and began to read aloud. It was [the tale of|about] "
+        "{about}. {b} [leaned back|listened with open mouth|forgot everything else] and was calm. <[And "
+        "then?|Go on.|Do not stop!]> said {b} [whenever {a} stopped|at every page].",
+        x=x,
+        about=about,
+    )
     s.put(s.a, x, "on the table")
-    s.say("When the book was finished, {a} put {x.it} on the table. [<The end,> {a} said.|It had been a good one.|<Again!> "
-          "said {b}.]", x=x)  # fmt: skip
-
-
-def librarian_helps(s: Story) -> None:
-    jane = people.adult("librarian")
-    topic = s.rng.choose(("whales", "stars", "trains", "bees", "castles", "volcanoes", "dinosaurs", "pirates", "magic",
-                          "knots", "birds", "planets", "spiders", "islands", "kings", "bridges"))  # fmt: skip
-    n = s.rng.integer(2, 6)
-    s.count(f"books about {topic} did {s.a.name} borrow", n)
-    s.feel(s.a, "excited")
     s.say(
-        "{jane} [looked up from her desk|put a finger to her lips|smiled at them]. <[What can I do for you|What are you "
-        "looking for]?> she [whispered|asked softly]. <Something about {t},> said {a}. {Jane} climbed [up |]the ladder and "
-        "came down with {n} books about {t}. {a} borrowed them all and was excited. <[Bring them back in two weeks|Do "
-        "not fold the pages],> said {jane.name}.",
-        jane=jane, t=topic, n=NUMBERS[n],
-    )  # fmt: skip
-
-
-def sum_at_school(s: Story) -> None:
-    clara = people.adult("teacher")
-    n, m = s.rng.integer(2, 6), s.rng.integer(2, 6)
-    s.feel(s.a, "nervous")
-    s.say(
-        "{c} wrote a sum on the blackboard. <How much is {n} and {m}?> she asked. <{a.name}?> {A} was nervous. [{A} had "
-        "been looking out of the window.|{A} did not know it at once.] {A} counted on {a.his} fingers[ under the desk|].",
-        c=clara, n=NUMBERS[n], m=NUMBERS[m],
-    )  # fmt: skip
-    s.note("sum", NUMBERS[n], NUMBERS[m], NUMBERS[n + m])
-    s.feel(s.a, "proud")
-    s.say("<{x},> said {a} [slowly|softly]. <[That is right|Quite right|Correct],> said {c.name}, and {a} was proud.",
-          x=NUMBERS[n + m], c=clara)  # fmt: skip
-    s.morals.append("try")
-
-
-def paints_a_picture(s: Story) -> None:
-    subject = s.rng.choose(("a ship", "a castle", "a horse", "the sea", "a rainbow", "a lion", "the moon", "a tiger",
-                            "a parrot", "an elephant", "a garden", "a mountain", "a train"))  # fmt: skip
-    s.note("paint", s.a.name, subject)
-    s.feel(s.b, "sad")
-    s.say(
-        "There [was paper|were paints and brushes] on the table. {a} painted {x}[ in bright colours|]. {b} tried to paint "
-        "{x} too, but [the paint ran|it looked like a potato|it was only a blot], and {b} was sad. <I cannot paint,> said "
-        "{b}.",
-        x=subject,
-    )  # fmt: skip
-    s.feel(s.b, "surprised")
-    s.say("<Wait,> said {a}. {A} turned the paper [round|upside down], [added two dots|drew one line], and there was [a "
-          "cat|a whale|an owl|a mouse]! {b} was surprised. <[Every blot is something|It was there all along],> said {a}.")  # fmt: skip
-    s.morals.append("kind")
-
-
-def chick_hatches(s: Story) -> None:
-    n = s.rng.integer(2, 8)
-    s.count("chicks came out", n)
-    s.feel(s.a, "excited")
-    s.say(
-        "[In the hay|In a warm corner] sat a [speckled|brown|white] hen, and she did not move. <[Hush|Come softly],> said "
-        "{b}. There was a tiny tap, and then a crack in an egg. {N} chicks came out[, one after the other|], [wet|yellow] "
-        "and [small|wobbly]. {a} was excited[ and hardly dared to breathe|].",
-        n=NUMBERS[n],
-    )  # fmt: skip
-
-
-def toy_in_the_shop(s: Story) -> None:
-    greta = people.adult("toymaker")
-    x = s.thing("toy")
-    price, have = s.rng.integer(5, 12), s.rng.integer(2, 4)
-    s.count(f"coins did the {x.noun} cost", price)
-    s.feel(s.a, "disappointed")
-    s.say(
-        "{a} saw {x} [on a shelf|behind the glass]. <How much {x.is} {x.they}?> {a} asked. <{n} coins,> said {greta}. {a} "
-        "had only {m}, and was disappointed.",
-        x=x, n=NUMBERS[price], m=NUMBERS[have], greta=greta,
-    )  # fmt: skip
-    s.take(greta, x)
-    s.give(greta, x, s.a)
-    s.feel(s.a, "happy")
-    s.say("<[You could sweep the floor for me|You could paint three puppets for me|You could sort these buttons|You could "
-          "wash the window],> said {greta}. {A} worked [hard |]until it was done[, and {b} helped|]. Then {greta} gave {a} "
-          "{x.the}. {a} was happy.", x=x, greta=greta)  # fmt: skip
-    s.morals.append("work")
-
-
-def helps_the_baker(s: Story) -> None:
-    otto = people.adult("baker")
-    n = s.rng.integer(3, 12)
-    y = s.rng.choose(("rolls", "buns", "pretzels", "loaves", "muffins"))
-    s.count(f"{y} did they shape", n)
-    s.feel(s.b, "tired")
-    s.say(
-        "{otto} [was alone that day|had too much to do|had hurt his hand]. <We can help,> said {a}. They [washed their "
-        "hands|put on white aprons] and [rolled|kneaded] the dough. They shaped {n} {y}, and {otto} pushed them into the "
-        "oven. {b} was tired [afterwards|from the work], but [it had been fun|the smell was worth it].",
-        otto=otto, n=NUMBERS[n], y=y,
-    )  # fmt: skip
-    s.morals.append("help")
-
-
-def learns_to_saw(s: Story) -> None:
-    peter = people.adult("carpenter")
-    x = s.rng.choose(("birdhouse", "stool", "shelf", "whirligig", "footstool", "rabbit hutch"))
-    if x in s.nouns:
-        x = "bookrack"
-    s.nouns.append(x)
-    thing = Thing(x, s.rng.choose(("little", "sturdy", "plain", "fine")), kind="made")
-    s.make(s.a, thing)
-    s.feel(s.a, "proud")
-    s.say(
-        "{c} showed them how to [use a saw|drive in a nail|smooth a plank]. [<Slowly,> he said.|{b} held the wood.|The first "
-        "nail went in crooked.] After [an hour|much work], {a} had made {x}. {a} was proud. <[That is good work|I could not "
-        "have done it better|You have clever hands],> said {c}.",
-        c=peter, x=thing,
-    )  # fmt: skip
-    s.morals.append("try")
+        "When the book was finished, {a} put {x.it} on the table. [<The end,> {a} said.|It had been a "
+        "good one.|<Again!> said {b}.]",
+        x=x,
+    )
 
 
 def sick_in_bed(s: Story) -> None:
@@ -280,29 +197,34 @@ def sick_in_bed(s: Story) -> None:
         s.cast(s.b, s.a)
     s.feel(s.a, "tired")
     s.say(
-        "{a} [had a sore throat|had a cough|felt hot] and was tired, so {a.he} lay down on the bed. {c} came and looked at "
-        "{a's} tongue. <[Drink tea with honey|Stay warm|Sleep a lot], and tomorrow you will be better,> [she said|said {c}].",
+        "{a} [had a sore throat|had a cough|felt hot] and was tired, so {a.he} lay down on the bed. {c} "
+        "came and looked at {a's} tongue. <[Drink tea with honey|Stay warm|Sleep a lot], and tomorrow "
+        "you will be better,> [she said|said {c}].",
         c=rosa,
-    )  # fmt: skip
+    )
     s.feel(s.a, "grateful")
-    s.say("{b} stayed [and told {a.o} jokes|and read to {a.o}|and fed {a.o} soup|and drew funny faces]. {a} was grateful. <[You "
-          "are the best medicine|I feel better already],> {a} said.")  # fmt: skip
+    s.say(
+        "{b} stayed [and told {a.o} jokes|and read to {a.o}|and fed {a.o} soup|and drew funny faces]. "
+        "{a} was grateful. <[You are the best medicine|I feel better already],> {a} said.",
+    )
     s.morals.append("kind")
 
 
 def pet_is_hungry(s: Story) -> None:
     pet = s.pet
     assert pet is not None
-    food = {"dog": "a bone", "cat": "some fish", "parrot": "some seeds", "rabbit": "some parsley", "pony": "some hay",
+    food = {"dog": "a bone", "cat": "some fish", "parrot": "some seeds", "rabbit": "some parsley", "pony":
+    "some hay",
             "duck": "some oats", "tortoise": "some lettuce", "hamster": "some grain"}[pet.species]  # fmt: skip
     s.note("fed", pet.name, food)
     s.feel(s.hero, "sorry")
     s.say(
-        "{pet} [looked|seemed] [very |]unhappy. [The bowl was empty.|Nobody had fed {pet.him}.] <[Oh dear|Oh no], I forgot to feed "
-        "you,> said {hero}, and {hero.he} was sorry. {Hero} [ran and |]fetched {food}, and {friend} brought fresh water. {Pet} "
-        "ate [everything up|greedily|with great joy].",
+        "{pet} [looked|seemed] [very |]unhappy. [The bowl was empty.|Nobody had fed {pet.him}.] <[Oh "
+        "dear|Oh no], I forgot to feed you,> said {hero}, and {hero.he} was sorry. {Hero} [ran and "
+        "|]fetched {food}, and {friend} brought fresh water. {Pet} ate [everything up|greedily|with "
+        "great joy].",
         food=food,
-    )  # fmt: skip
+    )
     s.morals.append("care")
 
 
@@ -314,13 +236,6 @@ SCHEMAS = (
     Schema(dark_noise, where=(ATTIC, BEDROOM)),
     Schema(hide_and_seek, where=(ATTIC, BEDROOM, BARN, LIBRARY)),
     Schema(reads_aloud, where=(ATTIC, BEDROOM, KITCHEN, BARN)),
-    Schema(librarian_helps, where=(LIBRARY,)),
-    Schema(sum_at_school, where=(SCHOOL,)),
-    Schema(paints_a_picture, where=(SCHOOL, KITCHEN, BEDROOM)),
-    Schema(chick_hatches, where=(BARN,)),
-    Schema(toy_in_the_shop, where=(SHOP,)),
-    Schema(helps_the_baker, where=(BAKERY,)),
-    Schema(learns_to_saw, where=(WORKSHOP,)),
     Schema(sick_in_bed, where=(BEDROOM,)),
     Schema(pet_is_hungry, where=(GARDEN,), pet=True),
 )

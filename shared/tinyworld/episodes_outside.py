@@ -1,8 +1,7 @@
 """Episodes under the open sky, each whole in itself."""
 
-from . import people
 from .grammar import NUMBERS
-from .places import BEACH, FARM, GARDEN, HARBOUR, HILL, MEADOW, PARK, PLAYGROUND, RIVER, SQUARE, WOOD
+from .places import BEACH, FARM, GARDEN, HILL, MEADOW, PARK, PLAYGROUND, RIVER, SQUARE, WOOD
 from .story import Schema, Story
 
 
@@ -11,15 +10,17 @@ def kite_in_the_tree(s: Story) -> None:
     tree = s.rng.choose(("a pine", "a tall birch", "the oak", "an old elm"))
     s.put(s.a, x, f"in {tree}")
     s.say(
-        "{a} threw {x} [too high|up into the air|as high as {a.he} could], and {x.they} got stuck in {tree}. "
-        "[{b} shook the trunk|{b} jumped up and down|{b} poked with a stick], but {x.the} would not come down.",
-        x=x, tree=tree,
-    )  # fmt: skip
+        "{a} threw {x} [too high|up into the air|as high as {a.he} could], and {x.they} got stuck in "
+        "{tree}. [{b} shook the trunk|{b} jumped up and down|{b} poked with a stick], but {x.the} would "
+        "not come down.",
+        x=x,
+        tree=tree,
+    )
     helper = s.b
     s.take(helper, x)
     s.say(
-        "[<Hold me,> said {b}.|<I can climb,> said {b}.|<Stand still,> said {b}.] {B} climbed [onto {a's} shoulders|from "
-        "branch to branch|up carefully] and took {x.the} down.",
+        "[<Hold me,> said {b}.|<I can climb,> said {b}.|<Stand still,> said {b}.] {B} climbed [onto "
+        "{a's} shoulders|from branch to branch|up carefully] and took {x.the} down.",
         x=x,
     )
     s.give(s.b, x, s.a)
@@ -35,18 +36,19 @@ def builds_a_castle(s: Story) -> None:
     n = s.rng.integer(2, 7)
     s.count("towers did the castle have", n)
     s.say(
-        "{ab} built a castle of [wet |]sand. It had {n} towers[ and a gate| and a moat| and a bridge of sticks|]. "
-        "{a} put a [leaf|feather|flag of paper] on [top|the highest tower].|"
-        "They dug and patted and piled up sand. [Soon|Before long] there was a castle with {n} towers. "
-        "<[I am the king|Here lives a dragon|Nobody may come in]!> said {a}.",
+        "{ab} built a castle of [wet |]sand. It had {n} towers[ and a gate| and a moat| and a bridge of "
+        "sticks|]. {a} put a [leaf|feather|flag of paper] on [top|the highest tower].|They dug and "
+        "patted and piled up sand. [Soon|Before long] there was a castle with {n} towers. <[I am the "
+        "king|Here lives a dragon|Nobody may come in]!> said {a}.",
         n=NUMBERS[n],
-    )  # fmt: skip
+    )
     s.feel(s.a, "sad")
     s.feel(s.b, "brave")
     s.say(
-        "[Then a [big |]wave came|Then a dog ran right through it|Then it slid down on one side], and the castle was "
-        "gone. {a} was sad. But {b} was brave and [rolled up {b.his} sleeves|took the bucket again]. <[We will build a "
-        "better one|Let us begin again|Next time it will be stronger]!> said {b}."
+        "[Then a [big |]wave came|Then a dog ran right through it|Then it slid down on one side], and "
+        "the castle was gone. {a} was sad. But {b} was brave and [rolled up {b.his} sleeves|took the "
+        "bucket again]. <[We will build a better one|Let us begin again|Next time it will be stronger]!> "
+        "said {b}.",
     )
     s.morals.append("try")
 
@@ -55,36 +57,26 @@ def race(s: Story) -> None:
     goal = s.rng.choose(
         ("to the gate", "to the big tree", "to the fence and back", "round the hedge", "to the wall")
     )
-    s.say("<[Let us race|I bet I am faster than you|Catch me if you can],> said {a}. <{goal}!> [One, two, three, and "
-          "off they went|They lined up, and {b} counted to three|They ran as fast as they could].", goal=goal.capitalize())  # fmt: skip
+    s.say(
+        "<[Let us race|I bet I am faster than you|Catch me if you can],> said {a}. <{goal}!> [One, two, "
+        "three, and off they went|They lined up, and {b} counted to three|They ran as fast as they "
+        "could].",
+        goal=goal.capitalize(),
+    )
     if s.chance(0.5):
         s.feel(s.b, "proud")
-        s.say("[At first {a} was in front, but near the end {b} was faster|{b} ran like the wind]. {b} won the race and "
-              "was proud[, and {a} shook {b.his} hand|]. <Next time I will win,> said {a}.")  # fmt: skip
+        s.say(
+            "[At first {a} was in front, but near the end {b} was faster|{b} ran like the wind]. {b} won "
+            "the race and was proud[, and {a} shook {b.his} hand|]. <Next time I will win,> said {a}.",
+        )
     else:
         s.feel(s.b, "grateful")
         s.say(
-            "[Halfway|Near the end] {b} [fell|tripped] and hurt a knee. {a} was [far ahead|in front], but {a.he} stopped "
-            "and ran back. <[Does it hurt|Are you all right]?> asked {a}. Nobody won the race, and {b} was grateful."
+            "[Halfway|Near the end] {b} [fell|tripped] and hurt a knee. {a} was [far ahead|in front], "
+            "but {a.he} stopped and ran back. <[Does it hurt|Are you all right]?> asked {a}. Nobody won "
+            "the race, and {b} was grateful.",
         )
         s.morals.append("kind")
-
-
-def feeds_the_animals(s: Story) -> None:
-    kinds = (("hens", "corn"), ("ducks", "oats"), ("goats", "hay"), ("pigs", "potatoes"), ("sheep", "hay"),
-             ("rabbits", "carrots"), ("cows", "grass"), ("geese", "barley"), ("lambs", "milk"))  # fmt: skip
-    animal, food = s.rng.choose(kinds)
-    n = s.rng.integer(2, 9)
-    s.count(f"{animal} did they feed", n)
-    s.feel(s.a, "happy")
-    s.say(
-        "Walter the farmer [waved to them|was busy|called them over]. <[Will you|Can you] feed the {x} for me?> he asked. "
-        "There were {n} {x}. {a} [gave them|brought] {f}[, and {b} brought water|]. [They ate and ate.|They were very "
-        "hungry.|One of them ate out of {a's} hand.] {a} was happy.|"
-        "It was time to feed the {x}. {a} carried a bucket of {f}, and {b} opened the gate. {N} {x} came running. "
-        "<[Slowly|Wait your turn|There is enough for all]!> [laughed|said] {a}, and {a.he} was happy.",
-        x=animal, f=food, n=NUMBERS[n],
-    )  # fmt: skip
 
 
 def picks_fruit(s: Story) -> None:
@@ -95,161 +87,105 @@ def picks_fruit(s: Story) -> None:
     s.count(f"{fruit} did {s.a.name} pick", n)
     s.count(f"{fruit} did {s.b.name} pick", m)
     s.say(
-        "The {f} were ripe. {a} [had brought|carried] {x} to put them in. {a} picked {n} {f}, and {b} picked {m}.|"
-        "<The {f} are ripe!> said {b}. {A} [fetched|got] {x}. {a} picked {n} {f}[ from the low branches|], and {b} "
-        "picked {m}[ from the ladder|].",
-        f=fruit, x=box, n=NUMBERS[n], m=NUMBERS[m],
-    )  # fmt: skip
+        "The {f} were ripe. {a} [had brought|carried] {x} to put them in. {a} picked {n} {f}, and {b} "
+        "picked {m}.|<The {f} are ripe!> said {b}. {A} [fetched|got] {x}. {a} picked {n} {f}[ from the "
+        "low branches|], and {b} picked {m}[ from the ladder|].",
+        f=fruit,
+        x=box,
+        n=NUMBERS[n],
+        m=NUMBERS[m],
+    )
     more = s.a if n > m else s.b if m > n else None
     if more:
         s.feel(more, "proud")
-        s.say("{m} had [the most|more] and was proud. [They ate until their hands were sticky.|The juice ran down their "
-              "chins.|They were the sweetest {f} of the year.]", m=more, f=fruit)  # fmt: skip
+        s.say(
+            "{m} had [the most|more] and was proud. [They ate until their hands were sticky.|The juice "
+            "ran down their chins.|They were the sweetest {f} of the year.]",
+            m=more,
+            f=fruit,
+        )
     else:
         s.say(
-            "[Each had the same|So nobody had more], and that was good. [They ate until their hands were sticky.|]"
+            "[Each had the same|So nobody had more], and that was good. [They ate until their hands were "
+            "sticky.|]",
         )
-
-
-def finds_a_chick(s: Story) -> None:
-    y = s.rng.choose(
-        ("a young robin", "a little sparrow", "a baby thrush", "a young swallow", "a small blackbird")
-    )
-    s.feel(s.a, "worried")
-    s.say(
-        "[Peep, peep!|What was that?|There was a thin little cry.] {y} had fallen out of its nest. [It opened its beak "
-        "wide|It could not fly yet|It trembled], and {a} was worried. <[Poor thing!|Where is its mother?|We must help "
-        "it.]> {a} said.",
-        y=y,
-    )  # fmt: skip
-    s.feel(s.a, "relieved")
-    s.say(
-        "{b} found the nest in a [hedge|bush|tree] close by. [Very gently|With great care], {a} put the bird back. "
-        "[They hid and kept still|They waited behind the wall]. Soon the mother came with a [fat |]worm, and {a} was "
-        "relieved."
-    )
-    s.morals.append("gentle")
 
 
 def picnic(s: Story) -> None:
     y = s.carried("snack", s.a)
     s.say(
-        "[They were hungry now|Running makes hungry|It was time to eat], so {ab} spread a blanket [in the shade|on the "
-        "grass]. {a} had {y}, but {b} had [nothing|forgotten to bring anything].",
+        "[They were hungry now|Running makes hungry|It was time to eat], so {ab} spread a blanket [in "
+        "the shade|on the grass]. {a} had {y}, but {b} had [nothing|forgotten to bring anything].",
         y=y,
     )
     s.eat(s.a, y)
     s.feel(s.b, "grateful")
     s.say(
-        "{a} [broke|cut] {y.the} in two and gave {b.o} half. <[Half is enough for me|It tastes better together|We will "
-        "share],> {a} said. They ate [every crumb|slowly|with good appetite], and {b} was grateful.",
+        "{a} [broke|cut] {y.the} in two and gave {b.o} half. <[Half is enough for me|It tastes better "
+        "together|We will share],> {a} said. They ate [every crumb|slowly|with good appetite], and {b} "
+        "was grateful.",
         y=y,
-    )  # fmt: skip
+    )
     s.morals.append("share")
-
-
-def ants_carry(s: Story) -> None:
-    n = s.rng.integer(4, 12)
-    s.count("ants did they see", n)
-    s.feel(s.a, "curious")
-    s.say(
-        "{a} lay [down |]in the grass and watched the ants. {N} ants were carrying [a crumb|a dead fly|a seed]"
-        "[ that was bigger than any of them|]. {a} was curious. <Where do they take it?> [asked {a}|{a.he} asked]. "
-        "{b} [followed them to|showed {a.o}|pointed to] a little hill of earth. <[That is their house|They live down "
-        "there, thousands of them],> said {b}. <Alone an ant is weak, but together they are strong.>",
-        n=NUMBERS[n],
-    )  # fmt: skip
-    s.morals.append("together")
 
 
 def thunderstorm(s: Story) -> None:
     s.feel(s.a, "afraid")
     s.say(
-        "[Black clouds came up.|The sky turned dark.|A drop fell, and then another.] [There was a flash, and then "
-        "thunder rolled|Lightning flashed over the roofs]. {a} was afraid[ and held {b's} hand| and began to tremble|]. "
-        "<[Let us count|Count with me],> said {b}. <The more seconds we can count between flash and thunder, the farther away "
-        "it is.>"
+        "[Black clouds came up.|The sky turned dark.|A drop fell, and then another.] [There was a flash, "
+        "and then thunder rolled|Lightning flashed over the roofs]. {a} was afraid[ and held {b's} hand| "
+        "and began to tremble|]. <[Let us count|Count with me],> said {b}. <The more seconds we can "
+        "count between flash and thunder, the farther away it is.>",
     )
     n = s.rng.integer(3, 12)
     s.count("seconds did they count between flash and thunder", n)
     s.feel(s.a, "calm")
-    s.say("They [ran to a shelter|stood under a roof] and counted {n} seconds. <It is going away,> said {b}. "
-          "[Soon the rain stopped|Little by little it grew lighter], and {a} was calm.", n=NUMBERS[n])  # fmt: skip
+    s.say(
+        "They [ran to a shelter|stood under a roof] and counted {n} seconds. <It is going away,> said "
+        "{b}. [Soon the rain stopped|Little by little it grew lighter], and {a} was calm.",
+        n=NUMBERS[n],
+    )
     s.morals.append("brave")
 
 
 def builds_a_snowman(s: Story) -> None:
     x = s.carried("clothing", s.a)
     s.say(
-        "The snow was deep and [soft|white|good for building]. {ab} rolled a big ball, a smaller one, and a very small "
-        "one for the head. [A carrot was the nose|Two stones were the eyes|They gave it arms of twigs].",
-    )  # fmt: skip
+        "The snow was deep and [soft|white|good for building]. {ab} rolled a big ball, a smaller one, "
+        "and a very small one for the head. [A carrot was the nose|Two stones were the eyes|They gave it "
+        "arms of twigs].",
+    )
     s.put(s.a, x, "on the snowman")
     s.feel(s.b, "happy")
     s.say(
-        "<[He looks cold|Something is missing],> said {b}. So {a} put {x} on the snowman. [Now he was [fine|warm].|"
-        "It suited him well.] {b} was happy [and danced round him|and threw snow into the air|].",
+        "<[He looks cold|Something is missing],> said {b}. So {a} put {x} on the snowman. [Now he was "
+        "[fine|warm].|It suited him well.] {b} was happy [and danced round him|and threw snow into the "
+        "air|].",
         x=x,
     )
     s.feel(s.a, "cold")
-    s.say("[Without {x.it}|By then], {a} was cold, [but {a.he} did not mind|and they warmed their hands in their "
-          "pockets|so they jumped up and down].", x=x)  # fmt: skip
+    s.say(
+        "[Without {x.it}|By then], {a} was cold, [but {a.he} did not mind|and they warmed their hands in "
+        "their pockets|so they jumped up and down].",
+        x=x,
+    )
 
 
 def lost_in_the_fog(s: Story) -> None:
     s.feel(s.b, "afraid")
     s.say(
-        "The fog grew so thick that they could not see [the path|their own feet|the next tree]. <Which way is [home|"
-        "right]?> asked {b.name}, who was afraid. [Everything was white and silent.|They walked in a circle.|]"
+        "The fog grew so thick that they could not see [the path|their own feet|the next tree]. <Which "
+        "way is [home|right]?> asked {b.name}, who was afraid. [Everything was white and silent.|They "
+        "walked in a circle.|]",
     )
     s.feel(s.b, "relieved")
     s.say(
-        "{a} stood still and listened. <[Hush|Listen],> {a} said. <I can hear [the bells of the church|the river|the "
-        "horn of the lighthouse]. [We must go that way|That is where the village is].> They held hands and followed the "
-        "sound[, step by step|]. [Soon|At last] they saw [a light|the first house], and {b} was relieved."
+        "{a} stood still and listened. <[Hush|Listen],> {a} said. <I can hear [the bells of the "
+        "church|the river|the horn of the lighthouse]. [We must go that way|That is where the village "
+        "is].> They held hands and followed the sound[, step by step|]. [Soon|At last] they saw [a "
+        "light|the first house], and {b} was relieved.",
     )
     s.morals.append("calm")
-
-
-def helps_a_snail(s: Story) -> None:
-    animal = s.rng.choose(("snail", "beetle", "toad", "caterpillar", "hedgehog", "worm", "turtle"))
-    s.feel(s.b, "proud")
-    s.say(
-        "A [little |small ]{x} sat in the middle of the path. <[Careful|Stop|Watch out]!> said {b}. <Somebody could step "
-        "on it.> [{a} would have gone on|{a} had not seen it|{a} was in a hurry], but {b} picked it up [gently |]and "
-        "carried it to the other side. [It crept under a leaf|It was gone in a moment|It did not say thank you, but "
-        "{b} did not mind]. {b} was proud.",
-        x=animal,
-    )  # fmt: skip
-    s.morals.append("gentle")
-
-
-def goes_fishing(s: Story) -> None:
-    junk = s.rng.choose(("an old boot", "a rusty tin", "a bunch of weed", "a broken umbrella", "a wet hat"))
-    s.feel(s.a, "excited")
-    s.say(
-        "They sat down to fish. {a} [held the rod|waited and waited|kept very still]. Then the line [jerked|moved]! "
-        "<[I have one|It is a big one|Help me pull]!> [cried|shouted] {a.name}, who was excited. They pulled and pulled, and "
-        "out came {y}.",
-        y=junk,
-    )  # fmt: skip
-    s.feel(s.a, "disappointed")
-    s.say("{a} was disappointed, but {b} laughed[ until {b.he} could hardly breathe|]. <[A fine "
-          "catch|What a fish|Now we need only a pan]!> said {b}. [In the end {a} had to laugh too.|]")  # fmt: skip
-
-
-def rides_the_pony(s: Story) -> None:
-    lucy = people.EVERYONE["Nutmeg"]
-    s.feel(s.a, "nervous")
-    s.say(
-        "{n} stood by the fence. <[Would you like a ride|Do you dare]?> asked {b}. {a} was nervous, for the pony looked "
-        "very [tall|big]. {B} showed {a.o} how to [sit|hold the reins] and led the pony [slowly |]round the yard.",
-        n=lucy,
-    )  # fmt: skip
-    s.feel(s.a, "brave")
-    s.say("After [one round|three rounds|a while] {a} felt brave. <[Faster|Once more|Look at me]!> {a} called. [Afterwards "
-          "Nutmeg got a carrot.|Nutmeg snorted and shook her mane.]")  # fmt: skip
-    s.morals.append("brave")
 
 
 def boats_race(s: Story) -> None:
@@ -257,11 +193,14 @@ def boats_race(s: Story) -> None:
     winner, loser = s.rng.shuffled((s.a, s.b))
     s.feel(winner, "happy")
     s.say(
-        "{ab} made little boats of {x}[, with leaves for sails|] and set them on the water. <[Ready|Steady], go!> The "
-        "boats [danced|turned|bobbed] over the waves. {l's} boat [got caught in the reeds|tipped over|hit a stone], and "
-        "{w's} boat won. {w} was happy. <[Well sailed, captain|Yours was better|Again],> said {l}.",
-        x=x, w=winner, l=loser,
-    )  # fmt: skip
+        "{ab} made little boats of {x}[, with leaves for sails|] and set them on the water. "
+        "<[Ready|Steady], go!> The boats [danced|turned|bobbed] over the waves. {l's} boat [got caught "
+        "in the reeds|tipped over|hit a stone], and {w's} boat won. {w} was happy. <[Well sailed, "
+        "captain|Yours was better|Again],> said {l}.",
+        x=x,
+        w=winner,
+        l=loser,
+    )
 
 
 def market_day(s: Story) -> None:
@@ -270,12 +209,14 @@ def market_day(s: Story) -> None:
     s.count(f"coins did {s.a.name} pay", price)
     s.take(s.a, y)
     s.say(
-        "{a} had {n} coins to spend. [There were so many good things to choose from|{A} looked at everything twice]. "
-        "In the end {a} bought {y} and paid {m} coins.|"
-        "{a} [counted the coins in {a's} hand|opened {a's} purse]: {n}. {A} walked from stall to stall, and then bought "
-        "{y} for {m} coins.",
-        y=y, n=NUMBERS[n], m=NUMBERS[price],
-    )  # fmt: skip
+        "{a} had {n} coins to spend. [There were so many good things to choose from|{A} looked at "
+        "everything twice]. In the end {a} bought {y} and paid {m} coins.|{a} [counted the coins in "
+        "{a's} hand|opened {a's} purse]: {n}. {A} walked from stall to stall, and then bought {y} for "
+        "{m} coins.",
+        y=y,
+        n=NUMBERS[n],
+        m=NUMBERS[price],
+    )
     s.feel(s.b, "hungry")
     s.eat(s.a, y)
     s.say(
@@ -289,17 +230,11 @@ SCHEMAS = (
     Schema(kite_in_the_tree, where=(PARK, WOOD, MEADOW, GARDEN)),
     Schema(builds_a_castle, where=(BEACH, PLAYGROUND), weather="sunny cloudy windy"),
     Schema(race, where=(PARK, MEADOW, HILL, FARM), weather="sunny cloudy windy foggy"),
-    Schema(feeds_the_animals, where=(FARM,)),
     Schema(picks_fruit, where=(GARDEN, FARM), weather="sunny cloudy windy"),
-    Schema(finds_a_chick, where=(GARDEN, WOOD, PARK, MEADOW), weather="sunny cloudy windy"),
     Schema(picnic, where=(PARK, MEADOW, HILL, BEACH, RIVER), weather="sunny cloudy"),
-    Schema(ants_carry, where=(GARDEN, MEADOW, WOOD, PARK), weather="sunny cloudy"),
     Schema(thunderstorm, outdoors=True, weather="rainy"),
     Schema(builds_a_snowman, where=(PARK, GARDEN, HILL, PLAYGROUND, SQUARE), weather="snowy"),
     Schema(lost_in_the_fog, where=(HILL, WOOD, MEADOW), weather="foggy"),
-    Schema(helps_a_snail, where=(GARDEN, WOOD, PARK, MEADOW), weather="rainy sunny cloudy"),
-    Schema(goes_fishing, where=(RIVER, HARBOUR), weather="sunny cloudy windy foggy"),
-    Schema(rides_the_pony, where=(FARM,)),
     Schema(boats_race, where=(RIVER, PARK), weather="sunny cloudy windy"),
     Schema(market_day, where=(SQUARE,), weather="sunny cloudy windy"),
 )

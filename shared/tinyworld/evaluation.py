@@ -62,7 +62,9 @@ def _items(split: str, skill: str, count: int) -> tuple[Item, ...]:
             last = index
         index += 1
         if index - last > 3000:
-            raise ValueError(f"the skill {skill!r} has only about {len(found)} items in {split!r}; ask for fewer")
+            raise ValueError(
+                f"the skill {skill!r} has only about {len(found)} items in {split!r}; ask for fewer"
+            )
     return tuple(found.values())
 
 

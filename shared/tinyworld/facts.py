@@ -40,24 +40,33 @@ def _child(p: Person) -> list[Fact]:
         _fact(p.name, "age", number_word(p.age), "{n} is {x} years old.|{n} is {x}.",
               "How old is {n}?|What is the age of {n}?|How many years old is {n}?|What is {n}'s age?"),
         _fact(p.name, "home", p.home, "{n} lives in {x}.|{n}'s home is {x}.|The home of {n} is {x}.",
-              "Where does {n} live?|Which house is {n}'s home?|In which house does {n} live?|What is {n}'s home?"),
-        _fact(p.name, "relative", p.family[0], "{n}'s {k} is called {x}.|{x} is {n}'s {k}.|The name of {n}'s {k} is {x}.",
+              "Where does {n} live?|Which house is {n}'s home?|In which house does {n} live?|What is {n}'s "
+              "home?"),
+        _fact(p.name, "relative", p.family[0], "{n}'s {k} is called {x}.|{x} is {n}'s {k}.|The name of "
+            "{n}'s {k} is {x}.",
               "Who is {n}'s {k}?|What is the name of {n}'s {k}?|What is {n}'s {k} called?", k=mother),
-        _fact(p.name, "relative", p.family[1], "{n}'s {k} is called {x}.|{x} is {n}'s {k}.|The name of {n}'s {k} is {x}.",
+        _fact(p.name, "relative", p.family[1], "{n}'s {k} is called {x}.|{x} is {n}'s {k}.|The name of "
+            "{n}'s {k} is {x}.",
               "Who is {n}'s {k}?|What is the name of {n}'s {k}?|What is {n}'s {k} called?", k=father),
-        _fact(p.name, "pet", p.pet, "{n}'s pet is called {x}.|{n} has {s} named {x}.|{n} and {h} {t} {x} are good friends.",
+        _fact(p.name, "pet", p.pet, "{n}'s pet is called {x}.|{n} has {s} named {x}.|{n} and {h} {t} {x} "
+            "are good friends.",
               "What is the name of {n}'s pet?|What is {n}'s pet called?|Which pet does {n} have?", h=his,
               s=with_article(pet.species), t=pet.species),
-        _fact(p.name, "food", p.food, "{n}'s favourite food is {x}.|{n} likes to eat {x} best of all.|{n} loves {x}.",
+        _fact(p.name, "food", p.food, "{n}'s favourite food is {x}.|{n} likes to eat {x} best of all.|{n} "
+            "loves {x}.",
               "What is {n}'s favourite food?|What does {n} like to eat best?|Which food does {n} love?"),
         _fact(p.name, "colour", p.colour, "{n}'s favourite colour is {x}.|{n} likes the colour {x} best.",
-              "What is {n}'s favourite colour?|Which colour does {n} like best?|What colour does {n} like best?"),
-        _fact(p.name, "hobby", p.hobby, "{n}'s hobby is {x}.|{n} likes {x} more than anything.|{n} spends every free hour {x}.",
+              "What is {n}'s favourite colour?|Which colour does {n} like best?|What colour does {n} like "
+              "best?"),
+        _fact(p.name, "hobby", p.hobby, "{n}'s hobby is {x}.|{n} likes {x} more than anything.|{n} spends "
+            "every free hour {x}.",
               "What is {n}'s hobby?|What does {n} like to do?|Which hobby does {n} have?"),
         _fact(p.name, "fear", p.fear, "{n} is afraid of {x}.|{x} frighten {n}.|What {n} fears most is {x}."
-              if p.fear.endswith("s") and p.fear != "high places" else "{n} is afraid of {x}.|What {n} fears most is {x}.",
+              if p.fear.endswith("s") and p.fear != "high places" else "{n} is afraid of {x}.|What {n} "
+                  "fears most is {x}.",
               "What is {n} afraid of?|What frightens {n}?|What does {n} fear?"),
-        _fact(p.name, "dream", with_article(p.dream), "{n} wants to be {x}.|One day {n} will be {x}.|{n} dreams of being {x}.",
+        _fact(p.name, "dream", with_article(p.dream), "{n} wants to be {x}.|One day {n} will be {x}.|{n} "
+            "dreams of being {x}.",
               "What does {n} want to be?|What does {n} dream of being?|What would {n} like to become?"),
         _fact(p.name, "month", p.month, "{n}'s birthday is in {x}.|{n} was born in {x}.",
               "When is {n}'s birthday?|In which month was {n} born?|In which month is {n}'s birthday?"),
@@ -72,9 +81,11 @@ def _child(p: Person) -> list[Fact]:
 
 def _adult(p: Person) -> list[Fact]:
     return [
-        _fact(p.job, "name", p.name, "The {n} of Applebrook is called {x}.|{x} is the {n}.|The name of the {n} is {x}.",
+        _fact(p.job, "name", p.name, "The {n} of Applebrook is called {x}.|{x} is the {n}.|The name of the "
+            "{n} is {x}.",
               "Who is the {n}?|What is the name of the {n}?|What is the {n} of Applebrook called?"),
-        _fact(p.name, "job", p.job, "{n} works as {y}.|{n} is the {x} of Applebrook.|The work of {n} is that of {y}.",
+        _fact(p.name, "job", p.job, "{n} works as {y}.|{n} is the {x} of Applebrook.|The work of {n} is "
+            "that of {y}.",
               "What is {n}'s job?|What does {n} work as?|Which job does {n} have?", y=with_article(p.job)),
         _fact(p.name, "workplace", p.work, "{n} works {x}.|You can find {n} {x}.|By day {n} is {x}.",
               "Where does {n} work?|Where can you find {n} at work?|Where is {n} by day?"),
@@ -82,7 +93,8 @@ def _adult(p: Person) -> list[Fact]:
               "Where does {n} live?|What is {n}'s home?|In which house does {n} live?"),
         _fact(p.name, "food", p.food, "{n} likes to eat {x} best of all.|{n}'s favourite food is {x}."
               if p.food != "tea" else "{n} likes nothing better than {x}.|{n} drinks {x} all day.",
-              "What is {n}'s favourite food?|What does {n} like to eat best?|Which food does {n} love?" if p.food != "tea"
+              "What is {n}'s favourite food?|What does {n} like to eat best?|Which food does {n} love?" if p.food !=
+              "tea"
               else "What does {n} drink all day?|What is {n}'s favourite drink?"),
         _fact(p.name, "hobby", p.hobby, "{n}'s hobby is {x}.|In the evening {n} enjoys {x}."
               if p.hobby != "model ships" else "{n}'s hobby is {x}.|In the evening {n} works on {x}.",
@@ -99,7 +111,8 @@ def _pet(p: Person) -> list[Fact]:
               "Whose pet is {n}?|Who does {n} belong to?|Who has a pet named {n}?", s=p.species),
         _fact(p.name, "bed", p.home, "{n} sleeps in {x}." if "perch" not in p.home else "{n} sleeps on {x}.",
               "Where does {n} sleep?|Where is {n}'s bed?|Where does {n} spend the night?"),
-        _fact(p.name, "habit", p.hobby, "{n} likes {x}.|{n} loves {x}.", "What does {n} like?|What does {n} love to do?"
+        _fact(p.name, "habit", p.hobby, "{n} likes {x}.|{n} loves {x}.", "What does {n} like?|What does {n} "
+            "love to do?"
               "|What does {n} enjoy?"),
     ]  # fmt: skip
 

@@ -107,7 +107,8 @@ CLEARING = _place("the clearing", "in", True,
     "the moss was soft, sunbeams fell between the trees, a brook murmured, blue flowers nodded")  # fmt: skip
 POND = _place("the pond", "by", True,
     "in the reeds, under a lily leaf, behind a stone, beside the willow, on the bank",
-    "water lilies were floating, flies danced over the water, a fish jumped, the willow trailed its branches")  # fmt: skip
+    "water lilies were floating, flies danced over the water, a fish jumped, the willow trailed its "
+    "branches")  # fmt: skip
 BERRIES = _place("the bramble hill", "on", True,
     "under the brambles, behind a rock, beside the path, in the thistles, near the spring",
     "blackberries shone in the hedge, wasps were buzzing, thorns were everywhere, a spring bubbled")  # fmt: skip

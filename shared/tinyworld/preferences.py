@@ -16,14 +16,19 @@ from .skills_reading import words_of
 from .splits import check_split, in_split
 
 RULES = {
-    "right_fact": "The answer contains the right fact and no other name, place or word of the same kind. Score 1 or 0.",
-    "full_sentence": "The text begins with a capital letter, has at least three words, and ends with . ! or ? Score 1 or 0.",
-    "polite": "The text has a polite word (please, thank, sorry, gladly, welcome, dear) and no rude one. Score 1, "
+    "right_fact": "The answer contains the right fact and no other name, place or word of the same kind. "
+    "Score 1 or 0.",
+    "full_sentence": "The text begins with a capital letter, has at least three words, and ends with . ! or "
+    "? Score 1 or 0.",
+    "polite": "The text has a polite word (please, thank, sorry, gladly, welcome, dear) and no rude one. "
+    "Score 1, "
     "0 without either, -1 with a rude word.",
     "no_repeat": "No sentence is said twice. Score: the share of sentences that are not said before.",
-    "short": "The text has at most twelve words. Score 1; a longer text loses 0.1 for every word more, down to 0.",
+    "short": "The text has at most twelve words. Score 1; a longer text loses 0.1 for every word more, down "
+    "to 0.",
     "stays_on_topic": "The text names whom the question is about, or gives the right answer. Score 1 or 0.",
-    "kind": "The text has no unkind word and has a kind one (friend, help, brave, well, together, lovely). Score 1, "
+    "kind": "The text has no unkind word and has a kind one (friend, help, brave, well, together, lovely). "
+    "Score 1, "
     "0 without either, -1 with an unkind word.",
 }
 _POLITE = ("please", "thank", "thanks", "sorry", "gladly", "welcome", "dear")
@@ -174,8 +179,10 @@ def _ramble(rng: Rng, fact: Fact) -> str:
 def _request(rng: Rng) -> tuple[str, str, str]:
     who = rng.choose(people.CHILDREN).name
     other = rng.choose([p for p in people.CHILDREN + people.ADULTS if p.name != who]).name
-    thing = rng.choose(("the ladder", "a pencil", "the bread", "some water", "a blanket", "the map", "a lamp", "the salt", "a rope", "two eggs",
-                        "a spoon", "the bucket", "an apple", "some glue", "the newspaper", "a coin", "the scissors"))  # fmt: skip
+    thing = rng.choose(("the ladder", "a pencil", "the bread", "some water", "a blanket", "the map",
+    "a lamp", "the salt", "a rope", "two eggs",
+                        "a spoon", "the bucket", "an apple", "some glue", "the newspaper", "a coin",
+                        "the scissors"))  # fmt: skip
     if rng.chance(0.5):
         prompt = rng.choose(
             (
@@ -226,8 +233,10 @@ def _comfort(rng: Rng) -> tuple[str, str, str]:
     who = rng.choose(people.CHILDREN)
     other = rng.choose([p for p in people.CHILDREN if p is not who])
     trouble = rng.choose((
-        "has lost the race at school", "has dropped the cake", f"is afraid of {who.fear}", "has nobody to play with",
-        "cannot tie a knot", "has torn a page", "fell into the mud", "made a mistake in a sum", "has a cold", "cannot sleep",
+        "has lost the race at school", "has dropped the cake", f"is afraid of {who.fear}", "has nobody to "
+        "play with",
+        "cannot tie a knot", "has torn a page", "fell into the mud", "made a mistake in a sum",
+        "has a cold", "cannot sleep",
         "broke a cup", "has lost a glove",
     ))  # fmt: skip
     prompt = rng.choose(
@@ -238,8 +247,11 @@ def _comfort(rng: Rng) -> tuple[str, str, str]:
     )
     return (
         prompt,
-        rng.choose(("You are my friend, whatever happens.", f"I will help you, {who.name}.", f"You are brave, {who.name}.",
-                    "We will manage it together.", "Next time it will go well.", f"Come, {who.name}, we will do something lovely.")),
-        rng.choose(("That is your own fault.", "You are the worst of all.", f"How bad of you, {who.name}.", "Everyone laughed at you.",
+        rng.choose(("You are my friend, whatever happens.", f"I will help you, {who.name}.",
+        f"You are brave, {who.name}.",
+                    "We will manage it together.", "Next time it will go well.", f"Come, {who.name}, we "
+                    f"will do something lovely.")),
+        rng.choose(("That is your own fault.", "You are the worst of all.", f"How bad of you, {who.name}.",
+        "Everyone laughed at you.",
                     "You are useless at everything.", "I do not care.")),
     )  # fmt: skip

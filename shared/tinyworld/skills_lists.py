@@ -9,7 +9,8 @@ from .words import CATEGORIES, DAYS, MONTHS, SEASONS
 
 Made = tuple[str, str, int | None]
 _COUNTABLE = tuple(
-    word for kind in ("animal", "bird", "insect", "fruit", "vehicle", "instrument", "flower", "tool", "piece of furniture")
+    word for kind in ("animal", "bird", "insect", "fruit", "vehicle", "instrument", "flower", "tool",
+    "piece of furniture")
     for word in CATEGORIES[kind] if word != "pliers"
 )  # fmt: skip
 _SMALL = tuple(word for words in CATEGORIES.values() for word in words if " " not in word)
@@ -64,12 +65,14 @@ def sorting(rng: Rng, split: str) -> Made:
             numbers = [3, 14, 58]
         down = rng.chance(0.4)
         row = ", ".join(map(str, rng.shuffled(numbers)))
-        ask = rng.choose(("Sort from big to small: {}.", "Put the biggest number first: {}.", "Order these numbers, the biggest first: {}.")
+        ask = rng.choose(("Sort from big to small: {}.", "Put the biggest number first: {}.", "Order these "
+            "numbers, the biggest first: {}.")
                          if down else ("Sort from small to big: {}.", "Put the smallest number first: {}.",
                                        "Order these numbers, the smallest first: {}."))  # fmt: skip
         return ask.format(row), ", ".join(map(str, reversed(numbers) if down else numbers)), None
     words = [p.name for p in rng.sample(CHILDREN, rng.integer(3, 4))] if rng.chance(0.3) else _some(rng, 3, 5)
-    ask = rng.choose(("Sort by the alphabet: {}.", "Put these words in alphabetical order: {}.", "Sort from A to Z: {}.",
+    ask = rng.choose(("Sort by the alphabet: {}.", "Put these words in alphabetical order: {}.", "Sort from "
+        "A to Z: {}.",
                       "Give the order of these words in a dictionary: {}."))  # fmt: skip
     return ask.format(", ".join(words)), ", ".join(sorted(words, key=str.lower)), None
 

@@ -20,14 +20,21 @@ _WORDS = tuple(w for kind in ("bird", "fruit", "tool", "instrument", "vehicle", 
                for w in CATEGORIES[kind])  # fmt: skip
 # Each: what is told, how it is asked for, and where the answer comes from.
 _SECRETS = (
-    ("The secret word of {n} is {x}.", ("What is the secret word of {n}?", "Which secret word does {n} have?"), "word"),
-    ("{n}'s locker has the number {x}.", ("Which number does {n}'s locker have?", "What is the number of {n}'s locker?"), "number"),
-    ("The parcel for {n} is in room {x}.", ("In which room is the parcel for {n}?", "Which room has the parcel for {n}?"), "number"),
+    ("The secret word of {n} is {x}.", ("What is the secret word of {n}?", "Which secret word does {n} "
+        "have?"), "word"),
+    ("{n}'s locker has the number {x}.", ("Which number does {n}'s locker have?", "What is the number of "
+        "{n}'s locker?"), "number"),
+    ("The parcel for {n} is in room {x}.", ("In which room is the parcel for {n}?", "Which room has the "
+        "parcel for {n}?"), "number"),
     ("{n}'s ticket says {x}.", ("What does {n}'s ticket say?", "What stands on {n}'s ticket?"), "word"),
-    ("Tonight {n} will dress up as a {x}.", ("What will {n} dress up as tonight?", "As what will {n} dress up?"), "job"),
-    ("{n} has seat {x} on the bus.", ("Which seat does {n} have on the bus?", "What is {n}'s seat on the bus?"), "number"),
-    ("{n}'s umbrella is {x}.", ("What colour is {n}'s umbrella?", "Which colour does {n}'s umbrella have?"), "colour"),
-    ("The code for {n}'s box is {x}.", ("What is the code for {n}'s box?", "Which code opens {n}'s box?"), "number"),
+    ("Tonight {n} will dress up as a {x}.", ("What will {n} dress up as tonight?", "As what will {n} dress "
+        "up?"), "job"),
+    ("{n} has seat {x} on the bus.", ("Which seat does {n} have on the bus?", "What is {n}'s seat on the "
+        "bus?"), "number"),
+    ("{n}'s umbrella is {x}.", ("What colour is {n}'s umbrella?", "Which colour does {n}'s umbrella have?"),
+    "colour"),
+    ("The code for {n}'s box is {x}.", ("What is the code for {n}'s box?", "Which code opens {n}'s box?"),
+    "number"),
 )  # fmt: skip
 _JOBS = tuple(job for job in CATEGORIES["job"] if article(job) == "a")
 
@@ -65,7 +72,7 @@ def retrieval(rng: Rng, split: str) -> Made:
     filler = _filler(rng, split, size)
     while True:
         prompt, answer, distance = _hidden(rng, filler)
-        if in_split(prompt, split) and 50 <= distance <= 400:
+        if 50 <= distance <= 400 and in_split(prompt, split):
             return prompt, answer, distance
 
 
@@ -85,7 +92,7 @@ def _filler(rng: Rng, split: str, size: int) -> str:
             count += words
 
 
-def _hidden(rng: Rng, filler: str) -> Made:
+def _hidden(rng: Rng, filler: str) -> tuple[str, str, int]:
     """A secret told before the filler, and asked for after it."""
     told, asks, source = rng.choose(_SECRETS)
     a, b = rng.sample(CHILDREN, 2)
@@ -119,7 +126,8 @@ def state(rng: Rng, split: str) -> Made:
 
 
 # Kinds of facts for which another's answer is plainly wrong.
-_CLEAR = ("age", "home", "relative", "pet", "food", "colour", "month", "name", "owner", "baby animal", "animal sound",
+_CLEAR = ("age", "home", "relative", "pet", "food", "colour", "month", "name", "owner", "baby animal",
+"animal sound",
           "colour of it", "number", "hobby", "fear", "dream", "workplace", "prey", "lair")  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from .rng import Rng
 from .words import ACTIONS, CATEGORIES, OPPOSITES, VERBS
 
 Made = tuple[str, str, int | None]
-_WHEN = ("every day", "in the morning", "on Sundays", "after lunch", "before school", "in the evening", "on Fridays",
+_WHEN = ("every day", "in the morning", "on Sundays", "after lunch", "before school", "in the evening",
+"on Fridays",
          "at noon", "in spring", "with great care", "very slowly", "without a word")  # fmt: skip
 
 
@@ -17,7 +18,8 @@ def formatting(rng: Rng, split: str) -> Made:
     kind = rng.integer(0, 5)
     if kind == 0:
         words = rng.sample(rng.choose(tuple(CATEGORIES.values())), rng.integer(2, 4))
-        ask = rng.choose(("Write this as a list with dashes: {}.", "Put each of these on its own line after a dash: {}.",
+        ask = rng.choose(("Write this as a list with dashes: {}.", "Put each of these on its own line after "
+            "a dash: {}.",
                           "Make a list with a dash before each word: {}."))  # fmt: skip
         return ask.format(", ".join(words)), "\n".join(f"- {word}" for word in words), None
     if kind == 1:
@@ -25,7 +27,8 @@ def formatting(rng: Rng, split: str) -> Made:
         keys = {"age": str(child.age), "food": child.food, "colour": child.colour, "pet": child.pet,
                 "hobby": child.hobby, "birthday": child.month}  # fmt: skip
         chosen = rng.sample(tuple(keys), rng.integer(1, 2))
-        ask = rng.choose(("Answer as \"key: value\". What is the {} of {}?", "Give the {} of {}, each as \"key: value\".",
+        ask = rng.choose(("Answer as \"key: value\". What is the {} of {}?", "Give the {} of {}, each as "
+            "\"key: value\".",
                           "Write \"key: value\" for the {} of {}."))  # fmt: skip
         return (
             ask.format(" and the ".join(chosen), child.name),
@@ -92,7 +95,8 @@ def rewriting(rng: Rng, split: str) -> Made:
             if man
             else one.replace("She ", "He ").replace("her ", "his ", 1)
         )
-        ask = rng.choose(("Change he to she, or she to he: {}", "Turn the man into a woman, or the woman into a man: {}",
+        ask = rng.choose(("Change he to she, or she to he: {}", "Turn the man into a woman, or the woman "
+            "into a man: {}",
                           "Swap he and she: {}"))  # fmt: skip
         return ask.format(one), two, None
     if kind == 3:
@@ -118,11 +122,42 @@ def rewriting(rng: Rng, split: str) -> Made:
 
 
 _KIN = ("friend", "cousin", "uncle", "aunt", "neighbour", "teacher", "dog", "cat")
-_NOUNS = tuple(
-    word for kind in ("animal", "bird", "insect", "fruit", "vegetable", "tool", "vehicle", "flower", "job", "room")
-    for word in CATEGORIES[kind] if word not in ("pliers", "spinach", "celery", "broccoli")
-) + ("child", "foot", "tooth", "goose", "mouse", "sheep", "fish", "leaf", "loaf", "knife", "shelf", "scarf", "story",
-     "box", "bush", "dish", "fox", "brush", "lady", "baby", "city", "day", "key", "watch", "glass", "half", "calf")  # fmt: skip
+_NOUNS = (
+    *(
+        word
+        for kind in (
+            "animal",
+            "bird",
+            "insect",
+            "fruit",
+            "vegetable",
+            "tool",
+            "vehicle",
+            "flower",
+            "job",
+            "room",
+        )
+        for word in CATEGORIES[kind]
+        if word not in ("pliers", "spinach", "celery", "broccoli")
+    ),
+    *("child", "foot", "tooth", "goose", "mouse", "sheep", "fish", "leaf", "loaf", "knife", "shelf", "scarf"),
+    *(
+        "story",
+        "box",
+        "bush",
+        "dish",
+        "fox",
+        "brush",
+        "lady",
+        "baby",
+        "city",
+        "day",
+        "key",
+        "watch",
+        "half",
+        "calf",
+    ),
+)
 
 
 def opposites(rng: Rng, split: str) -> Made:
@@ -131,8 +166,10 @@ def opposites(rng: Rng, split: str) -> Made:
     pair = rng.choose(OPPOSITES)
     word, answer = pair if rng.chance(0.5) else (pair[1], pair[0])
     ask = rng.choose((
-        "What is the opposite of {}?", "Give the opposite of {}.", "Not {}, but the opposite:", "Which word means the opposite of {}?",
-        "Name the word that is the opposite of {}.", "The opposite of {} is what?", "If it is not {}, it is what?"
+        "What is the opposite of {}?", "Give the opposite of {}.", "Not {}, but the opposite:", "Which word "
+        "means the opposite of {}?",
+        "Name the word that is the opposite of {}.", "The opposite of {} is what?", "If it is not {}, it is "
+        "what?"
         if word in _ADJECTIVES else "What do we call the opposite of {}?",
     ))  # fmt: skip
     return ask.format(word), answer, None
@@ -170,5 +207,6 @@ def categories(rng: Rng, split: str) -> Made:
     word = rng.choose(CATEGORIES[kinds[0]])
     options = rng.shuffled(kinds[:3])
     ask = rng.choose(("What is the word {}: {}?", "What does {} name: {}?"))
-    return ask.format(f"\"{word}\"", ", ".join(with_article(o) for o in options[:-1]) + f" or {with_article(options[-1])}"), \
+    return ask.format(f"\"{word}\"", ", ".join(with_article(o) for o in options[:-1]) +
+    f" or {with_article(options[-1])}"), \
         with_article(kinds[0]), None  # fmt: skip

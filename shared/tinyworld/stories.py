@@ -1,11 +1,15 @@
 """Puts stories together: opening, episodes, ending."""
 
 from . import (
+    episodes_animals,
     episodes_friends,
     episodes_home,
     episodes_lost,
+    episodes_mended,
     episodes_outside,
     episodes_wood,
+    episodes_wood_food,
+    episodes_work,
     openings,
 )
 from .rng import Rng
@@ -14,10 +18,14 @@ from .story import Schema, Story, Told
 
 SCHEMAS: tuple[Schema, ...] = (
     episodes_lost.SCHEMAS
+    + episodes_mended.SCHEMAS
     + episodes_friends.SCHEMAS
     + episodes_outside.SCHEMAS
+    + episodes_animals.SCHEMAS
     + episodes_home.SCHEMAS
+    + episodes_work.SCHEMAS
     + episodes_wood.SCHEMAS
+    + episodes_wood_food.SCHEMAS
 )
 
 # Where each realm's stories can turn: what can come first, and what closes each thread.

@@ -170,4 +170,3 @@ class Told:
     schemas: tuple[str, ...]
     events: tuple[tuple[str, ...], ...]
     cast: tuple[str, ...] = field(default=())
-

@@ -94,11 +94,14 @@ def word_problem(rng: Rng) -> tuple[str, int]:
         f"{a.name} has {n} {things} and finds {m} more. How many {things} does {a.name} have now?",
         f"{a.name} has {n} {things}. {b.name} has {m}. How many {things} do they have together?",
         f"There are {n} {things} on the table and {m} in the basket. How many {things} are there in all?",
-        f"{a.name} picks {n} {things} in the morning and {m} in the afternoon. How many {things} does {a.pronoun} pick?",
+        f"{a.name} picks {n} {things} in the morning and {m} in the afternoon. How many {things} does "
+        f"{a.pronoun} pick?",
     )
     less = (
-        f"{a.name} has {n + m} {things} and gives {m} to {b.name}. How many {things} does {a.name} have left?",
-        f"There are {n + m} {things} in a box. {a.name} takes out {m}. How many {things} are still in the box?",
+        f"{a.name} has {n + m} {things} and gives {m} to {b.name}. How many {things} does {a.name} have "
+        f"left?",
+        f"There are {n + m} {things} in a box. {a.name} takes out {m}. How many {things} are still in the "
+        f"box?",
         f"{a.name} had {n + m} {things}, but lost {m}. How many {things} are left?",
         f"{a.name} wants {n + m} {things} and has {m}. How many more {things} does {a.pronoun} need?",
     )

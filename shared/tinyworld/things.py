@@ -24,53 +24,18 @@ class Thing:
         return f"{self.adjective} {self.noun}" if self.adjective else self.noun
 
 
-COLOURS = tuple(
-    [
-        "red",
-        "blue",
-        "green",
-        "yellow",
-        "white",
-        "black",
-        "brown",
-        "orange",
-        "purple",
-        "pink",
-        "grey",
-        "silver",
-        "golden",
-    ]
-)
-LOOKS = tuple(
-    [
-        "little",
-        "big",
-        "tiny",
-        "old",
-        "new",
-        "round",
-        "shiny",
-        "wooden",
-        "striped",
-        "spotted",
-        "bright",
-        "pretty",
-        "plain",
-        "heavy",
-        "light",
-        "smooth",
-    ]
-)
-
 # Each kind: its nouns ("+" before a plural, "~" before what is not counted) and the adjectives that suit them all.
 KINDS: dict[str, tuple[str, str]] = {
     "toy": (
-        "ball, kite, doll, drum, puppet, spinning top, toy boat, toy train, teddy bear, yo-yo, whistle, hoop, "
-        "wooden horse, balloon, flute, bucket, spade, toy car, puzzle, +marbles, +blocks, rattle, trumpet, robot",
+        "ball, kite, doll, drum, puppet, spinning top, toy boat, toy train, teddy bear, yo-yo, whistle, "
+        "hoop, "
+        "wooden horse, balloon, flute, bucket, spade, toy car, puzzle, +marbles, +blocks, rattle, trumpet, "
+        "robot",
         "red, blue, green, yellow, orange, purple, little, big, striped, shiny, new, old, spotted",
     ),
     "breakable": (
-        "toy boat, kite, drum, doll, music box, toy train, wooden horse, lantern, clock, chair, sledge, puppet, "
+        "toy boat, kite, drum, doll, music box, toy train, wooden horse, lantern, clock, chair, sledge, "
+        "puppet, "
         "birdhouse, basket, +skates, scooter, wheelbarrow, ladder, umbrella, toy car",
         "red, blue, green, yellow, little, old, pretty, striped, wooden, white",
     ),
@@ -78,14 +43,17 @@ KINDS: dict[str, tuple[str, str]] = {
         "ball, kite, balloon, hoop, paper plane, rubber ring, feather ball, glider",
         "red, blue, green, yellow, orange, purple, striped, new, big, little, spotted, white",
     ),
-    "carrier": ("basket, bag, bucket, sack, bowl, crate, wheelbarrow, hat box, tub", "big, old, brown, green, blue, new"),
+    "carrier": ("basket, bag, bucket, sack, bowl, crate, wheelbarrow, hat box, tub", "big, old, brown, "
+    "green, blue, new"),
     "clothing": (
-        "hat, scarf, coat, jumper, cap, sock, ribbon, shawl, apron, cape, +mittens, +gloves, +boots, +slippers, "
+        "hat, scarf, coat, jumper, cap, sock, ribbon, shawl, apron, cape, +mittens, +gloves, +boots, "
+        "+slippers, "
         "jacket, dress, belt, shirt",
         "red, blue, green, yellow, brown, striped, woollen, warm, old, new, soft, purple, spotted",
     ),
     "treasure": (
-        "coin, ring, key, shell, feather, pearl, button, bell, medal, bracelet, pebble, brooch, crystal, necklace, "
+        "coin, ring, key, shell, feather, pearl, button, bell, medal, bracelet, pebble, brooch, crystal, "
+        "necklace, "
         "whistle, compass, marble, stamp",
         "silver, golden, shiny, tiny, smooth, blue, green, red, strange, old, pretty, round, white",
     ),
@@ -111,14 +79,17 @@ KINDS: dict[str, tuple[str, str]] = {
         "tart, waffle, melon, orange, roll",
         "big, sweet, fresh, warm, tasty, little, round, golden",
     ),
-    "bread": ("loaf, bun, roll, cake, pie, tart, pretzel, muffin, bagel, gingerbread man", "fresh, warm, round, "
+    "bread": ("loaf, bun, roll, cake, pie, tart, pretzel, muffin, bagel, gingerbread man", "fresh, warm, "
+    "round, "
               "golden, big, sweet, crisp"),
     "wildfood": (
-        "acorn, nut, mushroom, apple, pear, turnip, carrot, pumpkin, cabbage, chestnut, pine cone, plum, radish",
+        "acorn, nut, mushroom, apple, pear, turnip, carrot, pumpkin, cabbage, chestnut, pine cone, plum, "
+        "radish",
         "big, sweet, ripe, round, fresh, juicy, golden, little, huge",
     ),
     "woodthing": (
-        "feather, pebble, button, pine cone, shell, leaf, stick, twig, bell, ribbon, acorn cup, marble, lantern, "
+        "feather, pebble, button, pine cone, shell, leaf, stick, twig, bell, ribbon, acorn cup, marble, "
+        "lantern, "
         "walnut boat, thimble, mirror, spoon",
         "shiny, tiny, golden, silver, smooth, red, green, blue, old, pretty, round, strange",
     ),
@@ -127,7 +98,8 @@ KINDS: dict[str, tuple[str, str]] = {
         "geranium, pansy",
         "red, white, yellow, little, tall, pretty, wild, pale, blooming",
     ),
-    "seedling": ("bean, sunflower, pumpkin, pea plant, tomato plant, apple tree, strawberry plant, tulip, melon, "
+    "seedling": ("bean, sunflower, pumpkin, pea plant, tomato plant, apple tree, strawberry plant, tulip, "
+    "melon, "
                  "radish, rose, cherry tree, lettuce, pepper plant", ""),
 }  # fmt: skip
 
@@ -135,11 +107,13 @@ KINDS: dict[str, tuple[str, str]] = {
 _CLASHES = {
     ("wooden", "wooden horse"), ("wooden", "balloon"), ("round", "ball"), ("striped", "puzzle"),
     ("spotted", "whistle"), ("golden", "leaf"), ("striped", "music box"), ("old", "balloon"),
-    ("silver", "scarf"), ("little", "acorn cup"), ("silver", "+mittens"), ("silver", "cake"), ("shiny", "scarf"),
+    ("silver", "scarf"), ("little", "acorn cup"), ("silver", "+mittens"), ("silver", "cake"), ("shiny",
+    "scarf"),
     ("shiny", "cake"), ("blue", "cake"), ("green", "cake"), ("shiny", "mittens"), ("silver", "mittens"),
     ("purple", "cake"), ("orange", "cake"), ("red", "cake"), ("striped", "cake"), ("yellow", "cake"),
     ("silver", "teddy bear"), ("shiny", "teddy bear"), ("new", "photo"), ("wooden", "umbrella"),
-    ("wooden", "kite"), ("wooden", "lantern"), ("woollen", "belt"), ("woollen", "ribbon"), ("woollen", "boots"),
+    ("wooden", "kite"), ("wooden", "lantern"), ("woollen", "belt"), ("woollen", "ribbon"), ("woollen",
+    "boots"),
     ("warm", "ribbon"), ("warm", "belt"), ("round", "key"), ("round", "feather"), ("smooth", "bell"),
     ("round", "brooch"), ("smooth", "feather"), ("torn", "atlas"), ("round", "drawer"), ("heavy", "jar"),
     ("dusty", "jar"), ("wooden", "bag"), ("wooden", "sack"), ("wooden", "jar"), ("wooden", "tin"),
@@ -150,30 +124,37 @@ _CLASHES = {
     ("round", "sandwich"), ("golden", "carrot"), ("golden", "plum"), ("golden", "banana"), ("warm", "apple"),
     ("warm", "pear"), ("warm", "plum"), ("warm", "peach"), ("warm", "banana"), ("warm", "carrot"),
     ("warm", "melon"), ("warm", "orange"), ("round", "banana"), ("round", "carrot"), ("golden", "orange"),
-    ("golden", "melon"), ("crisp", "cake"), ("crisp", "loaf"), ("round", "gingerbread man"), ("sweet", "loaf"),
+    ("golden", "melon"), ("crisp", "cake"), ("crisp", "loaf"), ("round", "gingerbread man"), ("sweet",
+    "loaf"),
     ("sweet", "mushroom"), ("ripe", "mushroom"), ("ripe", "acorn"), ("juicy", "acorn"), ("juicy", "nut"),
     ("juicy", "mushroom"), ("sweet", "acorn"), ("sweet", "pine cone"), ("ripe", "pine cone"),
     ("juicy", "pine cone"), ("fresh", "pine cone"), ("juicy", "chestnut"), ("golden", "cabbage"),
-    ("golden", "mushroom"), ("golden", "carrot"), ("golden", "radish"), ("sweet", "cabbage"), ("round", "acorn"),
+    ("golden", "mushroom"), ("golden", "carrot"), ("golden", "radish"), ("sweet", "cabbage"), ("round",
+    "acorn"),
     ("golden", "feather"), ("round", "leaf"), ("round", "stick"), ("round", "twig"), ("shiny", "leaf"),
     ("silver", "leaf"), ("silver", "twig"), ("silver", "stick"), ("golden", "stick"), ("blue", "leaf"),
     ("blue", "stick"), ("golden", "twig"), ("blue", "twig"), ("blue", "pine cone"), ("silver", "pine cone"),
     ("red", "pine cone"), ("red", "twig"), ("red", "stick"), ("shiny", "twig"), ("shiny", "stick"),
-    ("shiny", "pine cone"), ("golden", "pine cone"), ("round", "ribbon"), ("smooth", "ribbon"), ("round", "spoon"),
+    ("shiny", "pine cone"), ("golden", "pine cone"), ("round", "ribbon"), ("smooth", "ribbon"), ("round",
+    "spoon"),
     ("smooth", "pine cone"), ("smooth", "leaf"), ("blue", "acorn cup"), ("silver", "acorn cup"),
     ("golden", "acorn cup"), ("red", "acorn cup"), ("shiny", "acorn cup"), ("red", "walnut boat"),
     ("silver", "walnut boat"), ("golden", "walnut boat"), ("shiny", "walnut boat"), ("white", "sunflower"),
     ("pale", "sunflower"), ("red", "sunflower"), ("red", "daisy"), ("red", "violet"), ("yellow", "violet"),
-    ("red", "bluebell"), ("white", "bluebell"), ("yellow", "bluebell"), ("red", "buttercup"), ("red", "daffodil"),
+    ("red", "bluebell"), ("white", "bluebell"), ("yellow", "bluebell"), ("red", "buttercup"), ("red",
+    "daffodil"),
     ("white", "buttercup"), ("white", "poppy"), ("yellow", "lilac"), ("red", "lilac"),
     ("little", "sunflower"), ("tall", "violet"), ("tall", "pansy"), ("tall", "daisy"), ("yellow", "yo-yo"),
     ("golden", "shell"), ("green", "pearl"), ("red", "pearl"), ("blue", "coin"), ("green", "coin"),
     ("red", "coin"), ("white", "coin"), ("green", "feather"), ("white", "key"), ("white", "medal"),
     ("smooth", "key"), ("smooth", "brooch"), ("smooth", "stamp"), ("round", "stamp"), ("golden", "stamp"),
-    ("silver", "stamp"), ("shiny", "stamp"), ("shiny", "feather"), ("smooth", "necklace"), ("smooth", "compass"),
+    ("silver", "stamp"), ("shiny", "stamp"), ("shiny", "feather"), ("smooth", "necklace"), ("smooth",
+    "compass"),
     ("white", "compass"), ("smooth", "medal"), ("round", "crystal"), ("old", "pebble"), ("old", "crystal"),
-    ("golden", "pebble"), ("silver", "pebble"), ("golden", "crystal"), ("silver", "crystal"), ("tiny", "necklace"),
-    ("round", "necklace"), ("round", "bracelet"), ("round", "whistle"), ("round", "ring"), ("smooth", "bracelet"),
+    ("golden", "pebble"), ("silver", "pebble"), ("golden", "crystal"), ("silver", "crystal"), ("tiny",
+    "necklace"),
+    ("round", "necklace"), ("round", "bracelet"), ("round", "whistle"), ("round", "ring"), ("smooth",
+    "bracelet"),
 }  # fmt: skip
 
 

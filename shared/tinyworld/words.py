@@ -30,14 +30,32 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-OPPOSITES = tuple(
-    tuple(pair.split("-"))
-    for pair in ["big-small", "hot-cold", "fast-slow", "high-low", "full-empty", "happy-sad", "early-late", "open-closed", "wet-dry", "clean-dirty", "heavy-light", "strong-weak", "young-old", "rich-poor", "thick-thin", "wide-narrow", "deep-shallow", "loud-quiet", "hard-soft", "long-short", "near-far", "good-bad", "right-wrong", "true-false", "up-down", "inside-outside", "above-below", "before-after", "always-never", "everything-nothing", "push-pull", "give-take", "come-go", "start-stop", "buy-sell", "laugh-cry", "remember-forget", "love-hate", "find-lose", "day-night", "summer-winter", "north-south", "east-west", "first-last", "more-less", "same-different", "asleep-awake", "brave-cowardly", "polite-rude", "rough-smooth", "sharp-blunt", "sweet-sour", "bright-dark", "noisy-silent", "safe-dangerous", "friend-enemy", "question-answer", "arrive-leave", "lift-lower", "begin-end", "alive-dead", "healthy-sick", "cheap-expensive", "simple-complicated", "tidy-messy", "patient-impatient", "generous-selfish", "honest-dishonest", "front-back", "top-bottom", "sunrise-sunset", "giant-dwarf", "fresh-stale", "tight-loose", "straight-crooked", "visible-invisible", "possible-impossible", "kind-cruel", "lucky-unlucky", "ancient-modern", "success-failure", "entrance-exit", "increase-decrease", "freeze-melt", "sink-float", "build-destroy", "raw-cooked", "careful-careless", "useful-useless", "tame-wild", "public-private", "guilty-innocent", "major-minor"]
-)  # fmt: skip
+_OPPOSITES = (
+    "big-small hot-cold fast-slow high-low full-empty happy-sad early-late open-closed wet-dry "
+    "clean-dirty heavy-light strong-weak young-old rich-poor thick-thin wide-narrow deep-shallow "
+    "loud-quiet hard-soft long-short near-far good-bad right-wrong true-false up-down inside-outside "
+    "above-below before-after always-never everything-nothing push-pull give-take come-go start-stop "
+    "buy-sell laugh-cry remember-forget love-hate find-lose day-night summer-winter north-south "
+    "east-west first-last more-less same-different asleep-awake brave-cowardly polite-rude "
+    "rough-smooth sharp-blunt sweet-sour bright-dark noisy-silent safe-dangerous friend-enemy "
+    "question-answer arrive-leave lift-lower begin-end alive-dead healthy-sick cheap-expensive "
+    "simple-complicated tidy-messy patient-impatient generous-selfish honest-dishonest front-back "
+    "top-bottom sunrise-sunset giant-dwarf fresh-stale tight-loose straight-crooked visible-invisible "
+    "possible-impossible kind-cruel lucky-unlucky ancient-modern success-failure entrance-exit "
+    "increase-decrease freeze-melt sink-float build-destroy raw-cooked careful-careless "
+    "useful-useless tame-wild public-private guilty-innocent major-minor "
+)
+OPPOSITES = tuple((one, two) for one, two in (pair.split("-") for pair in _OPPOSITES.split()))
 
-VERBS = tuple(
-    ["walk", "jump", "play", "cook", "paint", "climb", "whisper", "shout", "knock", "wash", "comb", "open", "close", "pull", "push", "carry", "help", "visit", "clean", "mend", "water", "plant", "count", "laugh", "dance", "smile", "kick", "roll", "bake", "stir", "taste", "pour", "fold", "iron", "pack", "travel", "march", "listen", "watch", "call", "answer", "ask", "wonder", "hope", "wish", "like", "want", "need", "live", "move", "return", "wait", "stop", "hop", "clap", "hug", "skip", "go", "run", "see", "eat", "drink", "swim", "sing", "give", "take", "come", "find", "lose", "buy", "bring", "catch", "teach", "sell", "tell", "hear", "sleep", "keep", "write", "ride", "drive", "draw", "fly", "grow", "throw", "blow", "break", "speak", "wake", "choose", "hide", "build", "send", "lend", "sit", "hold", "dig", "win", "forget", "wear", "sweep", "feed", "shake"]
-)  # fmt: skip
+_VERBS = (
+    "walk jump play cook paint climb whisper shout knock wash comb open close pull push carry help "
+    "visit clean mend water plant count laugh dance smile kick roll bake stir taste pour fold iron "
+    "pack travel march listen watch call answer ask wonder hope wish like want need live move return "
+    "wait stop hop clap hug skip go run see eat drink swim sing give take come find lose buy bring "
+    "catch teach sell tell hear sleep keep write ride drive draw fly grow throw blow break speak wake "
+    "choose hide build send lend sit hold dig win forget wear sweep feed shake "
+)
+VERBS = tuple(_VERBS.split())
 
 # Sentences about one person, with the verb in its base form: "Mia {} the door every day."
 ACTIONS = tuple(
@@ -45,7 +63,8 @@ ACTIONS = tuple(
     for line in (
         "open:the door", "wash:the dishes", "paint:a fence", "climb:a tree", "bake:a cake", "carry:the basket",
         "feed:the hens", "sing:a song", "write:a letter", "buy:some bread", "catch:the bus", "draw:a horse",
-        "drink:warm milk", "eat:an apple", "find:a coin", "throw:the ball", "ride:a pony", "build:a tower", "dig:a hole",
+        "drink:warm milk", "eat:an apple", "find:a coin", "throw:the ball", "ride:a pony", "build:a tower",
+        "dig:a hole",
         "break:a stick", "bring:the post", "close:the window", "cook:the soup", "count:the sheep", "fly:a kite",
         "clean:the stairs", "hide:the key", "hear:a noise", "keep:the letter", "lose:a glove", "make:a boat",
         "mend:the net", "plant:a tree", "play:the flute", "pull:the cart", "push:the swing", "read:a story",

@@ -1,0 +1,327 @@
+"""The text of tinyworld: grammar, splits, determinism, and the rules of the world."""
+
+import hashlib
+import re
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared import tinyworld
+from shared.tinyworld import grammar, people
+from shared.tinyworld.facts import all_facts
+from shared.tinyworld.stories import SCHEMAS
+
+# A change here changes every trained model and every measurement: bump them knowingly.
+GOLDEN = {
+    "train": "81aed5af06022dabc3169f578a21dc6e7884961dab8ca71e510ffb50ecc96515",
+    "validation": "1a1a632dd56df69752bf0225d60c16c3931dff08da5b93e8fb1a2108491d7d10",
+    "test": "0d3b1f9c90c69a691e746f97eb5b9c0a87d18ccdcf11a6f7650cbf68a4f185a4",
+}
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[tinyworld.Document]:
+    return list(islice(tinyworld.documents(seed=11), 2500))
+
+
+@pytest.fixture(scope="module")
+def stories(sample: list[tinyworld.Document]) -> list[tinyworld.Document]:
+    return [one for one in sample if one.kind == "story"]
+
+
+def contexts(pattern: str, text: str) -> list[str]:
+    return [text[max(0, m.start() - 40) : m.end() + 40] for m in re.finditer(pattern, text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("split", tinyworld.SPLITS)
+def test_the_bytes_are_the_same_everywhere(split: str) -> None:
+    made = tinyworld.text(split, seed=0, characters=200_000)
+    assert hashlib.sha256(made.encode()).hexdigest() == GOLDEN[split]
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_the_bytes_do_not_depend_on_the_hash_seed(hash_seed: str) -> None:
+    code = (
+        "import hashlib, sys; from shared.tinyworld import *; from itertools import islice;"
+        "s = text('test', 3, 20000) + ''.join(map(repr, islice(instructions('test', 3), 100)))"
+        "+ ''.join(map(repr, islice(preferences('test', 3), 100)));"
+        "print(hashlib.sha256(s.encode()).hexdigest(), 'torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                         env={"PYTHONHASHSEED": hash_seed}, cwd=Path(tinyworld.__file__).parents[2]).stdout  # fmt: skip
+    here = tinyworld.text("test", 3, 20000)
+    here += "".join(map(repr, islice(tinyworld.instructions("test", 3), 100)))
+    here += "".join(map(repr, islice(tinyworld.preferences("test", 3), 100)))
+    assert out.split() == [hashlib.sha256(here.encode()).hexdigest(), "False"]
+
+
+def test_a_document_does_not_depend_on_those_before_it() -> None:
+    stream = list(islice(tinyworld.documents("validation", 4), 12))
+    assert tinyworld.document(9, "validation", 4) == stream[9]
+    assert tinyworld.document(9, "validation", 5) != stream[9]
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+@settings(max_examples=20, deadline=None)
+def test_a_smaller_text_is_a_prefix_cut_at_a_document(small: int, more: int) -> None:
+    short, long = tinyworld.text(characters=small), tinyworld.text(characters=small + more)
+    assert long.startswith(short)
+    assert len(short) <= small
+    parts = [one.text for one in islice(tinyworld.documents(), 30)]
+    count = len(short.split("\n\n")) if short else 0
+    assert short == "\n\n".join(parts[:count])
+    assert len("\n\n".join(parts[: count + 1])) > small  # one more would be too many
+
+
+def test_no_document_is_in_two_splits() -> None:
+    found: dict[str, str] = {}
+    for split in tinyworld.SPLITS:
+        for seed in (0, 1, 2):
+            for one in islice(tinyworld.documents(split, seed), 120):
+                assert found.setdefault(one.text, split) == split
+                if one.kind == "story":
+                    assert tinyworld.split_of(one.text) == split
+    assert len(found) == 9 * 120
+
+
+def test_no_prompt_is_in_two_splits() -> None:
+    for split in tinyworld.SPLITS:
+        for seed in (0, 7):
+            for one in islice(tinyworld.instructions(split, seed), 80):
+                assert tinyworld.split_of(one.prompt) == split
+            for pair in islice(tinyworld.preferences(split, seed), 40):
+                assert tinyworld.split_of(pair.prompt) == split
+            for talk in islice(tinyworld.dialogues(split, seed), 40):
+                assert tinyworld.split_of(talk.text) == split
+    prompts = {
+        line.removeprefix("Question: ")
+        for one in islice(tinyworld.documents("train", 0, kinds=["items"]), 400)
+        for line in one.text.split("\n")
+        if line.startswith("Question: ")
+    }
+    tested = {i.prompt for group in tinyworld.evaluation("test", 30).values() for i in group}
+    assert len(prompts) > 1000
+    assert not prompts & tested
+
+
+def test_documents_are_distinct_short_and_varied(sample: list[tinyworld.Document]) -> None:
+    assert len({one.text for one in sample}) == len(sample)
+    lengths = sorted(len(one.text.split()) for one in sample)
+    assert lengths[-1] <= 430
+    assert 60 <= lengths[len(lengths) // 2] <= 220
+    assert {name for one in sample for name in one.schemas} == {schema.name for schema in SCHEMAS}
+    assert len(SCHEMAS) >= 60
+    assert len({schema.name for schema in SCHEMAS}) == len(SCHEMAS)
+
+
+def test_the_mixture_has_the_stated_shares(sample: list[tinyworld.Document]) -> None:
+    sizes = dict.fromkeys(tinyworld.KINDS, 0)
+    for one in sample:
+        sizes[one.kind] += len(one.text)
+    stated = {"story": 0.70, "dialogue": 0.10, "facts": 0.08, "items": 0.08, "sums": 0.04}
+    for kind, share in stated.items():
+        assert sizes[kind] / sum(sizes.values()) == pytest.approx(share, abs=0.03)
+
+
+def test_only_the_stated_characters_occur(sample: list[tinyworld.Document]) -> None:
+    assert set("\n".join(one.text for one in sample)) <= set(tinyworld.ALPHABET)
+
+
+def test_the_grammar_of_stories(stories: list[tinyworld.Document]) -> None:
+    whole = "\n".join(one.text for one in stories)
+    faults = {
+        "two spaces, or one at the end of a line": r"  | $|^ ",
+        "marks of a template": r"[{}\[\]|<>_]",
+        "a space before, or two marks of punctuation": r" [.,!?;:]|[.,!?;:][.,!?;:]",
+        "a sentence that begins small": r"[.!?] [a-z]|^[a-z]|(?:^| )\"[a-z]",
+        "a before a vowel, an before a consonant": r"\b[Aa] (?!use|uni|one)[aeiou]|\b[Aa]n (?!hour|honest)[^aeiouAEIOU]",
+        "she for her": r"\b(?:to|with|for|of|at|gave|saw|told|helped|held|behind|from|beside) (?:he|she|they)\b",
+        "they was": r"\b(?:[Tt]hey|these|those) (?:was|is|has)\b|\b(?:[Hh]e|[Ss]he|[Ii]t) (?:were|are)\b",
+        "said she": r"\" (?:said|asked|called|cried|whispered) (?:he|she|they)\b",
+        "a question without its mark": r"\"(?:What|Who|Where|How|Why|When|Which)\b[^\"?!.]*,\"",
+        "a word twice": r"\b([a-z]+) \1\b",
+        "a paragraph without its end": r"[^.!?\"]$",
+    }
+    found = {name: contexts(pattern, whole)[:3] for name, pattern in faults.items()}
+    assert {name: hits for name, hits in found.items() if hits} == {}
+    for paragraph in whole.split("\n"):
+        assert paragraph.count('"') % 2 == 0, paragraph
+
+
+def test_the_grammar_of_the_other_kinds(sample: list[tinyworld.Document]) -> None:
+    for one in sample:
+        if one.kind in ("facts", "dialogue", "sums"):
+            assert not contexts(r"  | $|^ | [.,!?]|[.,!?][.,!?]|^[a-z]|[.!?] [a-z]", one.text), one.text
+            assert not contexts(
+                r"\b[Aa] (?!use|uni|one)[aeiou]|\b[Aa]n (?!hour|honest)[^aeiouAEIOU]", one.text
+            ), one.text
+            assert all(line.endswith((".", "!", "?")) for line in one.text.split("\n")), one.text
+
+
+def test_a_pronoun_is_never_the_first_to_name_somebody(stories: list[tinyworld.Document]) -> None:
+    """Outside speech, "he" and "she" need somebody of that gender in the text before them."""
+    genders = {name: person.pronoun for name, person in people.EVERYONE.items()}
+    for one in stories:
+        seen = set()
+        for word in re.findall(r"[A-Za-z]+", re.sub(r'"[^"\n]*"', "", one.text)):
+            if word.lower() in ("he", "she"):
+                assert (
+                    word.lower() in seen
+                    or word.lower() == "he"
+                    and "snowman" in one.text
+                    or "hen" in one.text
+                ), one.text
+            seen.add(genders.get(word, ""))
+
+
+def test_facts_agree_with_each_other_and_with_the_stories(stories: list[tinyworld.Document]) -> None:
+    answers: dict[str, set[str]] = {}
+    for fact in all_facts():
+        for question in fact.questions:
+            answers.setdefault(question, set()).add(fact.answer)
+        assert any(fact.answer in statement for statement in fact.statements), fact
+    assert [question for question, given in answers.items() if len(given) > 1] == []
+    ages = {child.name: child.age for child in people.CHILDREN}
+    words = {
+        word: n for n, word in enumerate("zero one two three four five six seven eight nine ten".split())
+    }
+    homes = {child.name: child.home for child in people.CHILDREN}
+    told = 0
+    for one in stories:
+        for name, age in re.findall(r"(\w+) was (\w+) years old", one.text):
+            if name in ages:
+                assert words[age] == ages[name]
+                told += 1
+        for name, home in re.findall(r"(\w+) lived in (the \w+ house[\w ]*?)(?:\.| with)", one.text):
+            if name in homes:
+                assert home == homes[name]
+                told += 1
+    assert told > 50
+
+
+def test_families_are_consistent() -> None:
+    for child in people.CHILDREN:
+        other = people.sibling(child)
+        if other is not None:
+            assert people.sibling(other) is child
+            assert other.home == child.home
+            assert other.family[:2] == child.family[:2]
+        for parent in people.parents(child):
+            assert parent.home == child.home
+        assert people.EVERYONE[child.pet].role == "pet"
+    assert len(people.EVERYONE) == len(people.CHILDREN + people.ADULTS + people.PETS + people.CREATURES)
+
+
+class Replay:
+    """An independent reading of an event log, which fails on whatever the rules forbid."""
+
+    def __init__(self) -> None:
+        self.holder: dict[str, str] = {}
+        self.broken: set[str] = set()
+        self.wet: set[str] = set()
+        self.promised: set[tuple[str, ...]] = set()
+
+    def step(self, event: tuple[str, ...]) -> None:
+        kind, *rest = event
+        thing = rest[0] if kind in ("soak", "dry", "use_up") else rest[1] if len(rest) > 1 else ""
+        if kind in ("have", "take", "find", "make"):
+            assert thing not in self.holder
+            self.holder[thing] = rest[0]
+        elif kind in ("put", "lose", "eat", "give"):
+            assert self.holder.pop(thing) == rest[0]
+            if kind == "give":
+                self.holder[thing] = rest[2]
+        elif kind == "use_up":
+            self.holder.pop(thing, None)
+        elif kind == "break":
+            assert thing not in self.broken
+            self.broken.add(thing)
+        elif kind == "mend":
+            self.broken.remove(thing)
+        elif kind == "soak":
+            self.wet.add(thing)
+        elif kind == "dry":
+            self.wet.remove(thing)
+        elif kind == "promise":
+            self.promised.add(tuple(rest))
+        elif kind == "keep":
+            self.promised.remove(tuple(rest))
+
+
+def test_every_story_keeps_the_rules_and_closes_its_threads(stories: list[tinyworld.Document]) -> None:
+    for one in stories:
+        replay = Replay()
+        for event in one.events:
+            replay.step(event)
+        assert not replay.promised, one.text
+        assert not replay.wet, one.text
+        whole_again = {e[2] for e in one.events if e[0] == "break"} - {
+            e[2] for e in one.events if e[0] == "mend"
+        }
+        assert replay.broken == whole_again
+        assert all("broken_cup" in one.schemas for _ in replay.broken), one.text
+        lost = {e[2] for e in one.events if e[0] == "lose"}
+        assert lost <= {e[2] for e in one.events if e[0] == "find"}, one.text
+
+
+def test_questions_agree_with_an_independent_reading(stories: list[tinyworld.Document]) -> None:
+    asked = 0
+    for one in stories:
+        replay = Replay()
+        feelings = {}
+        for event in one.events:
+            replay.step(event)
+            if event[0] == "feel":
+                feelings[event[1]] = event[2]
+        for question in one.questions:
+            assert question.answer.split()[-1].lower() in one.text.lower()
+            if hold := re.fullmatch(r"Who had the (.+) at the end\?", question.text):
+                assert replay.holder[hold[1]] == question.answer
+                asked += 1
+            elif felt := re.fullmatch(r"How did (\w+) feel at the end\?", question.text):
+                assert feelings[felt[1]] == question.answer
+                asked += 1
+            elif many := re.fullmatch(r"How many (\w+) .*", question.text):
+                assert many[1] in one.text
+                assert re.search(rf"\b{question.answer}\b", one.text, re.IGNORECASE)
+                asked += 1
+    assert asked > 1500
+
+
+def test_every_event_is_told(stories: list[tinyworld.Document]) -> None:
+    """The log holds nothing that the reader was not told: names, things and feelings occur in the text."""
+    for one in stories:
+        for kind, *rest in one.events:
+            if kind in (
+                "feel",
+                "give",
+                "take",
+                "find",
+                "have",
+                "lose",
+                "break",
+                "mend",
+                "make",
+                "put",
+                "eat",
+            ):
+                for word in rest:
+                    assert word.split()[-1] in one.text, (kind, rest, one.text)
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(ValueError, match="no split 'dev'; choose one of train, validation, test"):
+        tinyworld.documents("dev")
+    with pytest.raises(ValueError, match="no kind of document 'poem'; choose from story"):
+        tinyworld.documents(kinds=["poem"])
+    with pytest.raises(ValueError, match="no kind of document is named"):
+        tinyworld.documents(kinds=[])
+    with pytest.raises(ValueError, match="must not be negative"):
+        tinyworld.text(characters=-1)
+    with pytest.raises(ValueError, match="no split"):
+        tinyworld.dialogues("dev")
