@@ -1,0 +1,152 @@
+# The front door: `make` lists what there is. Every target does its own set-up, and only once.
+
+PYTHON ?= python3
+PRESET ?= cpu
+WORKERS ?= 2
+
+PY := .venv/bin/python
+# One thread a worker: on two cores, two teams of threads would mostly wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+# Folders become targets: phase01, project01. A new one needs no line here.
+PHASE_FOLDERS := $(patsubst %/__init__.py,%,$(sort $(wildcard phase[0-9][0-9]_*/__init__.py)))
+PROJECT_FOLDERS := $(patsubst %/__init__.py,%,$(sort $(wildcard phase[0-9][0-9]_*/project[0-9][0-9]_*/__init__.py)))
+NOTEBOOKS := $(sort $(wildcard phase[0-9][0-9]_*/project[0-9][0-9]_*/explore.ipynb))
+PHASES := $(foreach folder,$(PHASE_FOLDERS),$(firstword $(subst _, ,$(folder))))
+PROJECTS := $(foreach folder,$(PROJECT_FOLDERS),$(firstword $(subst _, ,$(notdir $(folder)))))
+PRESETS := $(sort smoke cpu gpu $(basename $(notdir $(wildcard phase*/project*/configs/*.yaml))))
+
+# $(call projects,project01) is the folder of a project, $(call projects,phase01) are those of a phase.
+projects = $(foreach folder,$(PROJECT_FOLDERS),$(if $(filter $(1)_%,$(subst /, ,$(folder))),$(folder)))
+benchmark = $(foreach folder,$(1),echo "benchmark of $(folder), preset $(PRESET)" && \
+	$(PY) -m $(subst /,.,$(folder)).benchmark --preset $(PRESET) &&) true
+
+ifeq ($(filter $(PRESET),$(PRESETS)),)
+$(error PRESET is '$(PRESET)'; it must be one of: $(PRESETS))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup coverage benchmarks lint types imports selfcheck notebooks report offline check \
+	constraints clean $(PHASES) $(PROJECTS)
+
+help: ## this list
+	@sed -n -e 's/^\([a-z]*\):.*## /\1|/p' -e 's/^## \([a-zN]*\): /\1|/p' Makefile | \
+		awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@echo "There is $(PHASES), and $(PROJECTS). Presets: $(PRESETS)."
+
+run: .venv/ready ## train a character-level GPT on Shakespeare, and sample from it: about two minutes
+	@$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset cpu
+
+test: .venv/ready-all ## run all tests; WORKERS=8 runs eight at a time instead of two
+	@$(PYTEST)
+
+setup: .venv/ready-all ## install everything into .venv; PYTHON=python3.12 picks the interpreter
+	@echo "Everything is installed. 'source .venv/bin/activate' puts the command 'ladder' on your path."
+
+## phaseNN: tests, then benchmarks, of a phase; PRESET=smoke makes it quick, PRESET=gpu full size
+$(PHASES): %: .venv/ready-all
+	@$(PYTEST) $(filter $@_%,$(PHASE_FOLDERS))
+	@$(call benchmark,$(call projects,$@))
+
+## projectNN: tests, then benchmark, of a project
+$(PROJECTS): %: .venv/ready-all
+	@$(PYTEST) $(call projects,$@)
+	@$(call benchmark,$(call projects,$@))
+
+UNKNOWN = echo "error: there is no $@; there is $(PHASES), and $(PROJECTS)" >&2; exit 2
+phase%:
+	@$(UNKNOWN)
+project%:
+	@$(UNKNOWN)
+
+benchmarks: .venv/ready-all ## all benchmarks
+	@$(call benchmark,$(PROJECT_FOLDERS))
+
+check: ## everything that CI checks
+	@bash .ci/run
+
+coverage: .venv/ready-all ## all tests; fails where they run less than 95% of shared/
+	@$(PYTEST) --cov=shared --cov-fail-under=95
+
+lint: .venv/ready-all ## ruff: mistakes and format
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+types: .venv/ready-all ## pyright
+	@$(PY) -m pyright
+
+imports: .venv/ready-all ## import-linter: who may import whom
+	@.venv/bin/lint-imports
+
+selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
+	@$(PY) -m shared.ladder selfcheck
+
+notebooks: .venv/ready-all ## run every explore.ipynb from top to bottom
+	@$(if $(NOTEBOOKS),$(PY) -m pytest --nbmake $(NOTEBOOKS),echo "There is no notebook yet.")
+
+offline: .venv/ready ## train for seconds with no mirror, cache or network: the embedded corpus stands in
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		LADDER_DATA_MIRROR= LADDER_OFFLINE=1 LADDER_DATA="$$folder/data" LADDER_WORK="$$folder/work" \
+		$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset smoke --corpus shakespeare
+
+report: .venv/ready-all ## write what was measured into the READMEs
+	@$(PY) -m shared.report
+
+constraints: .venv/ready-all ## pin in constraints.txt what is installed now
+	@{ sed -n '/^#/p' constraints.txt && $(PY) -m pip freeze --all --exclude-editable | \
+		sed -n 's/^\([A-Za-z][A-Za-z0-9._-]*==[0-9][^+ ]*\).*/\1/p' | \
+		grep -viE '^(pip|wheel|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f; } > .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
+	@touch .venv/ready .venv/ready-all
+
+clean: ## remove .venv and caches; data/ and work/ stay
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* *.egg-info
+	@find . \( -path ./data -o -path ./work -o -path ./.git \) -prune -o \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+# ---- set-up
+
+# .venv/ready says that an install ended well, and in which folder: the scripts in a .venv hold its full path.
+# .venv/busy is there while one is under way, so an install that was cut off is begun anew.
+ifneq ($(shell test -x .venv/bin/python && test "$$(cat .venv/ready 2>/dev/null)" = "$$(pwd -P)" && echo yes),yes)
+.PHONY: .venv/ready .venv/ready-all
+endif
+.NOTPARALLEL:
+
+.venv/ready: pyproject.toml constraints.txt
+	$(call install,-e .,what the first projects need,.venv/ready)
+
+.venv/ready-all: pyproject.toml constraints.txt
+	$(call install,-e '.[all]',what all projects need,.venv/ready .venv/ready-all)
+
+NEWER = import sys; sys.exit(sys.version_info < (3, 11))
+NAME_ANOTHER = name another, as in: make $(MAKECMDGOALS) PYTHON=python3.12
+
+define install
+	@set -e; \
+	fail() { echo "error: $$*" >&2; exit 1; }; \
+	if test -e .venv/busy && kill -0 "$$(cat .venv/busy)" 2>/dev/null; then \
+		fail "process $$(cat .venv/busy) is setting up .venv; wait for it, or remove .venv/busy if it is no make"; \
+	fi; \
+	if test -e .venv/busy || ! .venv/bin/python -c 'import pip; $(NEWER)' 2>/dev/null || \
+		{ test -e .venv/ready && test "$$(cat .venv/ready)" != "$$(pwd -P)"; }; \
+	then \
+		command -v $(PYTHON) >/dev/null || \
+			fail "Python 3.11 or newer is needed, and there is no $(PYTHON); install it, or $(NAME_ANOTHER)"; \
+		$(PYTHON) -c '$(NEWER)' || \
+			fail "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1); $(NAME_ANOTHER)"; \
+		$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+			fail "$(PYTHON) has no venv module; on Debian and Ubuntu: sudo apt install python3-venv"; \
+		rm -rf .venv; \
+		mkdir .venv; \
+		echo $$PPID >.venv/busy; \
+		$(PYTHON) -m venv .venv || fail "$(PYTHON) -m venv .venv did not work"; \
+	fi; \
+	echo "Installing $(2) into .venv: minutes the first time. Log: .venv/setup.log"; \
+	echo $$PPID >.venv/busy; \
+	.venv/bin/python -m pip install --no-input --disable-pip-version-check $(1) -c constraints.txt \
+		>.venv/setup.log 2>&1 || \
+		{ tail -n 30 .venv/setup.log >&2; fail "the install failed; the same command tries it again"; }; \
+	pwd -P | tee $(3) >/dev/null; \
+	rm .venv/busy
+endef
