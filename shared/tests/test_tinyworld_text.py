@@ -12,21 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import tinyworld
-from shared.tinyworld import grammar, people
+from shared.tinyworld import people
 from shared.tinyworld.facts import all_facts
 from shared.tinyworld.stories import SCHEMAS
 
 # A change here changes every trained model and every measurement: bump them knowingly.
 GOLDEN = {
-    "train": "81aed5af06022dabc3169f578a21dc6e7884961dab8ca71e510ffb50ecc96515",
-    "validation": "1a1a632dd56df69752bf0225d60c16c3931dff08da5b93e8fb1a2108491d7d10",
-    "test": "0d3b1f9c90c69a691e746f97eb5b9c0a87d18ccdcf11a6f7650cbf68a4f185a4",
+    "train": "027f9dfacb3f6e6153a586392fa240f711b64070f66bc47cfeaf69a9523e4200",
+    "validation": "d45c8a117b3c4ac9eea073b7000f24ef9c6bfa958acf3818ea6939e171c7aa76",
+    "test": "1135833bed408a2cc1519fe3cf2268e54b0deddac210f54fd0e2e4122d142154",
 }
+
+
+A_AN = r"\b[Aa] (?!use|uni|one)[aeiou]|\b[Aa]n (?!hour|honest)[^aeiouAEIOU]"
 
 
 @pytest.fixture(scope="module")
 def sample() -> list[tinyworld.Document]:
-    return list(islice(tinyworld.documents(seed=11), 2500))
+    return list(islice(tinyworld.documents(seed=11), 1800))
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +85,17 @@ def test_no_document_is_in_two_splits() -> None:
     found: dict[str, str] = {}
     for split in tinyworld.SPLITS:
         for seed in (0, 1, 2):
-            for one in islice(tinyworld.documents(split, seed), 120):
+            for one in islice(tinyworld.documents(split, seed), 60):
                 assert found.setdefault(one.text, split) == split
                 if one.kind == "story":
                     assert tinyworld.split_of(one.text) == split
-    assert len(found) == 9 * 120
+    assert len(found) == 9 * 60
 
 
 def test_no_prompt_is_in_two_splits() -> None:
     for split in tinyworld.SPLITS:
         for seed in (0, 7):
-            for one in islice(tinyworld.instructions(split, seed), 80):
+            for one in islice(tinyworld.instructions(split, seed), 40):
                 assert tinyworld.split_of(one.prompt) == split
             for pair in islice(tinyworld.preferences(split, seed), 40):
                 assert tinyworld.split_of(pair.prompt) == split
@@ -100,12 +103,12 @@ def test_no_prompt_is_in_two_splits() -> None:
                 assert tinyworld.split_of(talk.text) == split
     prompts = {
         line.removeprefix("Question: ")
-        for one in islice(tinyworld.documents("train", 0, kinds=["items"]), 400)
+        for one in islice(tinyworld.documents("train", 0, kinds=["items"]), 250)
         for line in one.text.split("\n")
         if line.startswith("Question: ")
     }
     tested = {i.prompt for group in tinyworld.evaluation("test", 30).values() for i in group}
-    assert len(prompts) > 1000
+    assert len(prompts) > 700
     assert not prompts & tested
 
 
@@ -139,7 +142,7 @@ def test_the_grammar_of_stories(stories: list[tinyworld.Document]) -> None:
         "marks of a template": r"[{}\[\]|<>_]",
         "a space before, or two marks of punctuation": r" [.,!?;:]|[.,!?;:][.,!?;:]",
         "a sentence that begins small": r"[.!?] [a-z]|^[a-z]|(?:^| )\"[a-z]",
-        "a before a vowel, an before a consonant": r"\b[Aa] (?!use|uni|one)[aeiou]|\b[Aa]n (?!hour|honest)[^aeiouAEIOU]",
+        "a before a vowel, an before a consonant": A_AN,
         "she for her": r"\b(?:to|with|for|of|at|gave|saw|told|helped|held|behind|from|beside) (?:he|she|they)\b",
         "they was": r"\b(?:[Tt]hey|these|those) (?:was|is|has)\b|\b(?:[Hh]e|[Ss]he|[Ii]t) (?:were|are)\b",
         "said she": r"\" (?:said|asked|called|cried|whispered) (?:he|she|they)\b",
@@ -170,12 +173,7 @@ def test_a_pronoun_is_never_the_first_to_name_somebody(stories: list[tinyworld.D
         seen = set()
         for word in re.findall(r"[A-Za-z]+", re.sub(r'"[^"\n]*"', "", one.text)):
             if word.lower() in ("he", "she"):
-                assert (
-                    word.lower() in seen
-                    or word.lower() == "he"
-                    and "snowman" in one.text
-                    or "hen" in one.text
-                ), one.text
+                assert word.lower() in seen or "hen, and she" in one.text or "snowman" in one.text, one.text
             seen.add(genders.get(word, ""))
 
 
@@ -290,7 +288,7 @@ def test_questions_agree_with_an_independent_reading(stories: list[tinyworld.Doc
                 assert many[1] in one.text
                 assert re.search(rf"\b{question.answer}\b", one.text, re.IGNORECASE)
                 asked += 1
-    assert asked > 1500
+    assert asked > 1000
 
 
 def test_every_event_is_told(stories: list[tinyworld.Document]) -> None:

@@ -32,7 +32,8 @@ def _about_somebody(rng: Rng, later: bool) -> list[Turn]:
         ("user", _lead(rng, later, rng.choose(facts[0].questions))),
         ("assistant", rng.choose(facts[0].statements)),
     ]
-    if rng.chance(0.5):
+    # After a pet or a relative, "she" could be either.
+    if facts[0].kind not in ("pet", "relative") and rng.chance(0.5):
         question = rng.choose(facts[1].questions)
         turns += [("user", _follow(question, person)), ("assistant", rng.choose(facts[1].statements))]
     return turns

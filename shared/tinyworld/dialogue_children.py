@@ -169,27 +169,34 @@ def _help(rng: Rng, a: Person, b: Person) -> list[Turn]:
     "clean the boat", "find the cat",
                     "peel the potatoes", "water the flowers", "hang up the washing", "paint the gate",
                     "stack the chairs")  # fmt: skip
+    ask = (
+        a.name,
+        _options(rng, f"Can you help me to {work}?", f"I have to {work}. Will you help me, please?"),
+    )
+    if rng.chance(0.3):
+        return [
+            ask,
+            (b.name, _options(rng, "Sorry, not today. Perhaps tomorrow.", "I cannot. I must go home.")),
+            (
+                a.name,
+                _options(rng, "Never mind.", "Then I will ask somebody else.", "All right, tomorrow then."),
+            ),
+        ]
     return [
-        (
-            a.name,
-            _options(rng, f"Can you help me to {work}?", f"I have to {work}. Will you help me, please?"),
-        ),
+        ask,
         (
             b.name,
             _options(
-                rng,
-                "Of course. What shall I do first?",
-                "Gladly! Where do we begin?",
-                "Sorry, not today. Perhaps tomorrow.",
+                rng, "Of course. What shall I do first?", "Gladly! Where do we begin?", "With pleasure."
             ),
         ),
-        (a.name, _options(rng, "That is kind of you.", "Thank you for saying so.", "You are a good friend.")),
+        (a.name, _options(rng, "That is kind of you.", "Thank you so much.", "You are a good friend.")),
     ]
 
 
 def _guess(rng: Rng, a: Person, b: Person) -> list[Turn]:
-    n = rng.integer(2, 20)
-    low, high = n - rng.integer(1, 4), n + rng.integer(1, 5)
+    n = rng.integer(6, 30)
+    low, high = n - rng.integer(1, 5), n + rng.integer(1, 5)
     return [
         (a.name, _options(rng, "Guess my number!", "I am thinking of a number. What is it?")),
         (b.name, f"Is it {low}?"),

@@ -46,13 +46,24 @@ def draw_dialogue(rng: Rng, split: str) -> Dialogue:
     """A dialogue that belongs to the split: draws until one does."""
     while True:
         turns = _assistant(rng) if rng.chance(0.5) else _children(rng)
-        made = Dialogue(tuple(turns), split)
+        made = Dialogue(_merged(turns), split)
         if in_split(made.text, split):
             return made
 
 
 def _options(rng: Rng, *options: str) -> str:
     return rng.choose(options)
+
+
+def _merged(turns: list[Turn]) -> tuple[Turn, ...]:
+    """The turns, where two in a row by the same speaker are one."""
+    out: list[Turn] = []
+    for role, content in turns:
+        if out and out[-1][0] == role:
+            out[-1] = (role, f"{out[-1][1]} {content}")
+        else:
+            out.append((role, content))
+    return tuple(out)
 
 
 def _assistant(rng: Rng) -> list[Turn]:
@@ -91,7 +102,7 @@ def _children(rng: Rng) -> list[Turn]:
         "Hello! Nice to see you.",
                                        f"{a.name}! I was just looking for you.")))  # fmt: skip
     for make in rng.sample(dialogue_children.TOPICS, rng.integer(1, 3)):
-        turns.extend(make(rng, a, b))
+        turns.extend(make(rng, *rng.shuffled((a, b))))
     if rng.chance(0.6):
         leave = "I must go home. Goodbye!" if a.name == "Zoe" else "My mother is calling. Goodbye!"
         leaves = ("I have to go now. Goodbye!", "See you tomorrow!", "Until later!", leave)

@@ -85,16 +85,38 @@ def peace_by_turns(s: Story) -> None:
     s.morals.append("share")
 
 
+_JOBS_IN_SNOW = (
+    "feed the hens",
+    "sweep the yard",
+    "clean the windows",
+    "tidy the shed",
+    "stack the wood",
+    "mend the sledge",
+    "shovel the snow",
+    "fill the lamps",
+)
+_JOBS = (
+    *(
+        "feed the hens",
+        "water the roses",
+        "sweep the yard",
+        "paint the fence",
+        "pick the cherries",
+        "wash the cart",
+    ),
+    *(
+        "clean the windows",
+        "tidy the shed",
+        "stack the wood",
+        "rake the leaves",
+        "pull up the weeds",
+        "carry the water",
+    ),
+)
+
+
 def promise_to_help(s: Story) -> None:
-    jobs = (
-        ("feed the hens", "the hens"), ("water the roses", "the roses"), ("sweep the yard", "the yard"),
-        ("paint the fence", "the fence"), ("pick the cherries", "the cherries"), ("clean the windows",
-        "the windows"),
-        ("tidy the shed", "the shed"), ("wash the cart", "the cart"), ("stack the wood", "the wood"),
-        ("rake the leaves", "the leaves"), ("pull up the weeds", "the weeds"), ("carry the water",
-        "the water"),
-    )  # fmt: skip
-    what, _ = s.rng.choose(jobs)
+    what = s.rng.choose(_JOBS_IN_SNOW if s.weather == "snowy" else _JOBS)
     s.promise(s.a, s.b, f"to {what}")
     s.feel(s.b, "glad")
     s.say(

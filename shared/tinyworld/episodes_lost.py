@@ -3,7 +3,6 @@
 from . import people
 from .story import Schema, Story
 
-
 _PASSERS_BY = ("postman", "mayor", "shepherd", "doctor", "vet", "bus driver", "florist", "fisher", "painter")
 _ON_THE_WAY = (
     "on the bridge",

@@ -69,7 +69,7 @@ NATURE = (
            "snow falls:winter, leaves turn yellow:autumn, lambs are born:spring, people swim in the sea:summer, "
            "ponds freeze:winter, apples are picked:autumn, swallows come back:spring, corn is cut:summer, "
            "bears sleep:winter, bulbs begin to grow:spring, mushrooms come up:autumn, days are longest:summer"),
-    _table("who does it", "{a} {m}.|The one who {m} is {a}.|If somebody {m}, it is {a}.",
+    _table("who does it", "{a} {m}.|The one who {m} is {a}.|Somebody who {m} is {a}.",
            "Who {m}?|What do we call somebody who {m}?|Which worker {m}?",
            "baker:bakes bread:baker, teacher:teaches children:teacher, postman:brings letters:postman, "
            "vet:heals animals:vet, farmer:grows corn:farmer, tailor:makes clothes:tailor, pilot:flies "

@@ -88,7 +88,7 @@ KINDS: dict[str, tuple[str, str]] = {
         "big, sweet, ripe, round, fresh, juicy, golden, little, huge",
     ),
     "woodthing": (
-        "feather, pebble, button, pine cone, shell, leaf, stick, twig, bell, ribbon, acorn cup, marble, "
+        "feather, pebble, button, pine cone, shell, bell, ribbon, brooch, bead, coin, acorn cup, marble, "
         "lantern, "
         "walnut boat, thimble, mirror, spoon",
         "shiny, tiny, golden, silver, smooth, red, green, blue, old, pretty, round, strange",
