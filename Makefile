@@ -76,7 +76,7 @@ types: .venv/ready-all ## pyright
 	@$(PY) -m pyright
 
 imports: .venv/ready-all ## import-linter: who may import whom
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
 	@$(PY) -m shared.ladder selfcheck
