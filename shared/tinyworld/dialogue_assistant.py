@@ -78,7 +78,7 @@ def _opposite(rng: Rng, later: bool) -> list[Turn]:
 def _sort(rng: Rng, later: bool) -> list[Turn]:
     words = rng.sample(rng.choose(tuple(CATEGORIES.values())), 3)
     return [
-        ("user", _lead(rng, later, f"Please sort these words: {', '.join(words)}.")),
+        ("user", _lead(rng, later, f"Can you sort these words: {', '.join(words)}?")),
         ("assistant", f"In order they are {', '.join(sorted(words))}."),
     ]
 

@@ -114,7 +114,6 @@ def _fear(rng: Rng, a: Person, b: Person) -> list[Turn]:
                 rng,
                 "Are you ever afraid?",
                 "What are you afraid of?",
-                "Is there anything that frightens you?",
             ),
         ),
         (

@@ -91,7 +91,8 @@ def _adult(p: Person) -> list[Fact]:
               "Where does {n} work?|Where can you find {n} at work?|Where is {n} by day?"),
         _fact(p.name, "home", p.home, "{n} lives in {x}.|{n}'s home is {x}.",
               "Where does {n} live?|What is {n}'s home?|In which house does {n} live?"),
-        _fact(p.name, "drink" if p.food == "tea" else "food", p.food, "{n} likes to eat {x} best of all.|{n}'s favourite food is {x}."
+        _fact(p.name, "drink" if p.food == "tea" else "food", p.food,
+              "{n} likes to eat {x} best of all.|{n}'s favourite food is {x}."
               if p.food != "tea" else "{n} likes nothing better than {x}.|{n} drinks {x} all day.",
               "What is {n}'s favourite food?|What does {n} like to eat best?|Which food does {n} love?" if p.food !=
               "tea"

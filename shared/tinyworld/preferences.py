@@ -131,7 +131,7 @@ def preferences(split: str = "train", seed: int = 0) -> Iterator[Preference]:
 
 def _pair(rng: Rng, rule: str) -> tuple[str, str, str, str]:
     """(prompt, chosen, rejected, answer) for one rule."""
-    fact = rng.choose([f for f in all_facts() if f.subject in people.EVERYONE])
+    fact = rng.choose([f for f in all_facts() if f.subject in people.EVERYONE and f.kind != "drink"])
     prompt = rng.choose(fact.questions)
     good = _stated(rng, fact)
     match rule:

@@ -94,7 +94,7 @@ def word_problem(rng: Rng) -> tuple[str, int]:
         f"{a.name} has {n} {things} and finds {m} more. How many {things} does {a.name} have now?",
         f"{a.name} has {n} {things}. {b.name} has {m}. How many {things} do they have together?",
         f"There are {n} {things} on the table and {m} in the basket. How many {things} are there in all?",
-        f"{a.name} picks {n} {things} in the morning and {m} in the afternoon. How many {things} does "
+        f"{a.name} collects {n} {things} in the morning and {m} in the afternoon. How many {things} does "
         f"{a.pronoun} pick?",
     )
     less = (
