@@ -46,7 +46,9 @@ def measure_training(
     report: Report, preset: str, smoke: bool, target: float, minutes: float, name: str
 ) -> None:
     """Train a preset from scratch, and note its validation loss and its time."""
-    settings = replace(settings_of(preset, smoke), restart=True)
+    settings = settings_of(preset, smoke)
+    # Under a name of its own: the learner's trained model is not ours to replace.
+    settings = replace(settings, name=f"benchmark-{settings.name}", restart=True)
     run, _ = train(settings, Console(stderr=True))
     losses = [entry["validation_loss"] for entry in run.history]
     peers = {A100_NAME: A100} if name == "long" else {}
