@@ -40,7 +40,7 @@ def chest_in_the_attic(s: Story) -> None:
     s.feel(s.b, "curious")
     s.say(
         "{b} was curious. <[Whose {x.was} {x.they}|Who put {x.it} there|How old {x.is} {x.they}]?> {b} "
-        "asked. [Nobody knew.|Grandmother Ada might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and "
+        "asked. [Nobody knew.|Only the owls might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and "
         "closed {box.the}.",
         box=box,
         x=x,
@@ -208,6 +208,7 @@ def sick_in_bed(s: Story) -> None:
         "{a} was grateful. <[You are the best medicine|I feel better already],> {a} said.",
     )
     s.morals.append("kind")
+    s.home = True  # nobody walks home from a sickbed
 
 
 def pet_is_hungry(s: Story) -> None:
