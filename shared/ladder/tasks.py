@@ -149,4 +149,9 @@ def _panel(whose: str, folder: Path, target: Target) -> Panel:
 
 
 def _names(task: Task) -> str:
-    return " and ".join(f"{target.name} in {target.file}" for target in task.write)
+    files = dict.fromkeys(target.file for target in task.write)
+    parts = [
+        f"{', '.join(target.name for target in task.write if target.file == file)} in {file}"
+        for file in files
+    ]
+    return " and ".join(parts)
