@@ -25,7 +25,7 @@ def check(project: Project, number: int | None = None) -> bool:
     tasks = [project.task(number)] if number else list(project.tasks)
     if number is None:
         tasks = _upto_first_stub(project)
-    is_whole = number is None and progress.first_stub(project, tasks[-1]) is None
+    is_whole = number is None and not progress.stubs(project, tasks[-1])
     show_header(project, tasks)
     refuse_broken_files(project)
 
@@ -162,8 +162,8 @@ def _praise(project: Project, is_whole: bool) -> None:
 def _upto_first_stub(project: Project) -> list[Task]:
     """The tasks in order, up to the first that is still to write: later tests need not even be imported."""
     tasks = list(project.tasks)
-    stubs = [i for i, task in enumerate(tasks) if progress.first_stub(project, task)]
-    return tasks[: stubs[0] + 1] if stubs else tasks
+    unwritten = [i for i, task in enumerate(tasks) if progress.stubs(project, task)]
+    return tasks[: unwritten[0] + 1] if unwritten else tasks
 
 
 def _next_task(project: Project) -> Task | None:

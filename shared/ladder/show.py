@@ -7,6 +7,7 @@ from typing import Any
 from rich.markup import escape
 
 from shared.ladder.house import counted, say, short
+from shared.ladder.progress import stubs
 from shared.ladder.runner import Results
 from shared.project import Project, Task
 
@@ -60,7 +61,9 @@ def show_stub(project: Project, task: int, label: str, failure: dict[str, Any]) 
     if missing != task:
         say(f"[yellow]· {label}[/]  needs task {missing} first: {escape(name)} is still to write.{where}")
         return missing
-    say(f"[yellow]· {label} is still to write:[/] [bold]{escape(name)}[/]{where}")
+    names = ", ".join(target.name for target in stubs(project, project.task(task)))
+    say(f"[yellow]· {label} is still to write:[/] [bold]{escape(names)}[/]")
+    say(f"Reached first: {escape(name)}{where}")
     if about := failure["message"].partition(" — ")[2]:
         say(f"  {escape(about)}")
     return missing
