@@ -179,7 +179,7 @@ def reads_aloud(s: Story) -> None:
     s.say(
         "{a} took {x} [from a shelf|from a pile] and began to read aloud. It was [the tale of|about] "
         "{about}. {b} [leaned back|listened with open mouth|forgot everything else] and was calm. <[And "
-        "then?|Go on.|Do not stop!]> said {b} [whenever {a} stopped|at every page].",
+        "then?|Go on,|Do not stop!]> said {b} [whenever {a} stopped|at every page].",
         x=x,
         about=about,
     )
