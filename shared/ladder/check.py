@@ -17,7 +17,7 @@ POLL_SECONDS = 0.3
 
 
 def check(project: Project, number: int | None = None) -> bool:
-    """Run the tests of one task, or of all in order until one fails. True: all pass.
+    """Run the tests of one task, or of all in order until one fails. True when all of them pass.
 
     Raises LadderError when the project is not started, or a file of the learner's is missing or broken.
     """

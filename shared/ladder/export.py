@@ -1,9 +1,8 @@
 """`ladder export`: one project as a zip that stands alone, with stubs where the solution was.
 
 Inside are the project with its tests and README, the `shared` package, the projects that it imports and the
-released models that it needs.
-The files that its tasks write are stubs, both in the project's folder and, ready to be written, in `work/`.
-Mutants are left out: each shows a line of the solution.
+released models that it needs. The files that its tasks write are stubs, both in the project's folder and, ready
+to be written, in `work/`. Mutants are left out: each shows a line of the solution.
 """
 
 import ast

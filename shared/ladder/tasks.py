@@ -33,6 +33,8 @@ SIDE_BY_SIDE = 150  # columns of the terminal
 
 def start(project: Project) -> None:
     """Write a stub of every file that the tasks name into the work folder. Existing files are kept."""
+    if not project.tasks:
+        raise LadderError(f"project {project.number} has no tasks to start")
     folder = yours(project)
     made = [file for file in project.files if not (folder / file).exists()]
     kept = [file for file in project.files if file not in made]

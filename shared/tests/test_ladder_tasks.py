@@ -108,6 +108,15 @@ def test_start_never_overwrites(house, ladder):
     assert (house / SUMS).read_text() == "mine = 1\n"
 
 
+def test_a_project_without_tasks_cannot_be_started(house, ladder):
+    file = house / "phase02_demo/project02_mean/project.toml"
+    file.write_text(file.read_text().partition("[[task]]")[0])
+    assert ladder("start", 2).error == "ladder: project 2 has no tasks to start"
+    assert "not started" in ladder("status").out
+    (house / "work/phase02_demo/project02_mean").mkdir(parents=True)
+    assert "project 2 is not started" in ladder("check", 2).error
+
+
 def test_hints_come_one_by_one_and_are_remembered(house, ladder):
     assert "Hint 1 of 2 A generator remembers" in ladder("hint", 1, 2).out
     second = ladder("hint", 1, 2).out
