@@ -69,7 +69,7 @@ def test_a_missing_file_fails(yours):
         ("", "is empty"),
         (" \n\n", "is empty"),
         ("def total(:\n    pass\n", r"line 1: invalid syntax\n    def total\(:\n +\^"),
-        ("x = '\0'\n", "null byte"),
+        ("x = '\0'\n", r"sums\.py is not Python source: .*null byte"),
     ],
 )
 def test_a_broken_file_fails(yours, text, message):
