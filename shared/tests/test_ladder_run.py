@@ -44,15 +44,15 @@ def test_what_is_still_to_write_is_said_before(ladder, command):
 def test_what_cannot_be_run(house, ladder, command):
     said = ladder("run", 1, "show")
     assert said.code == 2
-    assert "project 1 is not started" in said.out
+    assert "project 1 is not started" in said.error
     ladder("start", 1)
     said = ladder("run", 1, "dance")
     assert said.code == 2
-    assert "no command 'dance'; its commands: show" in said.out
+    assert "no command 'dance'; its commands: show" in said.error
     (house / "work/phase01_demo/project01_sum/sums.py").write_text("def total(:")
     said = ladder("run", 1, "show")
     assert said.code == 2
-    assert "invalid syntax" in said.out
+    assert "invalid syntax" in said.error
 
 
 def test_ctrl_c_is_left_to_the_command(ladder, command, monkeypatch):
