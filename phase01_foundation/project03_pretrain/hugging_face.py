@@ -1,0 +1,186 @@
+"""Checkpoints in Hugging Face's Llama format, read and written: the model there and the model here are the same one.
+
+Without qk_norm the format is that of LlamaForCausalLM (model_type "llama": Llama, TinyLlama, SmolLM and many more),
+with it that of Qwen3ForCausalLM ("qwen3"). Rotary embedding needs no permutation: both pair dimension p of a head with
+p + head_dim / 2.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phase01_foundation.project03_pretrain import safetensors_folder
+from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
+from shared.checkpoint import CheckpointError
+
+NAMES = {  # ours: theirs; {} is the number of the block
+    "embedding.weight": "model.embed_tokens.weight",
+    "blocks.{}.attention_norm.weight": "model.layers.{}.input_layernorm.weight",
+    "blocks.{}.attention.q.weight": "model.layers.{}.self_attn.q_proj.weight",
+    "blocks.{}.attention.k.weight": "model.layers.{}.self_attn.k_proj.weight",
+    "blocks.{}.attention.v.weight": "model.layers.{}.self_attn.v_proj.weight",
+    "blocks.{}.attention.q_norm.weight": "model.layers.{}.self_attn.q_norm.weight",  # with qk_norm
+    "blocks.{}.attention.k_norm.weight": "model.layers.{}.self_attn.k_norm.weight",  # with qk_norm
+    "blocks.{}.attention.out.weight": "model.layers.{}.self_attn.o_proj.weight",
+    "blocks.{}.feed_forward_norm.weight": "model.layers.{}.post_attention_layernorm.weight",
+    "blocks.{}.feed_forward.gate.weight": "model.layers.{}.mlp.gate_proj.weight",
+    "blocks.{}.feed_forward.up.weight": "model.layers.{}.mlp.up_proj.weight",
+    "blocks.{}.feed_forward.down.weight": "model.layers.{}.mlp.down_proj.weight",
+    "norm.weight": "model.norm.weight",
+    "head.weight": "lm_head.weight",  # unless tied
+}
+UNUSED = (
+    r"lm_head\.weight|model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"  # some files have them needlessly
+)
+
+CONFIG_NAMES = {  # ours: theirs
+    "vocab_size": "vocab_size",
+    "context_length": "max_position_embeddings",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "dim": "hidden_size",
+    "hidden_dim": "intermediate_size",
+    "head_dim": "head_dim",
+    "norm_eps": "rms_norm_eps",
+    "tied_embeddings": "tie_word_embeddings",
+}
+# What transformers takes where config.json is silent.
+DEFAULTS = {
+    "llama": {"max_position_embeddings": 2048, "head_dim": None},
+    "qwen3": {"max_position_embeddings": 32768, "head_dim": 128},
+}
+COMMON_DEFAULTS = {"rms_norm_eps": 1e-6, "tie_word_embeddings": False}
+# What this model can do in one way only; anything else in config.json is refused.
+FIXED = {
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "use_sliding_window": False,
+    "quantization_config": None,
+}
+ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+
+
+def load(folder: Path | str, dtype: torch.dtype | None = None) -> LLM:
+    """The model in a folder with config.json and safetensors, one file or several with an index; on the CPU.
+
+    The weights are in `dtype`, or, for None, as they are stored. Raises CheckpointError, before any weight is
+    read, for a config this model cannot follow, and for a tensor that is missing, of the wrong shape or too many.
+    """
+    folder = Path(folder)
+    config = read_config(safetensors_folder.read_config(folder), str(folder))
+    wanted = shapes(config)
+    theirs = names(config)
+    found = safetensors_folder.read(
+        safetensors_folder.locate(folder),
+        {theirs[name]: shape for name, shape in wanted.items()},
+        UNUSED,
+        dtype,
+    )
+    return from_tensors(config, {name: found[theirs[name]] for name in wanted})
+
+
+def save(
+    model: LLM,
+    folder: Path | str,
+    *,
+    bos_token_id: int | None = None,
+    eos_token_id: int | None = None,
+    shard_bytes: int = 5_000_000_000,
+) -> None:
+    """Write the model for transformers, vLLM and others to open; weights over `shard_bytes` become several files.
+
+    The ids say which tokens begin and end a text, for those who generate with it. Raises ValueError, before
+    anything is written, for a model the format has no words for: squared ReLU, a logit cap, replaced layers.
+    """
+    if shard_bytes < 1:
+        raise ValueError(f"shard_bytes must be at least 1, not {shard_bytes}")
+    config = write_config(model.config, bos_token_id, eos_token_id)
+    tensors = model.state_dict()
+    if model.config.tied_embeddings:
+        if model.head.weight is not model.embedding.weight:
+            raise ValueError("the config says tied_embeddings, but the head is no longer the embedding")
+        del tensors["head.weight"]
+    wanted, theirs = shapes(model.config), names(model.config)
+    if changed := sorted(tensors.keys() ^ wanted.keys()):
+        raise ValueError(f"layers were replaced, and the format has no place for them: {', '.join(changed)}")
+    dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
+    safetensors_folder.write(
+        Path(folder),
+        {**config, "dtype": dtype},
+        {theirs[name]: tensors[name] for name in wanted},
+        shard_bytes,
+    )
+
+
+def names(config: Config) -> dict[str, str]:
+    """The table NAMES for this many blocks, whether or not the model has all of it."""
+    return {
+        ours.format(block): theirs.format(block)
+        for ours, theirs in NAMES.items()
+        for block in range(config.layers if "{}" in ours else 1)
+    }
+
+
+def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Our name and shape of each tensor that a file holds: all the model's, without a tied head."""
+    with torch.device("meta"):
+        model = LLM(config)
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def read_config(content: Mapping[str, Any], where: str = "config.json") -> Config:
+    """Our Config from a config.json. Raises CheckpointError for one this model cannot follow, saying why."""
+    kind = content.get("model_type")
+    if kind not in DEFAULTS:
+        raise CheckpointError(f"{where} is of model_type {kind!r}; this code reads {' and '.join(DEFAULTS)}")
+    for name, fixed in FIXED.items():
+        if content.get(name, fixed) != fixed:
+            raise CheckpointError(f"{where} has {name} {content[name]!r}; this model can only have {fixed!r}")
+    values = {**COMMON_DEFAULTS, **DEFAULTS[kind], **content}
+    if values.get("num_key_value_heads") is None:
+        values["num_key_value_heads"] = values.get("num_attention_heads")
+    if missing := [theirs for theirs in CONFIG_NAMES.values() if theirs not in values]:
+        raise CheckpointError(f"{where} has no {', '.join(missing)}")
+    fields = {ours: values[theirs] for ours, theirs in CONFIG_NAMES.items()}
+    try:
+        return Config(**fields, rope_base=_rope_base(content, where), qk_norm=kind == "qwen3")
+    except (TypeError, ValueError) as problem:
+        raise CheckpointError(f"{where} cannot be used: {problem}") from None
+
+
+def _rope_base(content: Mapping[str, Any], where: str) -> float:
+    """The base of the rotary embedding: one number in older files, an object with more in newer ones."""
+    scaling = content.get("rope_scaling") or {}
+    rope = {"rope_theta": content.get("rope_theta", 10_000.0), **scaling}
+    rope |= content.get("rope_parameters") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise CheckpointError(
+            f"{where} has rope_scaling {kind!r}, which turns angles this model does not; it knows 'default' alone"
+        )
+    return rope["rope_theta"]
+
+
+def write_config(config: Config, bos_token_id: int | None, eos_token_id: int | None) -> dict[str, object]:
+    """The config.json of a Config. Raises ValueError for one the format has no words for."""
+    if config.activation != "swiglu":
+        raise ValueError(f"Hugging Face's Llama has no {config.activation}; it can only have swiglu")
+    if config.logit_softcap is not None:
+        raise ValueError(f"Hugging Face's Llama has no logit_softcap; this model has {config.logit_softcap}")
+    kind = "qwen3" if config.qk_norm else "llama"
+    return {
+        "architectures": [ARCHITECTURES[kind]],
+        "model_type": kind,
+        **{theirs: getattr(config, ours) for ours, theirs in CONFIG_NAMES.items()},
+        "head_dim": config.head_width,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "rope_theta": config.rope_base,  # older readers look here,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},  # newer ones here
+        "bos_token_id": bos_token_id,
+        "eos_token_id": eos_token_id,
+    }

@@ -1,0 +1,260 @@
+"""The model that every later project uses: a Llama, which reads the checkpoints of its family.
+
+What differs from project 1's GPT: RMSNorm with a gain (Zhang & Sennrich 2019, arXiv:1910.07467), a gated feed-forward
+(SwiGLU: Shazeer 2020, arXiv:2002.05202), and fewer heads of keys and values than of queries (GQA: Ainslie et al. 2023,
+arXiv:2305.13245). The whole: Touvron et al. 2023, "LLaMA" (arXiv:2302.13971).
+
+Before training, matrices are random with standard deviation 1/√inputs, which keeps a vector's variance; those that
+write to the residual stream, `out` and `down`, are zero, so every block starts out as the identity; gains are one. The
+embedding has deviation 1 and the head 0.001, so all tokens start out equally likely; where they are one, 0.02 serves
+both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from phase01_foundation.project01_minimal_gpt.attention import Attend
+from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from phase01_foundation.project03_pretrain.attention import causal_attention
+
+Activation = Literal["swiglu", "squared_relu"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The shape of an LLM. Raises ValueError where the numbers do not fit each other."""
+
+    vocab_size: int
+    context_length: int = 256
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 4
+    """heads of keys and values; heads / kv_heads query heads share each"""
+    dim: int = 256
+    """the width of the residual stream"""
+    hidden_dim: int = 688
+    """the width inside the feed-forward"""
+    head_dim: int | None = None
+    """the width of a head, where it is not dim / heads"""
+    rope_base: float = 10_000.0
+    """the higher, the slower the slowest rotary pair turns, and the farther it can tell places apart"""
+    norm_eps: float = 1e-5
+    tied_embeddings: bool = False
+    """the head's matrix is the embedding's"""
+    qk_norm: bool = False
+    """normalise each query and key (RMSNorm with a gain), as Qwen3 does: bears higher learning rates"""
+    activation: Activation = "swiglu"
+    """or squared_relu: no gate, so two matrices instead of three"""
+    logit_softcap: float | None = None
+    """keep logits between ± this, by cap × tanh(logits / cap), as Gemma 2 does"""
+
+    def __post_init__(self):
+        for name in ("vocab_size", "context_length", "layers", "heads", "kv_heads", "dim", "hidden_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads must be a multiple of kv_heads: {self.heads} is none of {self.kv_heads}")
+        if self.head_dim is None and self.dim % self.heads:
+            raise ValueError(
+                f"dim must be a multiple of heads: {self.dim} is none of {self.heads}; or set head_dim"
+            )
+        if self.head_width < 1 or self.head_width % 2:
+            raise ValueError(f"a head needs an even width (rotary pairs), at least 2, not {self.head_width}")
+        for name in ("rope_base", "norm_eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.activation not in get_args(Activation):
+            allowed = " or ".join(get_args(Activation))
+            raise ValueError(f"activation must be {allowed}, not {self.activation!r}")
+        if self.logit_softcap is not None and not self.logit_softcap > 0:
+            raise ValueError(f"logit_softcap must be above 0, or None for no cap, not {self.logit_softcap}")
+
+    @property
+    def head_width(self) -> int:
+        """The width of a head: head_dim where that is set, else dim / heads."""
+        return self.dim // self.heads if self.head_dim is None else self.head_dim
+
+
+class RMSNorm(nn.Module):
+    """x / √(mean(x²) + eps) over the last dimension, times a gain for each of its entries."""
+
+    def __init__(self, dim: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
+        """Divide by the root mean square, taken in float32 at least, and multiply by the gain."""
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        exact = exact * torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + self.eps)
+        return self.weight * exact.to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Queries, keys and values from the stream, `attend` between them, and a projection back to the stream."""
+
+    def __init__(self, config: Config, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.width = config.head_width
+        self.q = _linear(config.dim, config.heads * self.width)
+        self.k = _linear(config.dim, config.kv_heads * self.width)
+        self.v = _linear(config.dim, config.kv_heads * self.width)
+        self.q_norm = RMSNorm(self.width, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(self.width, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.out = _linear(config.heads * self.width, config.dim, std=0.0)
+
+    def forward(
+        self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
+    ) -> Float[Tensor, "batch time dim"]:
+        """Split into heads, normalise if asked, turn queries and keys, attend, join the heads, project."""
+        split = (*x.shape[:2], -1, self.width)
+        q = self.q_norm(self.q(x).view(split)).transpose(1, 2)  # (batch, head, time, head_dim)
+        k = self.k_norm(self.k(x).view(split)).transpose(1, 2)  # (batch, kv_head, time, head_dim)
+        v = self.v(x).view(split).transpose(1, 2)  # (batch, kv_head, time, head_dim)
+        q, k = rotate(q, angles).to(v.dtype), rotate(k, angles).to(v.dtype)
+        mixed = attend(self.layer, q, k, v)  # (batch, head, time, head_dim)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) × up(x)): what the gate lets through of each hidden value."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.gate = _linear(config.dim, config.hidden_dim)
+        self.up = _linear(config.dim, config.hidden_dim)
+        self.down = _linear(config.hidden_dim, config.dim, std=0.0)
+
+    def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """Two ways up, multiplied, and down again: each position by itself."""
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class SquaredReLU(nn.Module):
+    """down(relu(up(x))²): project 1's feed-forward. So et al. 2021 (arXiv:2109.08668)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.up = _linear(config.dim, config.hidden_dim)
+        self.down = _linear(config.hidden_dim, config.dim, std=0.0)
+
+    def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """Up, squared ReLU, and down again: each position by itself."""
+        return self.down(F.relu(self.up(x)).square())
+
+
+class Block(nn.Module):
+    """One layer. `feed_forward` may be replaced by any module from (batch, time, dim) to the same shape."""
+
+    def __init__(self, config: Config, layer: int):
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
+        self.feed_forward = SwiGLU(config) if config.activation == "swiglu" else SquaredReLU(config)
+
+    def forward(
+        self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
+    ) -> Float[Tensor, "batch time dim"]:
+        """Normalise, attend, add; then normalise, feed forward, add."""
+        x = x + self.attention(self.attention_norm(x), angles, attend)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class LLM(nn.Module):
+    """The whole model: token ids in, logits for each position's next token out.
+
+    With `gradient_checkpointing` set to True, a training step keeps one vector a block and position, and computes
+    the rest again on the way back: the same gradients with far less memory, for about a third more work. Chen et
+    al. 2016 (arXiv:1604.06174).
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.gradient_checkpointing = False
+        self.embedding = nn.Embedding(config.vocab_size, config.dim)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        self.norm = RMSNorm(config.dim, config.norm_eps)
+        self.head = _linear(config.dim, config.vocab_size, std=0.001)
+        nn.init.normal_(self.embedding.weight, std=0.02 if config.tied_embeddings else 1.0)
+        if config.tied_embeddings:
+            self.head.weight = self.embedding.weight
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        positions: Int[Tensor, "time"] | None = None,
+        attend: Attend = causal_attention,
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Logits for the token after each position, in float32 or, in a float64 model, float64.
+
+        `positions` are the tokens' places in their text, 0, 1, 2, ... unless given. Texts at different places, as a
+        server has, go in end to end as one row, with an `attend` that keeps them apart. Raises ValueError for no
+        tokens at all, and for more of them than the context length.
+        """
+        return self.logits(self.hidden(tokens, positions, attend))
+
+    def hidden(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        positions: Int[Tensor, "time"] | None = None,
+        attend: Attend = causal_attention,
+    ) -> Float[Tensor, "batch time dim"]:
+        """The residual stream after the last block: forward without the logits, for who needs those of few places."""
+        time = tokens.shape[1]
+        if not 1 <= time <= self.config.context_length:
+            raise ValueError(f"the model reads 1 to {self.config.context_length} tokens at once, not {time}")
+        if positions is None:
+            positions = torch.arange(time, device=tokens.device)
+        # (time, head_dim / 2)
+        angles = rotary_angles(positions, self.config.head_width, self.config.rope_base)
+        x = self.embedding(tokens)  # (batch, time, dim)
+        for block in self.blocks:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, angles, attend, use_reentrant=False)
+            else:
+                x = block(x, angles, attend)
+        return x
+
+    def logits(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time vocab"]:
+        """Last norm, head and cap, on the residual stream after the last block, or after an earlier one."""
+        logits = self.head(self.norm(x))  # (batch, time, vocab)
+        # In bfloat16, three digits are too few for a loss.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        cap = self.config.logit_softcap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
+    def parameter_count(self) -> int:
+        """How many numbers are trained; a matrix with two uses counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def from_tensors(config: Config, tensors: Mapping[str, Tensor]) -> LLM:
+    """An LLM around these weights, named as in its state_dict, without making random ones first.
+
+    The model takes the tensors as they are, with their dtype and device; tied embeddings need no "head.weight".
+    Raises RuntimeError for a tensor that is missing, too many or of the wrong shape.
+    """
+    with torch.device("meta"):
+        model = LLM(config)
+    tied = {"head.weight": tensors["embedding.weight"]} if config.tied_embeddings else {}
+    model.load_state_dict({**tensors, **tied}, assign=True)
+    if config.tied_embeddings:
+        model.head.weight = model.embedding.weight
+    return model
+
+
+def _linear(inputs: int, outputs: int, std: float | None = None) -> nn.Linear:
+    """A linear layer without a bias, its weights random with this deviation, 1/√inputs unless given."""
+    linear = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(linear.weight, std=inputs**-0.5 if std is None else std)
+    return linear
