@@ -8,9 +8,9 @@ PY := .venv/bin/python
 # One thread a worker: on two cores, two teams of threads would mostly wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-# Folders become targets: phase01, project01. A new one needs no line here.
+# Folders become targets: phase01, project01. A new one needs no line here; a project is one once it has a project.toml.
 PHASE_FOLDERS := $(patsubst %/__init__.py,%,$(sort $(wildcard phase[0-9][0-9]_*/__init__.py)))
-PROJECT_FOLDERS := $(patsubst %/__init__.py,%,$(sort $(wildcard phase[0-9][0-9]_*/project[0-9][0-9]_*/__init__.py)))
+PROJECT_FOLDERS := $(patsubst %/project.toml,%,$(sort $(wildcard phase[0-9][0-9]_*/project[0-9][0-9]_*/project.toml)))
 NOTEBOOKS := $(sort $(wildcard phase[0-9][0-9]_*/project[0-9][0-9]_*/explore.ipynb))
 PHASES := $(foreach folder,$(PHASE_FOLDERS),$(firstword $(subst _, ,$(folder))))
 PROJECTS := $(foreach folder,$(PROJECT_FOLDERS),$(firstword $(subst _, ,$(notdir $(folder)))))

@@ -1,12 +1,7 @@
 """What phase 1 hands to the phases above, each name with the project that teaches it."""
 
 # project 1, minimal GPT
-from phase01_foundation.project01_minimal_gpt.attention import (
-    Attend,
-    attention_weights,
-    causal_attention,
-    torch_attention,
-)
+from phase01_foundation.project01_minimal_gpt.attention import Attend, attention_weights
 from phase01_foundation.project01_minimal_gpt.generation import held_back
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project01_minimal_gpt.sampling import (
@@ -19,20 +14,35 @@ from phase01_foundation.project01_minimal_gpt.sampling import (
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import clip_gradients, learning_rate
 
+# project 3, pre-training
+from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
+from phase01_foundation.project03_pretrain.hugging_face import load as load_model
+from phase01_foundation.project03_pretrain.hugging_face import save as save_model
+from phase01_foundation.project03_pretrain.linears import replace_linears
+from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, from_tensors
+
 __all__ = [
+    "LLM",
     "Attend",
     "CharTokenizer",
+    "Config",
+    "RMSNorm",
     "SamplingParams",
     "attention_weights",
     "causal_attention",
     "choose",
     "clip_gradients",
+    "from_tensors",
     "held_back",
     "keep_top_k",
     "keep_top_p",
     "learning_rate",
+    "load_model",
     "penalize_repetition",
+    "repeat_heads",
+    "replace_linears",
     "rotary_angles",
     "rotate",
+    "save_model",
     "torch_attention",
 ]

@@ -140,6 +140,10 @@ def read_config(content: Mapping[str, Any], where: str = "config.json") -> Confi
     for name, fixed in FIXED.items():
         if content.get(name, fixed) != fixed:
             raise CheckpointError(f"{where} has {name} {content[name]!r}; this model can only have {fixed!r}")
+    if any(layer != "full_attention" for layer in content.get("layer_types") or ()):
+        raise CheckpointError(
+            f"{where} has layer_types other than full_attention, which this model cannot have"
+        )
     values = {**COMMON_DEFAULTS, **DEFAULTS[kind], **content}
     if values.get("num_key_value_heads") is None:
         values["num_key_value_heads"] = values.get("num_attention_heads")
@@ -153,16 +157,15 @@ def read_config(content: Mapping[str, Any], where: str = "config.json") -> Confi
 
 
 def _rope_base(content: Mapping[str, Any], where: str) -> float:
-    """The base of the rotary embedding: one number in older files, an object with more in newer ones."""
-    scaling = content.get("rope_scaling") or {}
-    rope = {"rope_theta": content.get("rope_theta", 10_000.0), **scaling}
-    rope |= content.get("rope_parameters") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise CheckpointError(
-            f"{where} has rope_scaling {kind!r}, which turns angles this model does not; it knows 'default' alone"
-        )
-    return rope["rope_theta"]
+    """The base of the rotary embedding: one number in older files, part of an object in newer ones."""
+    base = content.get("rope_theta", 10_000.0)
+    for name in ("rope_scaling", "rope_parameters"):
+        rope = content.get(name) or {}
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
+            raise CheckpointError(f"{where} has {name} {rope}; this model knows rope_type 'default' alone")
+        base = rope.get("rope_theta", base)
+    return base
 
 
 def write_config(config: Config, bos_token_id: int | None, eos_token_id: int | None) -> dict[str, object]:
@@ -179,7 +182,7 @@ def write_config(config: Config, bos_token_id: int | None, eos_token_id: int | N
         "head_dim": config.head_width,
         "hidden_act": "silu",
         "attention_bias": False,
-        "rope_theta": config.rope_base,  # older readers look here,
+        "rope_theta": config.rope_base,  # older readers look here
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},  # newer ones here
         "bos_token_id": bos_token_id,
         "eos_token_id": eos_token_id,

@@ -7,6 +7,7 @@ last; else the head is the embedding.
 
 import math
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def load(path: Path | str) -> LLM:
     expected = HEADER.size + 4 * sum(math.prod(shape) for shape in shapes.values())
     if len(content) != expected:
         raise CheckpointError(
-            f"{path} has {len(content):,} bytes, and its header says {expected:,}: it is not whole, or of another format"
+            f"{path} has {len(content):,} bytes, and its header says {expected:,}: it is not whole or not legacy"
         )
     flat = torch.from_numpy(np.frombuffer(content, "<f4", offset=HEADER.size).astype(np.float32))
     parts = flat.split([math.prod(shape) for shape in shapes.values()])
@@ -112,10 +113,7 @@ class Llama2cTokenizer:
             known = self.ids.get(character.encode())
             tokens += [FIRST_BYTE + byte for byte in character.encode()] if known is None else [known]
         while True:
-            merged = [
-                self.ids.get(self.pieces[a] + self.pieces[b], -1)
-                for a, b in zip(tokens, tokens[1:], strict=False)
-            ]
+            merged = [self.ids.get(self.pieces[a] + self.pieces[b], -1) for a, b in pairwise(tokens)]
             best = max(
                 (i for i, token in enumerate(merged) if token >= 0),
                 key=lambda i: self.scores[merged[i]],
@@ -127,8 +125,8 @@ class Llama2cTokenizer:
 
     def decode(self, tokens: list[int]) -> str:
         """The text of ids. BOS shows nothing, and the blank right after it goes; broken UTF-8 becomes U+FFFD."""
-        content = b""
-        for before, token in zip([None, *tokens], tokens, strict=False):
+        content, before = b"", -1
+        for token in tokens:
             piece = self.pieces[token]
             if FIRST_BYTE <= token < FIRST_BYTE + 256:
                 piece = bytes([token - FIRST_BYTE])
@@ -137,6 +135,7 @@ class Llama2cTokenizer:
             elif before == BOS:
                 piece = piece.removeprefix(b" ")
             content += piece
+            before = token
         return content.decode(errors="replace")
 
 

@@ -1,0 +1,371 @@
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from phase01_foundation.project03_pretrain import hugging_face, safetensors_folder
+from phase01_foundation.project03_pretrain.attention import torch_attention
+from phase01_foundation.project03_pretrain.example import TINY, example
+from phase01_foundation.project03_pretrain.hugging_face import load, read_config, save
+from phase01_foundation.project03_pretrain.linears import replace_linears
+from phase01_foundation.project03_pretrain.model import LLM
+from shared.checkpoint import CheckpointError
+
+SHAPES = {
+    "grouped": TINY,
+    "equal heads, tied": replace(TINY, kv_heads=4, tied_embeddings=True, rope_base=500.0, norm_eps=1e-6),
+    "one key head, wide heads": replace(TINY, kv_heads=1, layers=3, head_dim=6, hidden_dim=20),
+    "qk_norm": replace(TINY, qk_norm=True),
+    "qk_norm, tied, wide heads": replace(TINY, qk_norm=True, tied_embeddings=True, head_dim=8),
+}
+shapes = pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES.keys())
+
+
+@pytest.fixture(scope="module")
+def transformers():
+    return pytest.importorskip("transformers", reason="transformers, the reference, is not installed")
+
+
+def open_theirs(transformers, folder):
+    """The folder as transformers opens it; an unread or missing tensor is an error."""
+    model, found = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(found.values()), found
+    return model.eval()
+
+
+def same_angles(theirs, config):
+    """Our rotary frequencies for transformers' own, which differ in the last bit of float32."""
+    pairs = torch.arange(0, config.head_width, 2)
+    frequencies = config.rope_base ** (-pairs / config.head_width)
+    torch.testing.assert_close(theirs.model.rotary_emb.inv_freq.float(), frequencies)
+    theirs.model.rotary_emb.inv_freq = frequencies
+
+
+@shapes
+def test_what_is_saved_opens_in_transformers_and_says_the_same(transformers, tmp_path, config):
+    model, tokens = example(config)
+    save(model, tmp_path)
+    theirs = open_theirs(transformers, tmp_path)
+    assert type(theirs).__name__ == ("Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM")
+    expected = theirs(tokens).logits
+    torch.testing.assert_close(model(tokens), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model(tokens, attend=torch_attention), expected, rtol=1e-5, atol=1e-5)
+
+
+@shapes
+def test_the_model_equals_transformers_in_float64(transformers, tmp_path, monkeypatch, config):
+    model, tokens = example(config, torch.float64)
+    save(model, tmp_path)
+    theirs = open_theirs(transformers, tmp_path).double()
+    same_angles(theirs, config)
+    for module in theirs.modules():
+        if type(module).__name__.endswith("RMSNorm"):  # transformers norms in float32 even here
+            monkeypatch.setattr(
+                module,
+                "forward",
+                lambda x, m=module: F.rms_norm(x, x.shape[-1:], m.weight, m.variance_epsilon),
+            )
+    torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-10, atol=1e-10)
+
+
+@shapes
+@pytest.mark.parametrize("shard", ["10GB", "3KB"])
+def test_what_transformers_saves_is_read(transformers, tmp_path, config, shard):
+    model, tokens = example(config)
+    save(model, tmp_path / "ours")
+    theirs = open_theirs(transformers, tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs", max_shard_size=shard)
+    assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (shard == "3KB")
+    read = load(tmp_path / "theirs")
+    assert replace(read.config, head_dim=None) == replace(config, head_dim=None)
+    assert read.config.head_width == config.head_width
+    assert torch.equal(read(tokens), model(tokens))
+
+
+@shapes
+@pytest.mark.parametrize("shard_bytes", [10**9, 3000])
+def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path, config, shard_bytes):
+    model, tokens = example(config)
+    save(model, tmp_path, shard_bytes=shard_bytes)
+    assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard_bytes == 3000)
+    assert all(path.stat().st_size < 3000 + 2000 for path in tmp_path.glob("*-of-*.safetensors"))
+    again = load(tmp_path)
+    assert torch.equal(again(tokens), model(tokens))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+    assert (again.head.weight is again.embedding.weight) == config.tied_embeddings
+
+
+def test_shards_open_in_transformers(transformers, tmp_path):
+    model, tokens = example()
+    save(model, tmp_path, shard_bytes=3000)
+    theirs = open_theirs(transformers, tmp_path)
+    torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_dtype_is_kept_or_changed(tmp_path, dtype):
+    model, _ = example()
+    save(model.to(dtype), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == str(dtype).split(".")[1]
+    assert {parameter.dtype for parameter in load(tmp_path).parameters()} == {dtype}
+    assert {parameter.dtype for parameter in load(tmp_path, torch.float32).parameters()} == {torch.float32}
+
+
+def test_the_ids_of_begin_and_end_are_told(tmp_path):
+    save(example()[0], tmp_path, bos_token_id=1, eos_token_id=7)
+    content = json.loads((tmp_path / "config.json").read_text())
+    assert (content["bos_token_id"], content["eos_token_id"]) == (1, 7)
+
+
+def test_layers_that_share_weights_are_saved_one_by_one(tmp_path):
+    model, tokens = example()
+    model.blocks[1] = model.blocks[0]
+    expected = model(tokens)
+    save(model, tmp_path)
+    torch.testing.assert_close(load(tmp_path)(tokens), expected, rtol=0, atol=0)
+
+
+def test_another_save_leaves_nothing_of_the_one_before(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    model, tokens = example()
+    for shard_bytes in (10**9, 3000, 6000, 10**9, 10**9):
+        with torch.no_grad():
+            model.norm.weight.add_(1)
+        save(model, tmp_path, shard_bytes=shard_bytes)
+        assert torch.equal(load(tmp_path)(tokens), model(tokens))
+        index = tmp_path / "model.safetensors.index.json"
+        shards = {path.name for path in tmp_path.glob("*.safetensors")}
+        wanted = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else None
+        assert shards == (wanted or {"model.safetensors"})
+    assert (tmp_path / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize(("layers", "shard_bytes"), [(3, 10**9), (2, 3000)])
+def test_a_save_cut_short_is_no_checkpoint(tmp_path, monkeypatch, layers, shard_bytes):
+    save(example()[0], tmp_path, shard_bytes=shard_bytes)
+
+    def broken(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(safetensors_folder, "save_file", broken)
+    with pytest.raises(OSError, match="disk full"):
+        save(example(replace(TINY, layers=layers))[0], tmp_path, shard_bytes=shard_bytes)
+    with pytest.raises(CheckpointError, match=r"has no config\.json: .*cut short"):
+        load(tmp_path)
+
+
+def test_a_save_of_one_file_over_another_fails_whole(tmp_path, monkeypatch):
+    model, tokens = example()
+    save(model, tmp_path)
+
+    def broken(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(safetensors_folder, "save_file", broken)
+    with pytest.raises(OSError, match="disk full"):
+        save(LLM(TINY), tmp_path)
+    assert torch.equal(load(tmp_path)(tokens), model(tokens))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "mamba"}, "model_type 'mamba'; this code reads llama and qwen3"),
+        ({"model_type": None}, "model_type None"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu'; this model can only have 'silu'"),
+        ({"attention_bias": True}, "attention_bias True; this model can only have False"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+            "rope_scaling .*llama3.*; this model knows rope_type 'default' alone",
+        ),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling {'type': 'linear'"),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}},
+            "rope_parameters {'rope_type': 'yarn'",
+        ),
+        (
+            {"rope_parameters": {"partial_rotary_factor": 0.5}},
+            "rope_parameters .*knows rope_type 'default' alone",
+        ),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types other than full_attention"),
+        ({"hidden_size": ...}, "has no hidden_size"),
+        ({"num_attention_heads": 5}, "cannot be used: heads must be a multiple of kv_heads"),
+        ({"num_hidden_layers": "2"}, "cannot be used"),
+    ],
+)
+def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, message):
+    save(example()[0], tmp_path)
+    path = tmp_path / "config.json"
+    content = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not ...}))
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rope", "base"),
+    [
+        ({}, 10_000.0),
+        ({"rope_theta": 5e5, "rope_scaling": None}, 5e5),
+        ({"rope_theta": 5e5, "rope_scaling": {"rope_type": "default"}}, 5e5),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, 1e6),
+    ],
+)
+def test_an_older_or_shorter_config_means_what_it_does_in_transformers(transformers, rope, base):
+    content = {
+        "model_type": "llama",
+        "vocab_size": 11,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        **rope,
+    }
+    config, theirs = read_config(content), transformers.LlamaConfig(**content)
+    assert (config.rope_base, theirs.rope_parameters["rope_theta"]) == (base, base)
+    assert (config.norm_eps, config.kv_heads) == (theirs.rms_norm_eps, theirs.num_key_value_heads)
+    assert (config.head_width, config.context_length) == (theirs.head_dim, theirs.max_position_embeddings)
+    assert config.tied_embeddings == theirs.tie_word_embeddings
+    wide = transformers.Qwen3Config(**{**content, "model_type": "qwen3"})
+    assert read_config({**content, "model_type": "qwen3"}).head_width == wide.head_dim
+    assert read_config({**content, "model_type": "qwen3"}).context_length == wide.max_position_embeddings
+
+
+def change_weights(folder: Path, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("model.norm.weight"), "has no tensor model.norm.weight"),
+        (
+            lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(16)}),
+            "no place for: .*bias",
+        ),
+        (
+            lambda t: t.update({"lm_head.weight": torch.ones(10, 16)}),
+            r"lm_head.weight in .* has the shape \(10, 16\); the config asks for \(11, 16\)",
+        ),
+        (
+            lambda t: t.update({"lm_head.weight": torch.ones(11, 16, dtype=torch.int8)}),
+            "stored as I8; this code reads F64, F32, F16, BF16",
+        ),
+        (
+            lambda t: [
+                t.pop(f"model.layers.{i}.mlp.{n}_proj.weight") for i in (0, 1) for n in ("up", "down")
+            ],
+            "and 1 more",
+        ),
+        (lambda t: t.clear(), "the checkpoint has no tensor model.embed_tokens.weight"),
+    ],
+)
+def test_wrong_weights_are_refused(tmp_path, change, message):
+    save(example()[0], tmp_path)
+    change_weights(tmp_path, change)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+def test_needless_tensors_are_left_alone(tmp_path):
+    model, tokens = example(SHAPES["equal heads, tied"])
+    save(model, tmp_path)
+    needless = {
+        "lm_head.weight": torch.ones(3),
+        "model.layers.1.self_attn.rotary_emb.inv_freq": torch.ones(2),
+    }
+    change_weights(tmp_path, lambda tensors: tensors.update(needless))
+    assert torch.equal(load(tmp_path)(tokens), model(tokens))
+
+
+def break_folder(folder, how):
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    match how:
+        case "no folder":
+            return folder / "none"
+        case "broken config":
+            (folder / "config.json").write_text("{")
+        case "config of another kind":
+            (folder / "config.json").write_text("[]")
+        case "missing shard":
+            next(folder.glob("*-of-*.safetensors")).unlink()
+        case "cut shard":
+            shard = next(folder.glob("*-of-*.safetensors"))
+            shard.write_bytes(shard.read_bytes()[:-1])
+        case "elsewhere":
+            content["weight_map"]["lm_head.weight"] = "../model.safetensors"
+            index.write_text(json.dumps(content))
+        case "no map":
+            index.write_text("{}")
+        case "lying map":
+            content["weight_map"]["lm_head.weight"] = content["weight_map"]["model.embed_tokens.weight"]
+            index.write_text(json.dumps(content))
+        case "no weights":
+            index.unlink()
+        case "pickle":
+            index.unlink()
+            (folder / "pytorch_model.bin").write_bytes(struct.pack("<i", 0))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no folder", "there is no folder"),
+        ("broken config", r"config\.json is no JSON"),
+        ("config of another kind", "must hold one JSON object"),
+        ("missing shard", "there is no checkpoint at .*safetensors"),
+        ("cut shard", "is cut short"),
+        ("elsewhere", "no weight_map from tensors to files of this folder"),
+        ("no map", "no weight_map"),
+        ("lying map", "has no tensor lm_head.weight, though the index says so"),
+        ("no weights", r"has neither model\.safetensors nor model\.safetensors\.index\.json$"),
+        ("pickle", r"pytorch_model\.bin is a pickle"),
+    ],
+)
+def test_a_broken_folder_is_refused(tmp_path, how, message):
+    save(example()[0], tmp_path, shard_bytes=3000)
+    with pytest.raises(CheckpointError, match=message):
+        load(break_folder(tmp_path, how))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation": "squared_relu"}, "no squared_relu; it can only have swiglu"),
+        ({"logit_softcap": 15.0}, "no logit_softcap; this model has 15.0"),
+    ],
+)
+def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        save(LLM(replace(TINY, **change)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_model_is_not_written(tmp_path):
+    model = LLM(TINY)
+    replace_linears(model, lambda name, linear: torch.nn.Linear(linear.in_features, linear.out_features))
+    with pytest.raises(ValueError, match=r"layers were replaced.*blocks\.0\.attention\.k\.bias"):
+        save(model, tmp_path / "out")
+    tied = LLM(replace(TINY, tied_embeddings=True))
+    replace_linears(tied, lambda name, linear: torch.nn.Linear(16, 11, False) if name == "head" else None)
+    with pytest.raises(ValueError, match="the head is no longer the embedding"):
+        save(tied, tmp_path / "out")
+    with pytest.raises(ValueError, match="shard_bytes must be at least 1, not 0"):
+        save(LLM(TINY), tmp_path / "out", shard_bytes=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_table_names_every_tensor():
+    model = LLM(replace(TINY, qk_norm=True))
+    assert set(hugging_face.names(model.config)) == set(model.state_dict())
