@@ -94,7 +94,7 @@ def save(
     """Write the model for transformers, vLLM and others to open; weights over `shard_bytes` become several files.
 
     The ids say which tokens begin and end a text, for those who generate with it. Raises ValueError, before
-    anything is written, for a model the format has no words for: squared ReLU, a logit cap, replaced layers.
+    anything is written, for a model the format has no words for: squared ReLU, a logit cap, changed layers.
     """
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes must be at least 1, not {shard_bytes}")
@@ -105,8 +105,9 @@ def save(
             raise ValueError("the config says tied_embeddings, but the head is no longer the embedding")
         del tensors["head.weight"]
     wanted, theirs = shapes(model.config), names(model.config)
-    if changed := sorted(tensors.keys() ^ wanted.keys()):
-        raise ValueError(f"layers were replaced, and the format has no place for them: {', '.join(changed)}")
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if changed := sorted({name for name, _ in found.items() ^ wanted.items()}):
+        raise ValueError(f"layers were changed, and the format has no place for these: {', '.join(changed)}")
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     safetensors_folder.write(
         Path(folder),
@@ -152,7 +153,7 @@ def read_config(content: Mapping[str, Any], where: str = "config.json") -> Confi
     fields = {ours: values[theirs] for ours, theirs in CONFIG_NAMES.items()}
     try:
         return Config(**fields, rope_base=_rope_base(content, where), qk_norm=kind == "qwen3")
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError, AttributeError) as problem:
         raise CheckpointError(f"{where} cannot be used: {problem}") from None
 
 
@@ -174,6 +175,10 @@ def write_config(config: Config, bos_token_id: int | None, eos_token_id: int | N
         raise ValueError(f"Hugging Face's Llama has no {config.activation}; it can only have swiglu")
     if config.logit_softcap is not None:
         raise ValueError(f"Hugging Face's Llama has no logit_softcap; this model has {config.logit_softcap}")
+    if config.dim % config.heads and not config.qk_norm:
+        raise ValueError(
+            f"Hugging Face's Llama wants a dim that is a multiple of heads: {config.dim} is none of {config.heads}"
+        )
     kind = "qwen3" if config.qk_norm else "llama"
     return {
         "architectures": [ARCHITECTURES[kind]],

@@ -21,7 +21,7 @@ SHAPES = {
     "equal heads, tied": replace(TINY, kv_heads=4, tied_embeddings=True, rope_base=500.0, norm_eps=1e-6),
     "one key head, wide heads": replace(TINY, kv_heads=1, layers=3, head_dim=6, hidden_dim=20),
     "qk_norm": replace(TINY, qk_norm=True),
-    "qk_norm, tied, wide heads": replace(TINY, qk_norm=True, tied_embeddings=True, head_dim=8),
+    "qk_norm, tied, wide heads": replace(TINY, qk_norm=True, tied_embeddings=True, dim=18, head_dim=8),
 }
 shapes = pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES.keys())
 
@@ -82,8 +82,7 @@ def test_what_transformers_saves_is_read(transformers, tmp_path, config, shard):
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size=shard)
     assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (shard == "3KB")
     read = load(tmp_path / "theirs")
-    assert replace(read.config, head_dim=None) == replace(config, head_dim=None)
-    assert read.config.head_width == config.head_width
+    assert read.config == replace(config, head_dim=config.head_width)  # which they always write
     assert torch.equal(read(tokens), model(tokens))
 
 
@@ -198,6 +197,7 @@ def test_a_save_of_one_file_over_another_fails_whole(tmp_path, monkeypatch):
         ({"hidden_size": ...}, "has no hidden_size"),
         ({"num_attention_heads": 5}, "cannot be used: heads must be a multiple of kv_heads"),
         ({"num_hidden_layers": "2"}, "cannot be used"),
+        ({"rope_scaling": "linear"}, "cannot be used"),
     ],
 )
 def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, message):
@@ -344,6 +344,7 @@ def test_a_broken_folder_is_refused(tmp_path, how, message):
     [
         ({"activation": "squared_relu"}, "no squared_relu; it can only have swiglu"),
         ({"logit_softcap": 15.0}, "no logit_softcap; this model has 15.0"),
+        ({"dim": 18, "head_dim": 4}, "a multiple of heads: 18 is none of 4"),
     ],
 )
 def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, message):
@@ -355,8 +356,12 @@ def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, me
 def test_a_changed_model_is_not_written(tmp_path):
     model = LLM(TINY)
     replace_linears(model, lambda name, linear: torch.nn.Linear(linear.in_features, linear.out_features))
-    with pytest.raises(ValueError, match=r"layers were replaced.*blocks\.0\.attention\.k\.bias"):
+    with pytest.raises(ValueError, match=r"layers were changed.*blocks\.0\.attention\.k\.bias"):
         save(model, tmp_path / "out")
+    narrow = LLM(TINY)
+    narrow.head = torch.nn.Linear(16, 10, bias=False)
+    with pytest.raises(ValueError, match=r"layers were changed.*: head\.weight$"):
+        save(narrow, tmp_path / "out")
     tied = LLM(replace(TINY, tied_embeddings=True))
     replace_linears(tied, lambda name, linear: torch.nn.Linear(16, 11, False) if name == "head" else None)
     with pytest.raises(ValueError, match="the head is no longer the embedding"):

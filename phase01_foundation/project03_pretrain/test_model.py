@@ -141,15 +141,16 @@ def test_repeated_heads_stand_beside_each_other(kv_heads, group):
 
 
 def test_softmax_is_float32_in_a_bfloat16_model():
-    # One key's score is 1/32 above the other 31's. bfloat16 scores of 16 cannot tell them apart.
-    q = torch.full((1, 1, 32, 1), 16.0, dtype=torch.bfloat16)
-    k = torch.ones(1, 1, 32, 1, dtype=torch.bfloat16)
-    k[0, 0, 0], v = 1 + 2**-7, torch.zeros_like(k)
+    # One key's score is 16 + 1/16, the others' are 16. bfloat16, in steps of 1/8 there, cannot tell them apart.
+    q = torch.full((1, 1, 32, 4), 16.0, dtype=torch.bfloat16)
+    k = torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=torch.bfloat16).expand(1, 1, 32, 4).clone()
+    k[0, 0, 0, 0] += 2**-7
+    v = torch.zeros_like(k)
     v[0, 0, 0] = 1
     out = causal_attention(0, q, k, v)
     assert out.dtype == torch.bfloat16
-    expected = math.exp(1 / 8) / (math.exp(1 / 8) + 31)
-    assert out[0, 0, -1].item() == pytest.approx(expected, rel=2**-8)
+    expected = math.exp(1 / 16) / (math.exp(1 / 16) + 31)
+    assert out[0, 0, -1, 0].item() == pytest.approx(expected, rel=2**-8)
 
 
 def test_logits_are_float32_in_a_bfloat16_model_and_under_autocast():
