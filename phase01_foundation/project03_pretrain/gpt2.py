@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project03_pretrain import safetensors_folder
 from phase01_foundation.project03_pretrain.attention import causal_attention
+from phase01_foundation.project03_pretrain.model import check_positions
 from shared.checkpoint import CheckpointError
 
 NAMES = {  # ours: theirs; {} is the number of the block. Theirs may all begin with "transformer."
@@ -138,15 +139,12 @@ class GPT2(nn.Module):
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits for the token after each position, in float32 or, in a float64 model, float64.
 
-        `positions` are the tokens' places in the text, 0, 1, 2, ... unless given. Raises ValueError for no tokens at
-        all, more of them than the context length, and a position outside it: there is no vector for that.
+        All is as in LLM.forward, but for a position outside the context length: there is no vector for that, so it
+        is a ValueError.
         """
-        time, context = tokens.shape[1], self.config.context_length
-        if not 1 <= time <= context:
-            raise ValueError(f"the model reads 1 to {context} tokens at once, not {time}")
-        if positions is None:
-            positions = torch.arange(time, device=tokens.device)
-        elif not 0 <= int(positions.min()) <= int(positions.max()) < context:
+        context = self.config.context_length
+        positions = check_positions(tokens, positions, context)
+        if not 0 <= int(positions.min()) <= int(positions.max()) < context:
             raise ValueError(f"positions must be 0 to {context - 1}, not {positions.tolist()}")
         x = self.embedding(tokens) + self.position_embedding(positions)  # (batch, time, dim)
         for block in self.blocks:

@@ -159,7 +159,8 @@ class Block(nn.Module):
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.attention = Attention(config, layer)
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = SwiGLU(config) if config.activation == "swiglu" else SquaredReLU(config)
+        swiglu = config.activation == "swiglu"
+        self.feed_forward: nn.Module = SwiGLU(config) if swiglu else SquaredReLU(config)
 
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
@@ -198,8 +199,9 @@ class LLM(nn.Module):
         """Logits for the token after each position, in float32 or, in a float64 model, float64.
 
         `positions` are the tokens' places in their text, 0, 1, 2, ... unless given. Texts at different places, as a
-        server has, go in end to end as one row, with an `attend` that keeps them apart. Raises ValueError for no
-        tokens at all, and for more of them than the context length.
+        server has, go in end to end as one row, with an `attend` that keeps them apart; such a row may be longer
+        than the context. Raises ValueError for no tokens at all, without `positions` for more of them than the
+        context length, and for positions that are not as many.
         """
         return self.logits(self.hidden(tokens, positions, attend))
 
@@ -210,13 +212,9 @@ class LLM(nn.Module):
         attend: Attend = causal_attention,
     ) -> Float[Tensor, "batch time dim"]:
         """The residual stream after the last block: forward without the logits, for who needs those of few places."""
-        time = tokens.shape[1]
-        if not 1 <= time <= self.config.context_length:
-            raise ValueError(f"the model reads 1 to {self.config.context_length} tokens at once, not {time}")
-        if positions is None:
-            positions = torch.arange(time, device=tokens.device)
-        # (time, head_dim / 2)
-        angles = rotary_angles(positions, self.config.head_width, self.config.rope_base)
+        config = self.config
+        positions = check_positions(tokens, positions, config.context_length)
+        angles = rotary_angles(positions, config.head_width, config.rope_base)  # (time, head_dim / 2)
         x = self.embedding(tokens)  # (batch, time, dim)
         for block in self.blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
@@ -236,6 +234,20 @@ class LLM(nn.Module):
     def parameter_count(self) -> int:
         """How many numbers are trained; a matrix with two uses counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def check_positions(
+    tokens: Int[Tensor, "batch time"], positions: Int[Tensor, "given"] | None, context_length: int
+) -> Int[Tensor, "time"]:
+    """The positions of a step's tokens: 0, 1, 2, ... unless given. Raises ValueError as LLM.forward says."""
+    time = tokens.shape[1]
+    if time < 1 or (positions is None and time > context_length):
+        raise ValueError(f"the model reads 1 to {context_length} tokens at once, not {time}")
+    if positions is None:
+        return torch.arange(time, device=tokens.device)
+    if len(positions) != time:
+        raise ValueError(f"the model needs one position for each of its {time} tokens, not {len(positions)}")
+    return positions
 
 
 def from_tensors(config: Config, tensors: Mapping[str, Tensor]) -> LLM:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
 from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, from_tensors
+from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, check_positions, from_tensors
 
 SHAPES = [
     TINY,
@@ -127,6 +127,19 @@ def test_positions_may_begin_anywhere():
     assert (spread - model(tokens)).abs().max() > 0.05
 
 
+def test_texts_end_to_end_in_one_row_are_read_as_if_alone():
+    model, tokens = example(dtype=torch.float64)
+    text = torch.tensor([0, 1, 2]).repeat_interleave(16)
+    seen = (text[:, None] == text) & torch.ones(48, 48, dtype=torch.bool).tril()
+
+    def apart(layer, q, k, v):
+        k, v = repeat_heads(k, 4), repeat_heads(v, 4)
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+
+    packed = model(tokens.view(1, 48), positions=torch.arange(16).repeat(3), attend=apart)
+    torch.testing.assert_close(packed.view(3, 16, 11), model(tokens), rtol=1e-10, atol=1e-10)
+
+
 def test_logits_of_few_places_are_those_of_all():
     model, tokens = example()
     torch.testing.assert_close(model.logits(model.hidden(tokens)[:, -1:]), model(tokens)[:, -1:])
@@ -164,10 +177,11 @@ def test_logits_are_float32_in_a_bfloat16_model_and_under_autocast():
 
 
 def test_a_norm_of_bfloat16_is_taken_in_float32():
-    x = torch.full((1, 1000), 1.0).bfloat16()
-    x[0, 0] = 60  # a sum of squares of 4,599, where bfloat16 counts in steps of 32
-    expected = x.float() / (x.float().square().mean() + 1e-5).sqrt()
-    assert torch.equal(RMSNorm(1000, 1e-5).bfloat16()(x), expected.bfloat16())
+    x = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    out = RMSNorm(64, 1e-5).bfloat16()(x)
+    assert out.dtype == torch.bfloat16
+    # Rounded once, at the end: half a step of bfloat16's eight bits.
+    torch.testing.assert_close(out.double(), norm(x.double(), 1.0, 1e-5), rtol=1.001 * 2**-8, atol=0)
 
 
 @pytest.mark.parametrize("config", SHAPES)
@@ -258,6 +272,15 @@ def test_a_model_is_built_around_given_weights(config):
 def test_a_length_outside_the_context_is_refused(time):
     with pytest.raises(ValueError, match=f"reads 1 to 16 tokens at once, not {time}"):
         LLM(TINY)(torch.zeros(1, time, dtype=torch.long))
+
+
+def test_positions_must_be_as_many_as_the_tokens():
+    tokens = torch.zeros(1, 3, dtype=torch.long)
+    assert check_positions(tokens, torch.tensor([5, 9, 7]), 2).tolist() == [5, 9, 7]
+    with pytest.raises(ValueError, match="one position for each of its 3 tokens, not 1"):
+        check_positions(tokens, torch.arange(1), 16)  # which torch would spread over all three
+    with pytest.raises(ValueError, match="reads 1 to 16 tokens at once, not 0"):
+        check_positions(tokens[:, :0], torch.arange(0), 16)
 
 
 @pytest.mark.parametrize(
