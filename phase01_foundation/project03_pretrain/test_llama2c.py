@@ -19,8 +19,21 @@ from phase01_foundation.project03_pretrain.llama2c import (
 from shared.checkpoint import CheckpointError
 
 BYTES = [b"<0x%02X>" % byte for byte in range(256)]
-PIECES = [b"<unk>", b"\n<s>\n", b"\n</s>\n", *BYTES, b" ", b"a", b"b", b"ab", b" a", b" ab", "é".encode()]
-SCORES = [0.0] * 259 + [-1.0, -2.0, -3.0, -10.0, -20.0, -30.0, -40.0]
+PIECES = [
+    b"<unk>",
+    b"\n<s>\n",
+    b"\n</s>\n",
+    *BYTES,
+    b" ",
+    b"a",
+    b"b",
+    b"ab",
+    b" a",
+    b" ab",
+    "é".encode(),
+    b"ba",
+]
+SCORES = [0.0] * 259 + [-1.0, -2.0, -3.0, -10.0, -20.0, -30.0, -40.0, -5.0]
 TOKENIZER = Llama2cTokenizer(PIECES, SCORES)
 
 
@@ -66,6 +79,8 @@ def test_the_numbers_go_where_the_format_says(tmp_path):
     assert torch.equal(weights["blocks.1.attention_norm.weight"], numbers[48:56])
     assert torch.equal(weights["blocks.1.attention.q.weight"][0], numbers[120:128])
     assert torch.equal(weights["blocks.1.attention.q.weight"][1], numbers[136:144]), "rows 0, 2 | 1, 3"
+    assert torch.equal(weights["blocks.0.feed_forward.down.weight"].flatten(), numbers[552:600])
+    assert torch.equal(weights["blocks.0.feed_forward.up.weight"].flatten(), numbers[648:696])
     assert torch.equal(weights["head.weight"].flatten(), numbers[-40:])
     assert torch.equal(weights["norm.weight"], numbers[-40 - 16 - 8 : -40 - 16])
 
@@ -100,8 +115,8 @@ def test_decoding_undoes_encoding(text):
 
 
 def test_the_best_score_is_merged_first():
-    # " aab": "ab" (-10) before " a" (-20); then there is no " aab".
-    assert [PIECES[token] for token in TOKENIZER.encode("aab")[1:]] == [b" a", b"ab"]
+    # " aba": "ba" (-5) before "ab" (-10) and " a" (-20); then " a", as there is no "aba".
+    assert [PIECES[token] for token in TOKENIZER.encode("aba")[1:]] == [b" a", b"ba"]
     assert [PIECES[token] for token in TOKENIZER.encode("ab")[1:]] == [b" ab"]
     assert TOKENIZER.encode("€")[1:] == [259, *(3 + byte for byte in "€".encode())]
     assert TOKENIZER.encode("") == [BOS]
