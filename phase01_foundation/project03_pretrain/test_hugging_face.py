@@ -122,6 +122,15 @@ def test_the_ids_of_begin_and_end_are_told(tmp_path):
     assert (content["bos_token_id"], content["eos_token_id"]) == (1, 7)
 
 
+@pytest.mark.parametrize("removed", ["rope_theta", "rope_parameters"])
+def test_older_and_newer_readers_find_the_rotary_base(transformers, tmp_path, removed):
+    save(example(SHAPES["equal heads, tied"])[0], tmp_path)
+    content = json.loads((tmp_path / "config.json").read_text())
+    del content[removed]
+    assert read_config(content).rope_base == 500.0
+    assert transformers.LlamaConfig(**content).rope_parameters["rope_theta"] == 500.0
+
+
 def test_layers_that_share_weights_are_saved_one_by_one(tmp_path):
     model, tokens = example()
     model.blocks[1] = model.blocks[0]
