@@ -152,6 +152,8 @@ def read_config(content: Mapping[str, Any], where: str = "config.json") -> Confi
         raise CheckpointError(f"{where} has no {', '.join(missing)}")
     fields = {ours: values[theirs] for ours, theirs in CONFIG_NAMES.items()}
     try:
+        if fields["head_dim"] is not None and fields["head_dim"] * fields["heads"] == fields["dim"]:
+            fields["head_dim"] = None  # they always write it
         return Config(**fields, rope_base=_rope_base(content, where), qk_norm=kind == "qwen3")
     except (TypeError, ValueError, AttributeError) as problem:
         raise CheckpointError(f"{where} cannot be used: {problem}") from None
