@@ -65,8 +65,8 @@ benchmarks: .venv/ready-all ## all benchmarks
 check: ## everything that CI checks
 	@bash .ci/run
 
-coverage: .venv/ready-all ## all tests; fails where they run less than 95% of shared/
-	@$(PYTEST) --cov=shared --cov-fail-under=95
+coverage: .venv/ready-all ## the tests of shared/; fails where they run less than 95% of it
+	@$(PYTEST) shared --cov=shared --cov-report=term:skip-covered --cov-fail-under=95
 
 lint: .venv/ready-all ## ruff: mistakes and format
 	@$(PY) -m ruff check .
@@ -87,7 +87,8 @@ notebooks: .venv/ready-all ## run every explore.ipynb from top to bottom
 offline: .venv/ready ## train for seconds with no mirror, cache or network: the embedded corpus stands in
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		LADDER_DATA_MIRROR= LADDER_OFFLINE=1 LADDER_DATA="$$folder/data" LADDER_WORK="$$folder/work" \
-		$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset smoke --corpus shakespeare
+		$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset smoke --corpus shakespeare 2>&1 | \
+		tee "$$folder/log" && grep -q '^corpus: tinyworld' "$$folder/log" && grep -q '^A sample' "$$folder/log"
 
 report: .venv/ready-all ## write what was measured into the READMEs
 	@$(PY) -m shared.report

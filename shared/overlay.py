@@ -58,10 +58,10 @@ def _syntax_fault(file: Path) -> str | None:
         return f"{file} is empty. Delete it and run `ladder start` again for a fresh stub."
     try:
         ast.parse(text)
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:  # some Pythons call a null byte a ValueError
+        if not isinstance(error, SyntaxError) or not error.lineno:
+            return f"{file} is not Python source: {error}"
         line = error.text.rstrip("\n") if error.text else ""
         caret = " " * ((error.offset or 1) - 1) + "^"
         return f"{file}, line {error.lineno}: {error.msg}\n    {line}\n    {caret}"
-    except ValueError as error:  # a null byte
-        return f"{file} is not Python source: {error}"
     return None

@@ -31,7 +31,7 @@ from shared.bench import Arm, Report, measure, peak_flops
 from shared.device import autocast, pick_dtype, set_threads
 from shared.project import load
 
-FOLDER = Path(__file__).parent
+FOLDER = CONFIGS.parent
 TARGET = 1.88
 A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100
 A100_NAME = "nanoGPT on an A100"

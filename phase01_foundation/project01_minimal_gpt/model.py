@@ -83,6 +83,7 @@ class FeedForward(nn.Module):
         nn.init.zeros_(self.down.weight)
 
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """Up to four times the width, squared ReLU, and down again."""
         return self.down(F.relu(self.up(x)).square())
 
 

@@ -4,9 +4,8 @@ from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 
-pytestmark = pytest.mark.task(1)
 
-
+@pytest.mark.task(1)
 def test_ids_follow_the_code_points_of_the_characters():
     tokenizer = CharTokenizer.from_text("hello, world")
     assert tokenizer.alphabet == " ,dehlorw"
@@ -15,6 +14,7 @@ def test_ids_follow_the_code_points_of_the_characters():
     assert tokenizer.decode([4, 6, 5, 2]) == "hold"
 
 
+@pytest.mark.task(1)
 @given(st.text(min_size=1))
 def test_decoding_undoes_encoding(text):
     tokenizer = CharTokenizer.from_text(text)
@@ -24,17 +24,20 @@ def test_decoding_undoes_encoding(text):
     assert tokenizer.decode(ids) == text
 
 
+@pytest.mark.task(1)
 def test_the_empty_text_has_no_ids():
     tokenizer = CharTokenizer("ab")
     assert tokenizer.encode("") == []
     assert tokenizer.decode([]) == ""
 
 
+@pytest.mark.task(1)
 def test_an_unknown_character_is_named_with_its_position_and_what_is_known():
     with pytest.raises(ValueError, match=r"'é' \(U\+00E9\) at position 2 is not one of the 3.*'abc'"):
         CharTokenizer("abc").encode("abéc")
 
 
+@pytest.mark.task(1)
 @pytest.mark.parametrize("id", [-1, 3])
 def test_an_id_outside_the_vocabulary_is_refused(id):
     with pytest.raises(ValueError, match=f"no character with the id {id}; ids go from 0 to 2"):

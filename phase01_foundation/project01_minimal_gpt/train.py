@@ -7,7 +7,6 @@ In the end it publishes the model, draws the loss curve and streams a sample.
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -34,9 +33,9 @@ from phase01_foundation.project01_minimal_gpt.training import (
 )
 from shared import artifacts, config, data, plot
 from shared.device import pick_device, pick_dtype, set_threads
-from shared.files import shown, work_folder
+from shared.files import ROOT, shown, work_folder
 
-CONFIGS = Path(__file__).parent / "configs"
+CONFIGS = ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"  # also when this file is a learner's copy
 SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
 
 

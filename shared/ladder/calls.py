@@ -46,7 +46,8 @@ def recording(
     generators: dict[FrameType, Call] = {}
     known: dict[CodeType, bool] = {}
 
-    def hook(frame: FrameType, event: str, value: Any) -> None:
+    # Python switches tracing off inside the hook, so coverage cannot see it run.
+    def hook(frame: FrameType, event: str, value: Any) -> None:  # pragma: no cover
         if event not in ("call", "return"):
             return
         code = frame.f_code
@@ -74,7 +75,7 @@ def recording(
         sys.setprofile(before)
 
 
-def _begun(frame: FrameType, numbers: int, last: int | None) -> Call:
+def _begun(frame: FrameType, numbers: int, last: int | None) -> Call:  # pragma: no cover
     code, given = frame.f_code, inspect.getargvalues(frame)
     values = {name: given.locals[name] for name in given.args if name in given.locals}
     if given.args and given.args[0] in ("self", "cls"):
@@ -94,7 +95,7 @@ def _begun(frame: FrameType, numbers: int, last: int | None) -> Call:
     )
 
 
-def _ended(call: Call, frame: FrameType, value: Any, numbers: int) -> None:
+def _ended(call: Call, frame: FrameType, value: Any, numbers: int) -> None:  # pragma: no cover
     # A call that raises also "returns" to the hook, with None: the instruction it stopped at tells.
     stopped = dis.opname[frame.f_code.co_code[frame.f_lasti]]
     if stopped == "YIELD_VALUE":

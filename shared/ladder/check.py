@@ -17,16 +17,19 @@ POLL_SECONDS = 0.3
 
 
 def check(project: Project, number: int | None = None) -> bool:
-    """Run the tests of one task, or of all in order until one fails. True: all pass.
+    """Run the tests of one task, or of all in order until one fails. True when all of them pass.
 
     Raises LadderError when the project is not started, or a file of the learner's is missing or broken.
     """
     require_started(project)
     tasks = [project.task(number)] if number else list(project.tasks)
+    if number is None:
+        tasks = _upto_first_stub(project)
+    is_whole = number is None and not progress.stubs(project, tasks[-1])
     show_header(project, tasks)
     refuse_broken_files(project)
 
-    asked = [task.number for task in tasks] + ([] if number else [0])
+    asked = [task.number for task in tasks] + ([0] if is_whole else [])
     results = _run(project, asked)
     if results.broken:
         show.show_broken(results.broken[0])
@@ -35,7 +38,8 @@ def check(project: Project, number: int | None = None) -> bool:
     if not results.ended:
         show.show_cut_off(results)
         return False
-    return _report(project, tasks, results, is_whole=number is None)
+    again = f"ladder check {project.number}" + (f" --task {number}" if number else "")
+    return _report(project, tasks, results, is_whole, again)
 
 
 def watch(project: Project, number: int | None = None) -> bool:
@@ -68,8 +72,9 @@ def watch(project: Project, number: int | None = None) -> bool:
 def show_header(project: Project, tasks: list[Task]) -> None:
     """First which files are checked; then, for this project and all below, whose code is in use."""
     folder = yours(project)
-    written = dict.fromkeys(target.file for task in tasks for target in task.write)
-    say(f"Checking [bold]{', '.join(short(folder / file) for file in written)}[/]")
+    files = list(dict.fromkeys(target.file for task in tasks for target in task.write))
+    where = short(folder / files[0]) if len(files) == 1 else f"{short(folder)}/[/]: [bold]{', '.join(files)}"
+    say(f"Checking [bold]{where}[/]")
     rungs = [rung for rung in projects() if rung.number <= project.number]
     for label, theirs in (("yours", True), ("the reference's", False)):
         named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if is_started(rung) is theirs]
@@ -110,8 +115,7 @@ def _run(project: Project, asked: list[int]) -> Results:
         return run_tests(project, yours(project).parents[1], asked, watching)
 
 
-def _report(project: Project, tasks: list[Task], results: Results, is_whole: bool) -> bool:
-    command = f"ladder check {project.number}"
+def _report(project: Project, tasks: list[Task], results: Results, is_whole: bool, again: str) -> bool:
     passed: list[Task] = []
     failed: list[Task] = []
     for task in tasks:
@@ -123,7 +127,6 @@ def _report(project: Project, tasks: list[Task], results: Results, is_whole: boo
         failed.append(task)
         hint_for: int | None = task.number
         if results.failures(task.number):
-            again = command if is_whole else f"{command} --task {task.number}"
             hint_for = show.show_failed(project, task.number, tests, again)
         elif tests:
             reasons = sorted({test.get("reason") or "no reason given" for test in tests})
@@ -135,7 +138,7 @@ def _report(project: Project, tasks: list[Task], results: Results, is_whole: boo
         break
     whole_failed = not failed and bool(results.failures(0))
     if whole_failed:
-        show.show_failed(project, 0, results.of(0), command)
+        show.show_failed(project, 0, results.of(0), again)
     whole = not failed and not whole_failed if is_whole else None
     progress.record(project, passed, failed, whole)
     if not failed and not whole_failed:
@@ -154,6 +157,13 @@ def _praise(project: Project, is_whole: bool) -> None:
         say(f"[cyan]ladder check {number} --task {task.number}[/]")
     else:
         say(f"\nEvery task passes. The tests of the whole project: [cyan]ladder check {number}[/]")
+
+
+def _upto_first_stub(project: Project) -> list[Task]:
+    """The tasks in order, up to the first that is still to write: later tests need not even be imported."""
+    tasks = list(project.tasks)
+    unwritten = [i for i, task in enumerate(tasks) if progress.stubs(project, task)]
+    return tasks[: unwritten[0] + 1] if unwritten else tasks
 
 
 def _next_task(project: Project) -> Task | None:

@@ -95,6 +95,18 @@ def trace(
     raise typer.Exit(0 if trace(find(project), depth) else 1)
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def run(
+    project: ProjectNumber,
+    command: Annotated[str, typer.Argument(help="One of the project's commands, such as train.")],
+    options: Annotated[list[str] | None, typer.Argument(help="The command's own options.")] = None,
+) -> None:
+    """One of a project's own commands, with its options, on your code: ladder run 1 train --preset cpu."""
+    from shared.ladder.run import run
+
+    raise typer.Exit(run(find(project), command, options or []))
+
+
 @app.command()
 def bench(
     project: ProjectNumber,

@@ -38,7 +38,9 @@ def _describe(value: Any, numbers: int) -> str:
             return "{" + ", ".join(parts) + (f", … {len(value)} in all" if len(value) > 3 else "") + "}"
         case type():
             return value.__name__
-    if dataclasses.is_dataclass(value):
+    if type(value).__name__ in ("dtype", "device"):
+        return str(value)
+    if dataclasses.is_dataclass(value) and numbers:
         fields = [field.name for field in dataclasses.fields(value) if field.repr]
         parts = [f"{name}={_describe(getattr(value, name), 0)}" for name in fields[:4]]
         return f"{type(value).__name__}({', '.join(parts)}{', …' if len(fields) > 4 else ''})"

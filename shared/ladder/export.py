@@ -1,8 +1,8 @@
 """`ladder export`: one project as a zip that stands alone, with stubs where the solution was.
 
-Inside are the project with its tests and README, the `shared` package, and the projects that it imports.
-The files that its tasks write are stubs, both in the project's folder and, ready to be written, in `work/`.
-Mutants are left out: each shows a line of the solution.
+Inside are the project with its tests and README, the `shared` package, the projects that it imports and the
+released models that it needs. The files that its tasks write are stubs, both in the project's folder and, ready
+to be written, in `work/`. Mutants are left out: each shows a line of the solution.
 """
 
 import ast
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from shared.files import replacing
+from shared.files import data_folder, replacing
 from shared.ladder.house import counted, say, short
 from shared.ladder.stubs import stub_file
 from shared.project import Project, projects, root_folder
@@ -76,6 +76,9 @@ def write_house(project: Project, house: Path) -> None:
         _put(house / "work" / project.path / file, stub)
     toml = (project.folder / "project.toml").read_text(encoding="utf-8")
     _put(house / project.path / "project.toml", _without_mutants(toml))
+    for name in project.needs:
+        if (data_folder() / "models" / name).is_dir():
+            _copy(data_folder() / "models" / name, house / "data" / "models" / name)
     begin = BEGIN.format(
         number=project.number,
         title=project.title,

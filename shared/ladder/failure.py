@@ -71,6 +71,10 @@ def explain(
     tests = [_frame(frame, line) for frame, line in frames if frame.f_code.co_filename == test_file]
     failure.test = tests[-1] if tests else None
     failure.calls = [told(call) for call in calls[-2:]]
+    if calls and not failure.yours:
+        last = calls[-1]
+        source = linecache.getline(last.file, last.line).strip()
+        failure.yours = [Frame(last.file, last.line, last.function, source)]
     if failure.kind == "stub" and (found := STUB.match(message)):
         failure.stub = (int(found[1]), int(found[2]), found[3])
     elif failure.kind == "shape":
@@ -124,6 +128,7 @@ def _is_in(frame: FrameType, roots: Iterable[str]) -> bool:
 
 def _frame(frame: FrameType, line: int) -> Frame:
     code = frame.f_code
+    linecache.checkcache(code.co_filename)
     return Frame(code.co_filename, line, code.co_qualname, linecache.getline(code.co_filename, line).strip())
 
 

@@ -38,7 +38,7 @@ def is_started(project: Project) -> bool:
 
 def require_started(project: Project) -> Path:
     """The learner's folder. Raises LadderError when the project is not started."""
-    if not is_started(project):
+    if not project.tasks or not is_started(project):
         number = project.number
         raise LadderError(f"project {number} is not started; `ladder start {number}` begins it")
     return yours(project)

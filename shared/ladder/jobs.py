@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Outcome:
     why_cut_off: str
 
 
-def run(jobs: Sequence[Job], at_once: int = 2) -> Iterator[Outcome]:
+def run(jobs: Sequence[Job], at_once: int = 2) -> Generator[Outcome, None, None]:
     """Run the jobs, some at once, and yield each outcome as it comes.
 
     Raises LadderError where processes cannot be forked.
@@ -124,6 +124,7 @@ def _child(job: Job, place: Path) -> int:  # pragma: no cover
     import resource
 
     import pytest
+    from hypothesis import Phase, settings
     from hypothesis.configuration import set_hypothesis_home_dir
 
     os.setsid()
@@ -141,10 +142,13 @@ def _child(job: Job, place: Path) -> int:  # pragma: no cover
     os.chdir(place)  # a test or a submission that writes where it stands leaves nothing behind
     sys.path.insert(0, str(root))
     os.environ["PYTHONPATH"] = str(root)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = job.overlay is not None  # the reference's bytecode serves the jobs after it
     os.environ.pop("LADDER_OVERLAY", None)
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
-    set_hypothesis_home_dir(place)
+    set_hypothesis_home_dir(root / ".hypothesis")  # its tables of Unicode take seconds to make
+    # That a test fails is all that counts here: no search for a smaller example, no failing for slowness.
+    settings.register_profile("job", phases=[Phase.explicit, Phase.generate], deadline=None, database=None)
+    settings.load_profile("job")
     if job.overlay:
         os.environ["LADDER_OVERLAY"] = os.environ["LADDER_WORK"] = str(job.overlay)
     arguments = pytest_arguments(job.project, place / "events.jsonl", job.tasks, int(job.seconds) + 1)
@@ -183,6 +187,8 @@ def _warm(project: Project) -> None:
     names = {"pytest", "hypothesis", "beartype", "jaxtyping"}
     for file in project.folder.glob("*.py"):
         names |= set(_imported(file.read_text(encoding="utf-8")))
+    if "torch" in names:
+        names.add("torch.distributed.tensor")  # a second's worth, which torch.testing.assert_close imports
     for name in sorted(names - own):
         with contextlib.suppress(ImportError):  # the tests will say so
             importlib.import_module(name)

@@ -69,7 +69,7 @@ def state(project: Project, task: Task, progress: Progress) -> str:
     passed = progress.project(project)["passed"].get(str(task.number))
     if passed is not None:
         return PASSED if passed == task_fingerprint(project, task) else CHANGED
-    return TO_WRITE if first_stub(project, task) else WRITTEN
+    return TO_WRITE if stubs(project, task) else WRITTEN
 
 
 def is_done(project: Project, progress: Progress) -> bool:
@@ -78,13 +78,10 @@ def is_done(project: Project, progress: Progress) -> bool:
     return passed is not None and is_started(project) and passed == project_fingerprint(project)
 
 
-def first_stub(project: Project, task: Task) -> Target | None:
-    """The task's first function that is still a stub, None when all are written."""
-    for target in task.write:
-        node = _function(project, target)
-        if node is not None and is_stub(node):
-            return target
-    return None
+def stubs(project: Project, task: Task) -> list[Target]:
+    """The task's functions that are still stubs in the learner's files."""
+    nodes = [(target, _function(project, target)) for target in task.write]
+    return [target for target, node in nodes if node is not None and is_stub(node)]
 
 
 def task_fingerprint(project: Project, task: Task) -> str:

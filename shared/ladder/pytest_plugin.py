@@ -53,7 +53,7 @@ class Ladder:
         self.folders = [learners] if learners else [self.project.folder]
         self.own = learners / self.project.path if learners else self.project.folder
         self.calls: deque[Call] = deque()
-        self.failed = self.stub_reached = False
+        self.failed = False
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event."""
@@ -83,7 +83,7 @@ class Ladder:
         self.write("start", id=item.nodeid, task=task_of(item))
         result = yield
         task_ended = nextitem is not None and task_of(nextitem) != task_of(item)
-        if not self.keep_going and (self.stub_reached or (self.failed and task_ended)):
+        if not self.keep_going and self.failed and task_ended:
             item.session.shouldstop = f"task {task_of(item)} failed"
         return result
 
@@ -109,7 +109,7 @@ class Ladder:
             if report.failed and call.excinfo is not None:
                 failure = explain(call.excinfo.value, self.folders, list(self.calls), str(item.path))
                 values |= {"failure": failure.as_dict(), "printed": report.capstdout[-4000:]}
-                self.failed, self.stub_reached = True, failure.kind == "stub"
+                self.failed = True
             if report.skipped:
                 values["reason"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             test = getattr(item, "function", None)

@@ -21,6 +21,7 @@ from shared.ladder import jobs
 from shared.ladder.export import export_passes
 from shared.ladder.house import console, counted, say
 from shared.ladder.jobs import Job, Outcome
+from shared.ladder.runner import test_files
 from shared.ladder.stubs import stub_file
 from shared.project import Mutant, Project
 from shared.source import function, signature
@@ -87,8 +88,11 @@ def _reference_faults(outcome: Outcome) -> Iterator[str]:
         yield f"the reference fails {test['name']}: {_first_line(test['failure']['message'])}"
     known = {0, *(task.number for task in project.tasks)}
     for test in results.collected:
+        path, _, name = test["id"].partition("::")
         if test["task"] not in known:
-            yield f"{test['id'].rpartition('::')[2]} is marked with task {test['task']}, which does not exist"
+            yield f"{name} is marked with task {test['task']}, which does not exist"
+        elif Path(path).name not in {file.name for file in test_files(project, [test["task"]])}:
+            yield f"{name}: its file does not say task({test['task']}), so `ladder check --task` would miss it"
     for task in project.tasks:
         tests = results.of(task.number)
         if not tests:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.markup import escape
 
 from shared.ladder.house import counted, say, short
+from shared.ladder.progress import stubs
 from shared.ladder.runner import Results
 from shared.project import Project, Task
 
@@ -33,10 +34,12 @@ def show_failed(project: Project, task: int, tests: list[dict[str, Any]], comman
     """
     label = f"task {task}" if task else "the whole project"
     failures = [test for test in tests if test["outcome"] == "failed"]
-    first = failures[0]
+    # Of a task half written, what is wrong comes before what is missing.
+    first = next((test for test in failures if test["failure"]["kind"] != "stub"), failures[0])
     failure = first["failure"]
     if failure["kind"] == "stub":
-        return show_stub(project, task, label, failure)
+        passing = sum(test["outcome"] == "passed" for test in tests)
+        return show_stub(project, task, label, failure, f"{passing} of {counted(len(tests), 'test')} pass")
     say(f"[red]✗ {label}[/]  [dim]{len(failures)} of {counted(len(tests), 'test')} failed[/]\n")
     about = f" — {escape(first['about'])}" if first["about"] else ""
     say(f"[bold]{escape(first['name'])}[/]{about}")
@@ -44,11 +47,18 @@ def show_failed(project: Project, task: int, tests: list[dict[str, Any]], comman
     if first["printed"].strip():
         _printed(first["printed"])
     say(f"\nMend it and run [cyan]{command}[/] again.")
+    if task and (missing := stubs(project, project.task(task))):
+        say(f"Then write {escape(', '.join(target.name for target in missing))}.")
     return task or None
 
 
-def show_stub(project: Project, task: int, label: str, failure: dict[str, Any]) -> int | None:
-    """A stub was reached: nothing is wrong, something is to write. Returns its task, if of this project."""
+def show_stub(
+    project: Project, task: int, label: str, failure: dict[str, Any], passing: str
+) -> int | None:
+    """A stub was reached: nothing is wrong, something is to write. Returns its task, if of this project.
+
+    `passing` says how many of the tests pass already.
+    """
     number, missing, name = failure["stub"]
     file = failure["yours"][-1]["file"] if failure["yours"] else ""
     where = f"  [cyan]{short(file)}:{failure['yours'][-1]['line']}[/]" if file else ""
@@ -60,7 +70,10 @@ def show_stub(project: Project, task: int, label: str, failure: dict[str, Any]) 
     if missing != task:
         say(f"[yellow]· {label}[/]  needs task {missing} first: {escape(name)} is still to write.{where}")
         return missing
-    say(f"[yellow]· {label} is still to write:[/] [bold]{escape(name)}[/]{where}")
+    names = ", ".join(target.name for target in stubs(project, project.task(task)))
+    so_far = "" if passing.startswith("0 ") else f"  [dim]{passing} already[/]"
+    say(f"[yellow]· {label} is still to write:[/] [bold]{escape(names)}[/]{so_far}")
+    say(f"Reached first: {escape(name)}{where}")
     if about := failure["message"].partition(" — ")[2]:
         say(f"  {escape(about)}")
     return missing

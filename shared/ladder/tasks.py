@@ -33,6 +33,8 @@ SIDE_BY_SIDE = 150  # columns of the terminal
 
 def start(project: Project) -> None:
     """Write a stub of every file that the tasks name into the work folder. Existing files are kept."""
+    if not project.tasks:
+        raise LadderError(f"project {project.number} has no tasks to start")
     folder = yours(project)
     made = [file for file in project.files if not (folder / file).exists()]
     kept = [file for file in project.files if file not in made]
@@ -124,7 +126,7 @@ def _passes(project: Project, task: Task) -> bool:
         return False
     if progress.state(project, task, progress.read()) == progress.PASSED:
         return True
-    if progress.first_stub(project, task):
+    if progress.stubs(project, task):
         return False
     results = run_tests(project, work_folder(), [task.number])
     passes = results.ended and not results.broken and results.passes(task.number)
@@ -149,4 +151,9 @@ def _panel(whose: str, folder: Path, target: Target) -> Panel:
 
 
 def _names(task: Task) -> str:
-    return " and ".join(f"{target.name} in {target.file}" for target in task.write)
+    files = dict.fromkeys(target.file for target in task.write)
+    parts = [
+        f"{', '.join(target.name for target in task.write if target.file == file)} in {file}"
+        for file in files
+    ]
+    return " and ".join(parts)

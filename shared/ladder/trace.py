@@ -45,9 +45,14 @@ def trace(project: Project, depth: int | None = None) -> bool:
     for line in tree(calls, depth):
         say(line)
     if error:
-        say("\n[red]✗ It stopped with an error.[/]\n")
-        folder = work_folder() if started else project.folder
-        show_failure(explain(error, [folder]).as_dict())
+        failure = explain(error, [work_folder() if started else project.folder])
+        if failure.stub:
+            say(
+                f"\n[yellow]· It stops at a stub:[/] task {failure.stub[1]}, [bold]{escape(failure.stub[2])}[/]"
+            )
+        else:
+            say("\n[red]✗ It stopped with an error.[/]\n")
+            show_failure(failure.as_dict())
     return error is None
 
 

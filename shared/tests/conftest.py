@@ -177,14 +177,12 @@ from shared.overlay import overlay
 __path__ = overlay(__path__)
 '''
 
-BENCHMARK = """import argparse
-import json
+BENCHMARK = """import json
+import sys
 
 from phase01_demo.project01_sum.sums import total
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--preset", default="cpu")
-print("preset", parser.parse_args().preset)
+print("preset", sys.argv[-1])
 figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
 print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
 """
@@ -243,7 +241,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_inside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Results]:
     """`run_tests` in this process instead of one of its own: ten times faster, and the same but for that."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    # A pytest plugin's hooks are generators, and the shape checker's wrappers hide that.
+    # The shape checker's wrappers hide that a pytest plugin's hooks are generators.
     finders = [finder for finder in sys.meta_path if "jaxtyping" not in type(finder).__module__]
     monkeypatch.setattr(sys, "meta_path", finders)
 
@@ -284,6 +282,7 @@ def ladder(
     monkeypatch.setattr(console, "width", 200)
 
     def run(*arguments: object) -> Said:
+        forget_demo()
         monkeypatch.setattr(sys, "argv", ["ladder", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()

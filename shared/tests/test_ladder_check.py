@@ -40,7 +40,10 @@ def test_a_stub_is_shown_calmly(yours, ladder):
     lines = said.out.splitlines()
     assert lines[0] == "Checking work/phase01_demo/project01_sum/sums.py"
     assert lines[1] == "Using yours: 1 Sums"
-    assert "· task 1 is still to write: total work/phase01_demo/project01_sum/sums.py:8" in said.out
+    assert (
+        "· task 1 is still to write: total\nReached first: total work/phase01_demo/project01_sum/sums.py:8"
+        in said.out
+    )
     assert "Adds up whole numbers." in said.out
     assert lines[-1] == "A hint: ladder hint 1 1"
     assert "Traceback" not in said.out

@@ -49,6 +49,17 @@ def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):
     assert "mutant" not in (tmp_path / "out/phase02_demo/project02_mean/project.toml").read_text()
 
 
+def test_the_released_models_that_a_project_needs_come_along(house, tmp_path, monkeypatch):
+    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
+    for name in ("sum-model", "other-model"):
+        (tmp_path / "data/models" / name).mkdir(parents=True)
+        (tmp_path / "data/models" / name / "card.json").write_text("{}")
+    toml = house / "phase02_demo/project02_mean/project.toml"
+    toml.write_text(toml.read_text().replace("needs = []", 'needs = ["sum-model", "a patient mind"]'))
+    write_house(find(2), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out/data/models").iterdir()] == ["sum-model"]
+
+
 def test_pyproject_names_only_what_is_inside(house, tmp_path):
     write_house(find(1), tmp_path / "out")
     text = (tmp_path / "out/pyproject.toml").read_text()

@@ -13,6 +13,20 @@ from shared.source import function, is_stub, signature
 SUMS = "work/phase01_demo/project01_sum/sums.py"
 
 
+def is_stub_in(text, name):
+    """Whether the function, which must be there, is a stub."""
+    node = function(text, name)
+    assert node is not None
+    return is_stub(node)
+
+
+def signature_in(text, name):
+    """The signature of the function, which must be there."""
+    node = function(text, name)
+    assert node is not None
+    return signature(node)
+
+
 def write(house, old, new):
     """Change the learner's sums.py."""
     file = house / SUMS
@@ -30,11 +44,9 @@ def test_stubs_keep_signature_docstring_and_everything_else(house):
     stub = stub_file(project, "sums.py")
     for task in project.tasks:
         for target in task.write:
-            assert is_stub(function(stub, target.name))
-            assert signature(function(stub, target.name)) == signature(
-                function(reference(house), target.name)
-            )
-    assert function(stub, "Counter.__init__").body[0].lineno
+            assert is_stub_in(stub, target.name)
+            assert signature_in(stub, target.name) == signature_in(reference(house), target.name)
+    assert not is_stub_in(stub, "Counter.__init__")
     assert stub.partition("def total")[0] == reference(house).partition("def total")[0]
     assert stub.partition("def trace_example")[2] == reference(house).partition("def trace_example")[2]
 
@@ -61,7 +73,7 @@ def test_stubs_keep_signature_docstring_and_everything_else(house):
 def test_stubs_of_many_forms(source, name, raises):
     stub = make_stubs(source, {name: "project 1, task 1"})
     assert raises in stub
-    assert is_stub(function(stub, name))
+    assert is_stub_in(stub, name)
     assert make_stubs(stub, {name: "project 1, task 1"}) == stub
 
 
@@ -73,8 +85,8 @@ def test_an_unknown_function_is_named():
 def test_put_functions_changes_those_functions_and_nothing_else(house):
     stub = stub_file(find(1), "sums.py")
     mixed = put_functions(stub, reference(house), {"total", "Counter.add"})
-    assert not is_stub(function(mixed, "total"))
-    assert is_stub(function(mixed, "running"))
+    assert not is_stub_in(mixed, "total")
+    assert is_stub_in(mixed, "running")
     assert put_functions(mixed, reference(house), {"running"}) == reference(house)
 
 
@@ -94,6 +106,15 @@ def test_start_never_overwrites(house, ladder):
     said = ladder("start", 1)
     assert "kept work/phase01_demo/project01_sum/sums.py" in said.out
     assert (house / SUMS).read_text() == "mine = 1\n"
+
+
+def test_a_project_without_tasks_cannot_be_started(house, ladder):
+    file = house / "phase02_demo/project02_mean/project.toml"
+    file.write_text(file.read_text().partition("[[task]]")[0])
+    assert ladder("start", 2).error == "ladder: project 2 has no tasks to start"
+    assert "not started" in ladder("status").out
+    (house / "work/phase02_demo/project02_mean").mkdir(parents=True)
+    assert "project 2 is not started" in ladder("check", 2).error
 
 
 def test_hints_come_one_by_one_and_are_remembered(house, ladder):
@@ -124,8 +145,8 @@ def test_reset_makes_a_stub_of_that_task_only_and_keeps_the_text(house, ladder):
     before = (house / SUMS).read_text()
     said = ladder("reset", 1, 2)
     text = (house / SUMS).read_text()
-    assert is_stub(function(text, "running"))
-    assert is_stub(function(text, "Counter.add"))
+    assert is_stub_in(text, "running")
+    assert is_stub_in(text, "Counter.add")
     assert "# mine" in text
     (kept,) = (house / "work/.kept").rglob("*.py")
     assert kept.read_text() == before

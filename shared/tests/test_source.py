@@ -8,6 +8,14 @@ from hypothesis import strategies as st
 
 from shared.source import definitions, fingerprint, function, is_stub, signature
 
+
+def found(text, name):
+    """The function, which must be there."""
+    node = function(text, name)
+    assert node is not None
+    return node
+
+
 SOURCE = '''
 def plain(a: int, b=2) -> int:
     """Says."""
@@ -42,8 +50,8 @@ def test_definitions_agree_with_the_syntax_tree():
 
 
 def test_function_finds_methods_and_the_last_of_two():
-    assert ast.unparse(function(SOURCE, "again").body[0]) == "return 2"
-    assert function(SOURCE, "Box.wait").name == "wait"
+    assert ast.unparse(found(SOURCE, "again").body[0]) == "return 2"
+    assert found(SOURCE, "Box.wait").name == "wait"
     assert function(SOURCE, "Box.plain") is None
     assert function(SOURCE, "Bag.wait") is None
 
@@ -60,21 +68,21 @@ def test_function_finds_methods_and_the_last_of_two():
     ],
 )
 def test_is_stub(body, expected):
-    assert is_stub(function(f"def f():\n    {body}\n", "f")) is expected
+    assert is_stub(found(f"def f():\n    {body}\n", "f")) is expected
 
 
 def test_comments_layout_and_docstring_do_not_change_the_fingerprint():
-    a = function('def f(x):\n    """One."""\n    return x+1\n', "f")
-    b = function('def f( x ):\n    """Two."""\n    # why\n    return (x + 1)\n', "f")
+    a = found('def f(x):\n    """One."""\n    return x+1\n', "f")
+    b = found('def f( x ):\n    """Two."""\n    # why\n    return (x + 1)\n', "f")
     assert fingerprint(a) == fingerprint(b)
 
 
 @given(st.integers(), st.integers())
 def test_fingerprints_are_equal_exactly_when_the_code_is(a, b):
-    one, other = (fingerprint(function(f"def f():\n    return {n}\n", "f")) for n in (a, b))
+    one, other = (fingerprint(found(f"def f():\n    return {n}\n", "f")) for n in (a, b))
     assert (one == other) == (a == b)
 
 
 def test_signature_holds_decorators_annotations_and_docstring():
-    assert signature(function(SOURCE, "plain")) == "def plain(a: int, b=2) -> int:\nSays."
-    assert signature(function(SOURCE, "Box.size_of")).startswith("@property\ndef size_of(self):")
+    assert signature(found(SOURCE, "plain")) == "def plain(a: int, b=2) -> int:\nSays."
+    assert signature(found(SOURCE, "Box.size_of")).startswith("@property\ndef size_of(self):")

@@ -34,7 +34,7 @@ def finds_a_chick(s: Story) -> None:
     s.say(
         "[Peep, peep!|What was that?|There was a thin little cry.] {y} had fallen out of its nest. [It "
         "opened its beak wide|It could not fly yet|It trembled], and {a} was worried. <[Poor "
-        "thing!|Where is its mother?|We must help it.]> {a} said.",
+        "thing!|Where is its mother?|We must help it,]> {a} said.",
         y=y,
     )
     s.feel(s.a, "relieved")

@@ -172,7 +172,7 @@ def plan_a_surprise(s: Story) -> None:
     c = s.other()
     x = s.thing("gift")
     s.say(
-        "{c} had a birthday [that day|the next day|very soon]. <[Let us make a surprise|We need a "
+        "{c} had a birthday [that day|the next day|the week after]. <[Let us make a surprise|We need a "
         "present|We must give {c.him} something],> [whispered|said] {a}. <[Do not tell anyone|It must be "
         "a secret]!> They [thought and thought|put their coins together], and got {x} for {c.o}. {A} hid "
         "{x.it} under {a's} coat.",

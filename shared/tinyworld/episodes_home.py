@@ -40,7 +40,7 @@ def chest_in_the_attic(s: Story) -> None:
     s.feel(s.b, "curious")
     s.say(
         "{b} was curious. <[Whose {x.was} {x.they}|Who put {x.it} there|How old {x.is} {x.they}]?> {b} "
-        "asked. [Nobody knew.|Grandmother Ada might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and "
+        "asked. [Nobody knew.|Only the owls might know.|{a} rubbed {x.it} clean.] {a} kept {x.it} and "
         "closed {box.the}.",
         box=box,
         x=x,
@@ -179,7 +179,7 @@ def reads_aloud(s: Story) -> None:
     s.say(
         "{a} took {x} [from a shelf|from a pile] and began to read aloud. It was [the tale of|about] "
         "{about}. {b} [leaned back|listened with open mouth|forgot everything else] and was calm. <[And "
-        "then?|Go on.|Do not stop!]> said {b} [whenever {a} stopped|at every page].",
+        "then?|Go on,|Do not stop!]> said {b} [whenever {a} stopped|at every page].",
         x=x,
         about=about,
     )
@@ -208,6 +208,7 @@ def sick_in_bed(s: Story) -> None:
         "{a} was grateful. <[You are the best medicine|I feel better already],> {a} said.",
     )
     s.morals.append("kind")
+    s.home = True  # nobody walks home from a sickbed
 
 
 def pet_is_hungry(s: Story) -> None:

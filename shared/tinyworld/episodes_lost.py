@@ -37,10 +37,10 @@ def lost_on_the_way(s: Story) -> None:
 
 
 def the_wind_takes_it(s: Story) -> None:
-    x = s.carried("clothing", s.a)
+    x = s.carried("light", s.a)
     s.say(
         "[The wind blew harder and harder|A sudden gust of wind came up|Then the wind began to play "
-        "tricks]. It [pulled|tugged] at {x} that {a} [wore|was carrying], and[ then| before anyone could "
+        "tricks]. It [pulled|tugged] at {x} that {a} had with {a.him}, and[ then| before anyone could "
         "move,| whoosh!] it carried {x.it} [away over the roofs|high into the air|out of sight].",
         x=x,
     )

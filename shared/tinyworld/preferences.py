@@ -179,7 +179,7 @@ def _ramble(rng: Rng, fact: Fact) -> str:
 def _request(rng: Rng) -> tuple[str, str, str]:
     who = rng.choose(people.CHILDREN).name
     other = rng.choose([p for p in people.CHILDREN + people.ADULTS if p.name != who]).name
-    thing = rng.choose(("the ladder", "a pencil", "the bread", "some water", "a blanket", "the map",
+    thing = rng.choose(("the ladder", "a pencil", "the bread", "the water", "a blanket", "the map",
     "a lamp", "the salt", "a rope", "two eggs",
                         "a spoon", "the bucket", "an apple", "some glue", "the newspaper", "a coin",
                         "the scissors"))  # fmt: skip

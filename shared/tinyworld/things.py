@@ -16,7 +16,6 @@ class Thing:
     kind: str = ""
     wet: bool = False
     broken: bool = False
-    dirty: bool = False
 
     @property
     def label(self) -> str:
@@ -45,6 +44,10 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     "carrier": ("basket, bag, bucket, sack, bowl, crate, wheelbarrow, hat box, tub", "big, old, brown, "
     "green, blue, new"),
+    "light": (
+        "hat, scarf, cap, shawl, ribbon, cape, paper crown, drawing, straw hat, handkerchief",
+        "red, blue, green, yellow, striped, old, new, pretty, purple, spotted, white",
+    ),
     "clothing": (
         "hat, scarf, coat, jumper, cap, sock, ribbon, shawl, apron, cape, +mittens, +gloves, +boots, "
         "+slippers, "
@@ -67,7 +70,7 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     "gift": (
         "scarf, book, drum, kite, puzzle, teddy bear, lantern, flute, bracelet, cake, +skates, +mittens, "
-        "music box, globe, watch, telescope, paintbox, sledge, mug, photo",
+        "music box, globe, watch, telescope, paintbox, sledge, mug, paint set",
         "red, blue, green, yellow, little, big, new, pretty, shiny, silver, purple, orange, striped",
     ),
     "tool": (
@@ -98,64 +101,66 @@ KINDS: dict[str, tuple[str, str]] = {
         "geranium, pansy",
         "red, white, yellow, little, tall, pretty, wild, pale, blooming",
     ),
-    "seedling": ("bean, sunflower, pumpkin, pea plant, tomato plant, apple tree, strawberry plant, tulip, "
+    "seedling": ("bean, sunflower, pumpkin, pea plant, tomato plant, marigold, strawberry plant, tulip, "
     "melon, "
-                 "radish, rose, cherry tree, lettuce, pepper plant", ""),
+                 "radish, rose, cabbage, lettuce, pepper plant", ""),
 }  # fmt: skip
 
 # Words that would only say the noun again, or do not go with it.
 _CLASHES = {
-    ("wooden", "wooden horse"), ("wooden", "balloon"), ("round", "ball"), ("striped", "puzzle"),
-    ("spotted", "whistle"), ("golden", "leaf"), ("striped", "music box"), ("old", "balloon"),
-    ("silver", "scarf"), ("little", "acorn cup"), ("silver", "+mittens"), ("silver", "cake"), ("shiny",
-    "scarf"),
-    ("shiny", "cake"), ("blue", "cake"), ("green", "cake"), ("shiny", "mittens"), ("silver", "mittens"),
-    ("purple", "cake"), ("orange", "cake"), ("red", "cake"), ("striped", "cake"), ("yellow", "cake"),
-    ("silver", "teddy bear"), ("shiny", "teddy bear"), ("new", "photo"), ("wooden", "umbrella"),
-    ("wooden", "kite"), ("wooden", "lantern"), ("woollen", "belt"), ("woollen", "ribbon"), ("woollen",
-    "boots"),
-    ("warm", "ribbon"), ("warm", "belt"), ("round", "key"), ("round", "feather"), ("smooth", "bell"),
-    ("round", "brooch"), ("smooth", "feather"), ("torn", "atlas"), ("round", "drawer"), ("heavy", "jar"),
-    ("dusty", "jar"), ("wooden", "bag"), ("wooden", "sack"), ("wooden", "jar"), ("wooden", "tin"),
-    ("round", "sack"), ("round", "trunk"), ("round", "suitcase"), ("round", "cupboard"), ("round", "chest"),
-    ("wooden", "suitcase"), ("wooden", "rope"), ("rusty", "rope"), ("rusty", "broom"), ("rusty", "basket"),
-    ("wooden", "needle"), ("wooden", "saw"), ("rusty", "ladder"), ("rusty", "brush"), ("big", "needle"),
-    ("heavy", "needle"), ("long", "bucket"), ("long", "basket"), ("long", "lantern"), ("strong", "needle"),
-    ("round", "sandwich"), ("golden", "carrot"), ("golden", "plum"), ("golden", "banana"), ("warm", "apple"),
-    ("warm", "pear"), ("warm", "plum"), ("warm", "peach"), ("warm", "banana"), ("warm", "carrot"),
-    ("warm", "melon"), ("warm", "orange"), ("round", "banana"), ("round", "carrot"), ("golden", "orange"),
-    ("golden", "melon"), ("crisp", "cake"), ("crisp", "loaf"), ("round", "gingerbread man"), ("sweet",
-    "loaf"),
-    ("sweet", "mushroom"), ("ripe", "mushroom"), ("ripe", "acorn"), ("juicy", "acorn"), ("juicy", "nut"),
-    ("juicy", "mushroom"), ("sweet", "acorn"), ("sweet", "pine cone"), ("ripe", "pine cone"),
-    ("juicy", "pine cone"), ("fresh", "pine cone"), ("juicy", "chestnut"), ("golden", "cabbage"),
-    ("golden", "mushroom"), ("golden", "carrot"), ("golden", "radish"), ("sweet", "cabbage"), ("round",
-    "acorn"),
-    ("golden", "feather"), ("round", "leaf"), ("round", "stick"), ("round", "twig"), ("shiny", "leaf"),
-    ("silver", "leaf"), ("silver", "twig"), ("silver", "stick"), ("golden", "stick"), ("blue", "leaf"),
-    ("blue", "stick"), ("golden", "twig"), ("blue", "twig"), ("blue", "pine cone"), ("silver", "pine cone"),
-    ("red", "pine cone"), ("red", "twig"), ("red", "stick"), ("shiny", "twig"), ("shiny", "stick"),
-    ("shiny", "pine cone"), ("golden", "pine cone"), ("round", "ribbon"), ("smooth", "ribbon"), ("round",
-    "spoon"),
-    ("smooth", "pine cone"), ("smooth", "leaf"), ("blue", "acorn cup"), ("silver", "acorn cup"),
-    ("golden", "acorn cup"), ("red", "acorn cup"), ("shiny", "acorn cup"), ("red", "walnut boat"),
-    ("silver", "walnut boat"), ("golden", "walnut boat"), ("shiny", "walnut boat"), ("white", "sunflower"),
-    ("pale", "sunflower"), ("red", "sunflower"), ("red", "daisy"), ("red", "violet"), ("yellow", "violet"),
-    ("red", "bluebell"), ("white", "bluebell"), ("yellow", "bluebell"), ("red", "buttercup"), ("red",
-    "daffodil"),
-    ("white", "buttercup"), ("white", "poppy"), ("yellow", "lilac"), ("red", "lilac"),
-    ("little", "sunflower"), ("tall", "violet"), ("tall", "pansy"), ("tall", "daisy"), ("yellow", "yo-yo"),
-    ("golden", "shell"), ("green", "pearl"), ("red", "pearl"), ("blue", "coin"), ("green", "coin"),
-    ("red", "coin"), ("white", "coin"), ("green", "feather"), ("white", "key"), ("white", "medal"),
-    ("smooth", "key"), ("smooth", "brooch"), ("smooth", "stamp"), ("round", "stamp"), ("golden", "stamp"),
-    ("silver", "stamp"), ("shiny", "stamp"), ("shiny", "feather"), ("smooth", "necklace"), ("smooth",
-    "compass"),
-    ("white", "compass"), ("smooth", "medal"), ("round", "crystal"), ("old", "pebble"), ("old", "crystal"),
-    ("golden", "pebble"), ("silver", "pebble"), ("golden", "crystal"), ("silver", "crystal"), ("tiny",
-    "necklace"),
-    ("round", "necklace"), ("round", "bracelet"), ("round", "whistle"), ("round", "ring"), ("smooth",
-    "bracelet"),
-}  # fmt: skip
+    (adjective, noun)
+    for adjective, nouns in {
+        "big": "needle",
+        "blue": "acorn cup, cake, coin, pine cone",
+        "crisp": "cake, loaf",
+        "dusty": "jar",
+        "fresh": "pine cone",
+        "golden": (
+            "acorn cup, banana, cabbage, carrot, crystal, feather, melon, mushroom, orange, "
+            "pebble, pine cone, plum, radish, shell, stamp, walnut boat"
+        ),
+        "green": "cake, coin, feather, pearl",
+        "heavy": "jar, needle",
+        "juicy": "acorn, chestnut, mushroom, nut, pine cone",
+        "little": "sunflower",
+        "long": "basket, bucket, lantern",
+        "old": "balloon, crystal, pebble",
+        "orange": "cake",
+        "pale": "sunflower",
+        "purple": "cake",
+        "red": (
+            "acorn cup, bluebell, buttercup, cake, coin, daffodil, daisy, lilac, pearl, pine "
+            "cone, sunflower, violet, walnut boat"
+        ),
+        "ripe": "acorn, mushroom, pine cone",
+        "round": (
+            "acorn, banana, bracelet, brooch, carrot, chest, crystal, cupboard, drawer, feather, "
+            "gingerbread man, key, necklace, ribbon, ring, sack, sandwich, spoon, stamp, "
+            "suitcase, trunk, whistle"
+        ),
+        "rusty": "basket, broom, brush, ladder, rope",
+        "shiny": "acorn cup, cake, feather, mittens, pine cone, scarf, stamp, teddy bear, walnut boat",
+        "silver": (
+            "acorn cup, cake, crystal, mittens, pebble, pine cone, scarf, stamp, teddy bear, walnut boat"
+        ),
+        "smooth": (
+            "bell, bracelet, brooch, compass, feather, key, medal, necklace, pine cone, ribbon, stamp"
+        ),
+        "spotted": "whistle",
+        "striped": "cake, music box, puzzle",
+        "strong": "needle",
+        "sweet": "acorn, cabbage, loaf, mushroom, pine cone",
+        "tall": "daisy, pansy, violet",
+        "tiny": "necklace",
+        "torn": "atlas",
+        "warm": "apple, banana, belt, carrot, melon, orange, peach, pear, plum, ribbon",
+        "white": "bluebell, buttercup, coin, compass, key, medal, poppy, sunflower",
+        "wooden": ("bag, jar, kite, lantern, needle, rope, sack, saw, suitcase, tin, umbrella, wooden horse"),
+        "woollen": "belt, boots, ribbon",
+        "yellow": "bluebell, cake, lilac, violet, yo-yo",
+    }.items()
+    for noun in nouns.split(", ")
+}
 
 
 def _expand(nouns: str, adjectives: str) -> tuple[tuple[str, bool, bool, tuple[str, ...]], ...]:
