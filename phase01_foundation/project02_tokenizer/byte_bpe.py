@@ -39,7 +39,9 @@ class ByteBPE:
         if native and fast.kernels() is not None:
             self._encoder = fast.Encoder(self.tokens, self.merges, pattern, whole_pieces)
         self._ranks = {} if self._encoder else self._make_ranks()
-        self._encode_piece = lru_cache(maxsize=1 << 16)(self._encode_new_piece)  # most words of a text come again
+        self._encode_piece = lru_cache(maxsize=1 << 16)(
+            self._encode_new_piece
+        )  # most words of a text come again
 
     @classmethod
     def train(

@@ -15,8 +15,8 @@ import numpy as np
 import regex
 from jaxtyping import Int32, Int64, UInt8
 
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.bpe import Pair
+from phase01_foundation.project02_tokenizer.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, check_pattern
 from shared.native import ADDRESS, function, load
 
@@ -37,7 +37,14 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "counter_learn": (c_int64, [ADDRESS, ADDRESS, c_int64, c_int64, c_int32, ADDRESS, ADDRESS]),
 }
 # What the bits of a kind mean, in the order of `Kind` in scan.cpp.
-CLASSES = (r"\p{L}", r"\p{N}", r"\s", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"[\r\n]")
+CLASSES = (
+    r"\p{L}",
+    r"\p{N}",
+    r"\s",
+    r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
+    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+    r"[\r\n]",
+)
 NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
 
 
@@ -142,7 +149,13 @@ class PieceCounter:
         id_of_byte = np.argsort(BYTES).astype(np.int32)
         left, right = np.empty((2, merges), dtype=np.int32)
         done = self._kernels["counter_learn"](
-            self._counter, id_of_byte.ctypes.data, merges, least, len(BYTES), left.ctypes.data, right.ctypes.data
+            self._counter,
+            id_of_byte.ctypes.data,
+            merges,
+            least,
+            len(BYTES),
+            left.ctypes.data,
+            right.ctypes.data,
         )
         return list(zip(left[:done].tolist(), right[:done].tolist(), strict=True))
 

@@ -10,6 +10,7 @@ from phase01_foundation.project02_tokenizer import bpe, fast
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.byte_level import unprinted
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
+from shared.files import write_text
 
 
 class FormatError(ValueError):
@@ -35,7 +36,9 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
         if not token or rank < 0:
             raise FormatError(f"{name}, line {number}: an empty token or a rank below 0")
         if token in line_of:
-            raise FormatError(f"{name}, line {number}: the token {token!r} is in line {line_of[token]} already")
+            raise FormatError(
+                f"{name}, line {number}: the token {token!r} is in line {line_of[token]} already"
+            )
         if rank in tokens:
             raise FormatError(f"{name}, line {number}: the rank {rank} is that of {tokens[rank]!r} already")
         tokens[rank], line_of[token] = token, number
@@ -71,8 +74,19 @@ def load_tiktoken(path: Path, pattern: str, special_tokens: Mapping[str, int]) -
         raise FormatError(f"{path}: {problem}") from None
 
 
-def save_tiktoken(tokenizer: Tokenizer, path: Path) -> None:
-    ...
+def save_tiktoken(model: ByteBPE, path: Path) -> None:
+    """Write a tiktoken file; pattern and special tokens have no place in it.
+
+    Raises ValueError unless the tokens that merges make have their ids in the order of the merges, as there a rank
+    is both.
+    """
+    made = [model.id_of[model.tokens[left] + model.tokens[right]] for left, right in model.merges]
+    if made != sorted(made):
+        raise ValueError(
+            "a tiktoken file needs ids in the order of the merges, which this tokenizer does not have"
+        )
+    lines = [f"{base64.b64encode(token).decode()} {id}\n" for id, token in sorted(model.tokens.items())]
+    write_text(Path(path), "".join(lines))
 
 
 def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer:
@@ -81,11 +95,16 @@ def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer:
     Raises FormatError for a file that is not what it should be.
     """
     return parse_gpt2(
-        Path(encoder).read_text(encoding="utf-8"), Path(vocab).read_text(encoding="utf-8"), str(encoder), str(vocab)
+        Path(encoder).read_text(encoding="utf-8"),
+        Path(vocab).read_text(encoding="utf-8"),
+        str(encoder),
+        str(vocab),
     )
 
 
-def parse_gpt2(encoder: str, vocab: str, encoder_name: str, vocab_name: str) -> Tokenizer:
+def parse_gpt2(
+    encoder: str, vocab: str, encoder_name: str, vocab_name: str, native: bool = True
+) -> Tokenizer:
     """As load_gpt2, from the files' texts; the names are for the messages."""
     try:
         id_of = json.loads(encoder)
@@ -94,18 +113,20 @@ def parse_gpt2(encoder: str, vocab: str, encoder_name: str, vocab_name: str) -> 
     if not isinstance(id_of, dict) or not all(type(id) is int for id in id_of.values()):
         raise FormatError(f"{encoder_name} does not map tokens to whole numbers")
     merges, made = [], set()
-    for number, line in enumerate(vocab.splitlines(), 1):
-        if number == 1 and line.startswith("#version") or not line:
+    for number, line in enumerate(vocab.split("\n"), 1):
+        if (number == 1 and line.startswith("#version")) or not line:
             continue
         parts = line.split(" ")
         if len(parts) != 2 or not {*parts, "".join(parts)} <= id_of.keys():
-            raise FormatError(f"{vocab_name}, line {number}: {line!r} is no pair of tokens that makes a token")
+            raise FormatError(
+                f"{vocab_name}, line {number}: {line!r} is no pair of tokens that makes a token"
+            )
         merges.append((id_of[parts[0]], id_of[parts[1]]))
         made.add("".join(parts))
     # What is neither a byte nor made by a merge stands for no text.
     special = {token: id for token, id in id_of.items() if len(token) > 1 and token not in made}
     try:
         tokens = {id: unprinted(token) for token, id in id_of.items() if token not in special}
-        return Tokenizer(ByteBPE(tokens, merges, "gpt2"), special)
+        return Tokenizer(ByteBPE(tokens, merges, "gpt2", native=native), special)
     except ValueError as problem:
         raise FormatError(f"{encoder_name}: {problem}") from None

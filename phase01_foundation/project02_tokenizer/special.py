@@ -24,7 +24,9 @@ def resolve_special(
             raise ValueError(f'special tokens are given as "all" or as a set such as {{{names!r}}}')
         if unknown := sorted(set(names) - set(known)) if names != "all" else []:
             listed = ", ".join(map(repr, known)) or "none"
-            raise ValueError(f"{unknown[0]!r} is no special token of this tokenizer; its special tokens: {listed}")
+            raise ValueError(
+                f"{unknown[0]!r} is no special token of this tokenizer; its special tokens: {listed}"
+            )
     inside = set(known) if allowed == "all" else set(allowed)
     refused = set(known) - inside if disallowed == "all" else set(disallowed)
     return inside, refused

@@ -1,13 +1,13 @@
 """One tokenizer for all models: special tokens, batches, arrays, and files.
 
-    tokenizer = Tokenizer(ByteBPE.train(texts, 10_000), {"<|endoftext|>": 10_000})
-    tokenizer.encode("Once upon a time.<|endoftext|>", allowed_special="all")
+tokenizer = Tokenizer(ByteBPE.train(texts, 10_000), {"<|endoftext|>": 10_000})
+tokenizer.encode("Once upon a time.<|endoftext|>", allowed_special="all")
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
@@ -17,6 +17,7 @@ from phase01_foundation.project02_tokenizer.pretokenize import to_bytes
 from phase01_foundation.project02_tokenizer.special import All, refuse_special, resolve_special, split_special
 
 
+@runtime_checkable
 class Model(Protocol):
     """What turns ordinary text into ids and back: CharTokenizer, WordTokenizer, ByteBPE."""
 
@@ -45,7 +46,9 @@ class Tokenizer:
             if not name:
                 raise ValueError("a special token has an empty name")
             if id in taken or id < 0:
-                raise ValueError(f"the special token {name!r} cannot have the id {id}: it is taken or below 0")
+                raise ValueError(
+                    f"the special token {name!r} cannot have the id {id}: it is taken or below 0"
+                )
             taken.add(id)
         self._special_of = {id: name for name, id in self.special_tokens.items()}
 
@@ -106,11 +109,23 @@ class Tokenizer:
             return list(pool.map(encode, texts))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text whose ids these are, special tokens by their names. Raises ValueError for an unknown id."""
+        """The text whose ids these are, special tokens by their names. Raises ValueError for an unknown id.
+
+        A character of which not all bytes are there becomes U+FFFD, the replacement character.
+        """
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The UTF-8 of the text, with nothing replaced: some tokens are parts of a character."""
         parts = []
         for special, run in groupby(ids, key=self._special_of.__contains__):
-            parts.append("".join(self._special_of[id] for id in run) if special else self.model.decode(run))
-        return "".join(parts)
+            if special:
+                parts += [self._special_of[id].encode() for id in run]
+            elif isinstance(self.model, ByteBPE):
+                parts.append(self.model.decode_bytes(run))
+            else:
+                parts.append(self.model.decode(run).encode())
+        return b"".join(parts)
 
     def _array(self, text: str) -> Int32[np.ndarray, " tokens"]:
         if isinstance(self.model, ByteBPE):
