@@ -66,8 +66,11 @@ def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
             f"{printed(model.tokens[left])} {printed(model.tokens[right])}" for left, right in model.merges
         ]
         body = _bpe(vocab, merges, model.whole_pieces)
-        pre_tokenizer = {"type": "Sequence", "pretokenizers": [_split(REGEX_OF[model.pattern]), BYTE_LEVEL]}
-        decoder = BYTE_LEVEL
+        pre_tokenizer = {
+            "type": "Sequence",
+            "pretokenizers": [_split(REGEX_OF[model.pattern]), dict(BYTE_LEVEL)],
+        }
+        decoder = dict(BYTE_LEVEL)
     elif isinstance(model, WordTokenizer):
         vocab = model.id_of
         body = {"type": "WordLevel", "vocab": vocab, "unk_token": UNKNOWN}
