@@ -10,7 +10,7 @@ import urllib.request
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-FIRST_BYTE = 5.0  # seconds from the start of the attempt, name look-up included, to the first byte
+FIRST_BYTE = 4.5  # seconds from the start of the attempt, name look-up included, to the first byte
 STALL = 20.0  # seconds that a transfer under way may stand still
 GIVE_UP = 60.0  # seconds of silence after which the receiving thread ends, long abandoned
 CHUNK = 1 << 16
@@ -57,7 +57,7 @@ def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool
     try:
         chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
     except queue.Empty:
-        what = f"the transfer stood still for {STALL:.0f} s" if begun else f"no answer in {FIRST_BYTE:.0f} s"
+        what = f"the transfer stood still for {STALL:.0f} s" if begun else f"no answer in {FIRST_BYTE:g} s"
         raise DownloadError(what) from None
     if isinstance(chunk, Exception):
         raise DownloadError(str(getattr(chunk, "reason", chunk)) or type(chunk).__name__)

@@ -97,18 +97,30 @@ def results_table(records: Sequence[dict[str, Any]]) -> str:
 
 def _device_table(record: dict[str, Any]) -> str:
     machine, measured = record["machine"], record["measured"]
-    rows = [["figure", "measured", "target", "met", "peers", "threads", "date", "command"]]
+    rows = [["figure", "measured", "target", "met", "peers", "run"]]
+    runs: list[str] = []  # figures of one run have its command, date and threads in common: said once below
     for name, figure in measured.items():
         peers = "<br>".join(
             f"{peer}: {number(value)}" for peer, value in record["peers"].get(name, {}).items()
         )
         value = f"{number(figure['value'])} {figure['unit']}".strip()
-        rest = [str(figure["threads"]), figure["date"][:10], f"`{figure['command']}`"]
-        rows.append([name, value, target(figure["target"]), met(figure["met"]), peers, *rest])
+        run = f"`{figure['command']}`, {figure['date'][:10]}, threads: {figure['threads']}"
+        runs += [] if run in runs else [run]
+        which = str(runs.index(run) + 1)
+        rows.append([name, value, target(figure["target"]), met(figure["met"]), peers, which])
     place = f"**{record['device']}**, {machine['cores']} cores, {machine['memory']} GiB, {machine['os']}"
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    notes = [f"- {name}: {figure['note']}" for name, figure in measured.items() if figure["note"]]
-    return "\n\n".join([f"{place}; {versions}", _markdown(rows), *(["\n".join(notes)] if notes else [])])
+    commands = "\n".join(f"- run {i}: {run}" for i, run in enumerate(runs, 1))
+    parts = [f"{place}; {versions}", _markdown(rows), commands]
+    notes: dict[str, list[str]] = {}
+    for name, figure in measured.items():
+        if figure["note"]:
+            notes.setdefault(figure["note"], []).append(name)
+    if notes:
+        parts.append(
+            "Notes:\n\n" + "\n".join(f"- {'; '.join(names)}: {note}" for note, names in notes.items())
+        )
+    return "\n\n".join(parts)
 
 
 def scoreboard(root: Path, built: Sequence[Project], records: dict[int, list[dict[str, Any]]]) -> str:

@@ -207,7 +207,11 @@ def draw(record: Path, smoke: bool) -> None:
     """The curves of all runs so far, from the record."""
     series = json.loads(record.read_text())["series"]
     trained = {name: (one["x"], one["y"]) for name, one in series.items() if name.endswith("preset")}
-    raced = {name: (one["x"], one["y"]) for name, one in series.items() if name.startswith("race")}
+    raced = {
+        name.removeprefix("race: "): (one["x"], one["y"])
+        for name, one in series.items()
+        if name.startswith("race: ")
+    }
     x, y = "seconds of training", "validation loss (nats a character)"
     levels = {"1.60": 1.60, f"{A100_NAME}: {A100}": A100}
     if trained:

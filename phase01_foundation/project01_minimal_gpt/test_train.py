@@ -14,6 +14,7 @@ from phase01_foundation.project01_minimal_gpt import generate as generate_comman
 from phase01_foundation.project01_minimal_gpt import train as train_command
 from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
+from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, Interrupted, train
@@ -262,6 +263,22 @@ def test_the_generate_command_names_what_is_wrong():
         code, written = generate_with(*arguments)
         assert code == 2, arguments
         assert message in written
+
+
+def test_a_released_model_is_half_the_size_and_writes_as_before():
+    trained, _ = run(steps=100, learning_rate=0.02)
+    own = release("test", "test-released")
+    assert own.folder.parent.name == "models"
+    assert own.card["stored_as"] == "bfloat16"
+    assert own.card["settings"]["steps"] == 100, "how it was trained is kept"
+    assert own.card["validation_loss"] == pytest.approx(trained.history[-1]["validation_loss"], rel=0.05)
+    assert {tensor.dtype for tensor in own.tensors().values()} == {torch.bfloat16}
+    model, tokenizer = generate_command.load("test-released", "cpu")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    params = SamplingParams(max_tokens=10, temperature=0)
+    assert generate(model, tokenizer, ["The "], params) == generate(
+        trained.model, tokenizer, ["The "], params
+    )
 
 
 def test_a_model_of_another_architecture_is_refused():

@@ -35,7 +35,9 @@ from shared import artifacts, config, data, plot
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 
-CONFIGS = ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"  # also when this file is a learner's copy
+CONFIGS = (
+    ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"
+)  # also when this file is a learner's copy
 SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
 
 

@@ -7,7 +7,17 @@ from typing import Any
 from rich.markup import escape
 
 from shared.ladder import progress, show
-from shared.ladder.house import LadderError, console, counted, is_started, require_started, say, short, yours
+from shared.ladder.house import (
+    LadderError,
+    commands,
+    console,
+    counted,
+    is_started,
+    require_started,
+    say,
+    short,
+    yours,
+)
 from shared.ladder.runner import Results, run_tests
 from shared.overlay import find_fault
 from shared.project import Project, Task, projects
@@ -150,6 +160,9 @@ def _praise(project: Project, is_whole: bool) -> None:
     number = project.number
     if is_whole:
         say(f"\n[bold green]Project {number} is yours: {counted(project.points, 'point')}.[/]")
+        if names := commands(project):
+            listed = ", ".join(f"[cyan]ladder run {number} {name}[/]" for name in names)
+            say(f"Use it: {listed}")
         say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
         say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
     elif task := _next_task(project):

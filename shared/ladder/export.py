@@ -160,7 +160,10 @@ def _copy(source: Path, target: Path, shelves: set[str] | None = None) -> None:
 
 def _without_phases(text: str, kept: set[str]) -> str:
     """pyproject.toml without the entries of phases that are not in the zip."""
-    return re.sub(r'(?:, )?"(phase\d\d_\w+)"', lambda found: found[0] if found[1] in kept else "", text)
+    for phase in set(re.findall(r'"(phase\d\d_\w+)"', text)) - kept:
+        for entry in (f'"{phase}", ', f', "{phase}"', f'"{phase}"'):  # first, last, or alone in its list
+            text = text.replace(entry, "")
+    return text
 
 
 def _without_mutants(text: str) -> str:

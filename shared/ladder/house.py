@@ -62,6 +62,15 @@ def environment(root: Path, overlay: Path | None) -> dict[str, str]:
     return values
 
 
+def commands(project: Project) -> list[str]:
+    """The project's modules that can be run, by name."""
+    return sorted(
+        file.stem
+        for file in project.folder.glob("*.py")
+        if '__name__ == "__main__"' in file.read_text("utf-8")
+    )
+
+
 def counted(number: int, noun: str) -> str:
     """`1 test`, `2 tests`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

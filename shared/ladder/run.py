@@ -8,7 +8,16 @@ from rich.markup import escape
 
 from shared.ladder import progress
 from shared.ladder.check import refuse_broken_files
-from shared.ladder.house import LadderError, environment, require_started, say, short, work_folder, yours
+from shared.ladder.house import (
+    LadderError,
+    commands,
+    environment,
+    require_started,
+    say,
+    short,
+    work_folder,
+    yours,
+)
 from shared.project import Project, root_folder
 
 
@@ -38,12 +47,3 @@ def run(project: Project, command: str, arguments: Sequence[str]) -> int:
             return process.wait()
         except KeyboardInterrupt:  # ctrl-C reaches the command as well, which knows best how to end
             continue
-
-
-def commands(project: Project) -> list[str]:
-    """The project's modules that can be run, by name."""
-    return sorted(
-        file.stem
-        for file in project.folder.glob("*.py")
-        if '__name__ == "__main__"' in file.read_text("utf-8")
-    )

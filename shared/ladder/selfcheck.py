@@ -133,8 +133,11 @@ def fixed_faults(project: Project) -> list[str]:
     if not project.tasks:
         faults.append("it has no task")
     faults += [f"{key} is 0" for key in ("minutes_cpu", "ram_gb", "hours") if not getattr(project, key)]
-    if not (project.folder / "benchmark.py").is_file():
-        faults.append("there is no benchmark.py")
+    faults += [
+        f"there is no {name}"
+        for name in ("benchmark.py", "explore.ipynb")
+        if not (project.folder / name).is_file()
+    ]
     configs = project.folder / "configs"
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")

@@ -52,9 +52,7 @@ def show_failed(project: Project, task: int, tests: list[dict[str, Any]], comman
     return task or None
 
 
-def show_stub(
-    project: Project, task: int, label: str, failure: dict[str, Any], passing: str
-) -> int | None:
+def show_stub(project: Project, task: int, label: str, failure: dict[str, Any], passing: str) -> int | None:
     """A stub was reached: nothing is wrong, something is to write. Returns its task, if of this project.
 
     `passing` says how many of the tests pass already.

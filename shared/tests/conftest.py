@@ -219,6 +219,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "phase01_demo/project01_sum/sums.py": SUMS,
         "phase01_demo/project01_sum/test_sums.py": TEST_SUMS,
         "phase01_demo/project01_sum/benchmark.py": BENCHMARK,
+        "phase01_demo/project01_sum/explore.ipynb": "{}",
         "phase01_demo/project01_sum/README.md": README,
         "phase02_demo/__init__.py": "",
         "phase02_demo/project02_mean/__init__.py": INIT,

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import tomllib
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
 import pytest
 
-from shared.ladder.export import needed, write_house
+from shared.ladder.export import _without_phases, needed, write_house
 from shared.ladder.stubs import stub_file
 from shared.ladder.submissions import read_submission
 from shared.project import find
@@ -37,6 +38,13 @@ def test_the_zip_holds_stubs_tests_and_no_solution(house, ladder):
     assert wanted | {f"{FOLDER}/project.toml", "phase01_demo/__init__.py", "shared/ladder/cli.py"} <= names
     assert not any(name.startswith(("phase02", "shared/tests")) for name in names)
     assert not any("result += value" in text for text in texts)
+
+
+@pytest.mark.parametrize("kept", [{"phase01_a"}, {"phase02_b"}, {"phase01_a", "phase02_b"}, set()])
+def test_the_exports_settings_name_only_its_phases(kept):
+    text = 'packages = ["shared", "phase01_a", "phase02_b"]\ncontainers = ["phase01_a", "phase02_b"]\n'
+    settings = tomllib.loads(_without_phases(text, kept))
+    assert settings == {"packages": ["shared", *sorted(kept)], "containers": sorted(kept)}
 
 
 def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):

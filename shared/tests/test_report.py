@@ -56,14 +56,26 @@ def test_a_readme_gets_its_table_and_keeps_the_rest(house):
     assert (first(house) / "README.md").read_text() == (
         "# Title\n\nText.\n\n<!-- results:start -->\n\n"
         "**AMD EPYC**, 2 cores, 23.5 GiB, Linux 6.1; python 3.11, torch 2.13.0\n\n"
-        "| figure | measured | target | met | peers | threads | date | command |\n"
-        "|---|---|---|---|---|---|---|---|\n"
-        "| loss | 1.543 nats | ≤ 1.6 | yes | nanoGPT: 1.886 | 2 | 2026-11-20 | `python -m x \\| cat` |\n"
-        "| speed | 9,000 tokens/s |  |  |  | 2 | 2026-11-20 | `python -m x \\| cat` |\n\n"
-        "- loss: it loses nothing\n\n"
+        "| figure | measured | target | met | peers | run |\n"
+        "|---|---|---|---|---|---|\n"
+        "| loss | 1.543 nats | ≤ 1.6 | yes | nanoGPT: 1.886 | 1 |\n"
+        "| speed | 9,000 tokens/s |  |  |  | 1 |\n\n"
+        "- run 1: `python -m x | cat`, 2026-11-20, threads: 2\n\n"
+        "Notes:\n\n- loss: it loses nothing\n\n"
         "<!-- results:end -->\n\nMore.\n"
     )
     assert "Nothing is measured yet" in (house / "phase01_x" / "project02_y" / "README.md").read_text()
+
+
+def test_what_figures_have_in_common_is_said_once(house):
+    other = {**FIGURE, "value": 2, "command": "python -m y", "note": "the same"}
+    measured = {"a": {**FIGURE, "value": 1, "note": "the same"}, "b": other, "c": {**other, "note": ""}}
+    write_record(first(house), {**RECORD, "measured": measured, "peers": {}})
+    update(house)
+    text = (first(house) / "README.md").read_text()
+    assert "| a | 1 nats | ≤ 1.6 | yes |  | 1 |\n| b | 2 nats | ≤ 1.6 | yes |  | 2 |\n| c |" in text
+    assert text.count("python -m y") == 1
+    assert "- a; b: the same\n" in text
 
 
 def test_the_scoreboard_has_a_row_for_each_project(house):

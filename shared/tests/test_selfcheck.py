@@ -192,6 +192,7 @@ def test_a_project_without_tasks(house):
     assert selfcheck.fixed_faults(find(2)) == [
         "it has no task",
         "there is no benchmark.py",
+        "there is no explore.ipynb",
         "there is no README.md",
     ]
 
