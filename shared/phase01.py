@@ -19,10 +19,24 @@ from phase01_foundation.project01_minimal_gpt.sampling import (
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import clip_gradients, learning_rate
 
+# project 2, tokenizer
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.formats import load_gpt2, load_tiktoken
+from phase01_foundation.project02_tokenizer.released import load_released
+from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
+from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_tokenizer
+from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
+from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
+from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from phase01_foundation.project02_tokenizer.words import WordTokenizer
+
 __all__ = [
     "Attend",
+    "ByteBPE",
     "CharTokenizer",
     "SamplingParams",
+    "Tokenizer",
+    "WordTokenizer",
     "attention_weights",
     "causal_attention",
     "choose",
@@ -31,8 +45,15 @@ __all__ = [
     "keep_top_k",
     "keep_top_p",
     "learning_rate",
+    "load_gpt2",
+    "load_released",
+    "load_tiktoken",
+    "load_tokenizer",
+    "load_trained_tokenizer",
     "penalize_repetition",
     "rotary_angles",
     "rotate",
+    "save_tokenizer",
     "torch_attention",
+    "train_tokenizer",
 ]

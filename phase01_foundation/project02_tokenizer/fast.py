@@ -8,8 +8,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_int32, c_int64
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import regex
@@ -18,6 +17,7 @@ from jaxtyping import Int32, Int64, UInt8
 from phase01_foundation.project02_tokenizer.bpe import Pair
 from phase01_foundation.project02_tokenizer.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, check_pattern
+from shared.files import ROOT
 from shared.native import ADDRESS, function, load
 
 SOURCES = ("scan.cpp", "encode.cpp", "train.cpp")
@@ -51,7 +51,7 @@ NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
 @functools.cache
 def kernels() -> dict[str, Any] | None:
     """The C++ functions by name, or None where there is no compiler, which is said once."""
-    folder = Path(__file__).parent
+    folder = ROOT / "phase01_foundation" / "project02_tokenizer"  # also when this file is a learner's copy
     # #line: an error names the file it is in, though the compiler sees one text.
     text = "".join(f'#line 1 "{name}"\n{(folder / name).read_text(encoding="utf-8")}' for name in SOURCES)
     library = load(text, "tokenizer")
@@ -81,6 +81,14 @@ def split_pieces(data: bytes, pattern: str) -> list[bytes]:
     return _cut(data, ends[:count])
 
 
+class _Workspace(NamedTuple):
+    """What one thread needs to encode: a cache of pieces, and room for the ids of a short text."""
+
+    cache: int
+    ids: np.ndarray
+    address: int
+
+
 class Encoder:
     """Encodes bytes by merge rank; see bpe.encode_piece. Threads may use one at once."""
 
@@ -97,24 +105,29 @@ class Encoder:
             self._kinds.ctypes.data, NUMBER_OF_PATTERN[pattern], whole_pieces, self._bytes, self._ends.ctypes.data,
             ids.ctypes.data, len(ids), left.ctypes.data, right.ctypes.data, made.ctypes.data, len(made),
         )  # fmt: skip
-        self._caches: list[int] = []
+        self._free: list[_Workspace] = []
 
     def __del__(self) -> None:
         if encoder := self.__dict__.pop("_encoder", None):
-            for cache in self._caches:
-                self._kernels["cache_free"](cache)
+            for workspace in self._free:
+                self._kernels["cache_free"](workspace.cache)
             self._kernels["encoder_free"](encoder)
 
     def encode(self, data: bytes) -> Int32[np.ndarray, " tokens"]:
         """The ids of a text given as UTF-8, which may be broken."""
-        ids = np.empty(len(data), dtype=np.int32)  # a token has one byte at least
         try:
-            cache = self._caches.pop()
+            work = self._free.pop()
         except IndexError:  # all are in use by other threads
-            cache = self._kernels["cache_new"]()
-        count = self._kernels["encode_text"](self._encoder, cache, data, len(data), ids.ctypes.data)
-        self._caches.append(cache)
-        return ids[:count].copy()
+            ids = np.empty(4096, dtype=np.int32)
+            work = _Workspace(self._kernels["cache_new"](), ids, ids.ctypes.data)
+        ids, address = work.ids, work.address
+        if len(data) > len(ids):  # a token has one byte at least
+            ids = np.empty(len(data), dtype=np.int32)
+            address = ids.ctypes.data
+        count = self._kernels["encode_text"](self._encoder, work.cache, data, len(data), address)
+        found = ids[:count].copy()
+        self._free.append(work)
+        return found
 
 
 class PieceCounter:

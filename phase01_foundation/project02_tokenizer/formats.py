@@ -49,7 +49,7 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
 
 def from_ranks(
     tokens: Mapping[int, bytes], pattern: str, special_tokens: Mapping[str, int], native: bool = True
-) -> Tokenizer:
+) -> Tokenizer[ByteBPE]:
     """The tokenizer of tokens by rank, where the rank is both the id and the order of the merges.
 
     Raises ValueError where a byte has no token.
@@ -65,7 +65,7 @@ def from_ranks(
     return Tokenizer(ByteBPE(ordered, merges, pattern, whole_pieces=True, native=native), special_tokens)
 
 
-def load_tiktoken(path: Path, pattern: str, special_tokens: Mapping[str, int]) -> Tokenizer:
+def load_tiktoken(path: Path, pattern: str, special_tokens: Mapping[str, int]) -> Tokenizer[ByteBPE]:
     """The tokenizer of a tiktoken file; pattern and special tokens are not in it. Raises FormatError."""
     tokens = parse_ranks(Path(path).read_bytes(), str(path))
     try:
@@ -89,7 +89,7 @@ def save_tiktoken(model: ByteBPE, path: Path) -> None:
     write_text(Path(path), "".join(lines))
 
 
-def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer:
+def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer[ByteBPE]:
     """The tokenizer of GPT-2's two files: the ids of the printed tokens, and the merges in their order.
 
     Raises FormatError for a file that is not what it should be.
@@ -104,7 +104,7 @@ def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer:
 
 def parse_gpt2(
     encoder: str, vocab: str, encoder_name: str, vocab_name: str, native: bool = True
-) -> Tokenizer:
+) -> Tokenizer[ByteBPE]:
     """As load_gpt2, from the files' texts; the names are for the messages."""
     try:
         id_of = json.loads(encoder)

@@ -3,6 +3,7 @@
 Their files come from the mirror, the cache or a download, and are checked; see shared.data.
 """
 
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import from_ranks, parse_gpt2, parse_ranks
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared.corpora import File
@@ -50,7 +51,7 @@ RANKS: dict[str, tuple[File, str, dict[str, int]]] = {
 NAMES = ("gpt2", *RANKS)
 
 
-def load_released(name: str, native: bool = True) -> Tokenizer:
+def load_released(name: str, native: bool = True) -> Tokenizer[ByteBPE]:
     """The tokenizer of that name, one of NAMES; `native=False` keeps to Python.
 
     Raises ValueError for another name, and shared.data's CorpusError when a file cannot be had.

@@ -7,7 +7,7 @@ tokenizer.encode("Once upon a time.<|endoftext|>", allowed_special="all")
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
@@ -29,7 +29,10 @@ class Model(Protocol):
     def decode(self, ids: Iterable[int]) -> str: ...
 
 
-class Tokenizer:
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+class Tokenizer(Generic[AnyModel]):
     """A model and its special tokens.
 
     Encoding takes `allowed_special` and `disallowed_special`, each "all" or a set of names, with tiktoken's meaning:
@@ -37,7 +40,7 @@ class Tokenizer:
     is ordinary text. Unless told otherwise, none is allowed and all are refused.
     """
 
-    def __init__(self, model: Model, special_tokens: Mapping[str, int] | None = None):
+    def __init__(self, model: AnyModel, special_tokens: Mapping[str, int] | None = None):
         """`special_tokens` are ids by name. Raises ValueError for an empty name, and for an id that is taken."""
         self.model = model
         self.special_tokens = dict(special_tokens or {})

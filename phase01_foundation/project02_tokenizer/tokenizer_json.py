@@ -39,7 +39,7 @@ def save(tokenizer: Tokenizer, path: Path) -> None:
     write_text(Path(path), json.dumps(to_json(tokenizer), ensure_ascii=False, indent=1) + "\n")
 
 
-def load(path: Path, native: bool = True) -> Tokenizer:
+def load(path: Path, native: bool = True) -> Tokenizer[Any]:
     """Read a tokenizer.json of one of the forms that `save` writes, whoever has written it.
 
     What a post-processor would add around a text, such as a token for its beginning, is left to the caller.
@@ -119,7 +119,7 @@ def _split(pattern: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
-def from_json(content: Mapping[str, Any], native: bool = True) -> Tokenizer:
+def from_json(content: Mapping[str, Any], native: bool = True) -> Tokenizer[Any]:
     """The tokenizer of a tokenizer.json's contents. Raises ValueError for what there is not here, naming it."""
     special_tokens: dict[str, int] = {}
     for added in content["added_tokens"]:

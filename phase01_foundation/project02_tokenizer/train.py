@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,9 +15,9 @@ from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.training import check_settings, train_tokenizer
 from shared import artifacts, config, data
-from shared.files import shown
+from shared.files import ROOT, shown
 
-CONFIGS = Path(__file__).parent / "configs"
+CONFIGS = ROOT / "phase01_foundation" / "project02_tokenizer" / "configs"
 COMMAND = "python -m phase01_foundation.project02_tokenizer.train"
 FILE = "tokenizer.json"
 
@@ -48,7 +48,7 @@ class TrainConfig:
         check_settings(self.kind, self.vocab_size, self.special_tokens, self.pattern, self.least)
 
 
-def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer, artifacts.Artifact]:
+def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer[Any], artifacts.Artifact]:
     """Train as the settings say, and publish. Raises CorpusError for a corpus that cannot be had."""
     corpus = data.load(
         settings.corpus,
@@ -89,7 +89,7 @@ def bytes_per_token(tokenizer: Tokenizer, text: str) -> float:
     return len(text.encode()) / len(tokenizer.encode_to_array(text, disallowed_special=()))
 
 
-def load(name: str = "bpe-10k") -> Tokenizer:
+def load(name: str = "bpe-10k") -> Tokenizer[Any]:
     """A trained tokenizer by name, the learner's own before a released one.
 
     Raises ArtifactError when there is neither, FormatError for one that is no tokenizer of this project.

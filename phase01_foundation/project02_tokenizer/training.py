@@ -1,6 +1,7 @@
 """Trains any of the three kinds of tokenizer from texts that are taken one at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.bpe import PIECE_LIMIT, count_pieces
@@ -22,7 +23,7 @@ def train_tokenizer(
     pattern: str = "gpt2",
     least: int = 2,
     piece_limit: int = PIECE_LIMIT,
-) -> Tokenizer:
+) -> Tokenizer[Any]:
     """A tokenizer of a kind, "char", "word" or "bpe", from texts.
 
     `vocab_size` counts the special tokens, whose ids come last. Characters take no vocab_size: all that occur are in
