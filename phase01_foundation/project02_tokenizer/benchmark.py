@@ -6,6 +6,7 @@ nothing. Where WikiText-2 or the files of gpt2 and the others cannot be had, it 
 """
 
 import json
+import math
 import os
 import sys
 from itertools import pairwise
@@ -218,16 +219,19 @@ def measure_compression(
         held.append(unseen / len(model.encode_bytes(held_out.encode())))
     report.series("seen in training", sizes, ratios, "entries", "bytes a token")
     report.series("held-out", sizes, held, "entries", "bytes a token")
-    saved = [(a - b) / (m - n) for (a, b), (n, m) in zip(pairwise(tokens), pairwise(sizes), strict=True)]
-    report.series("saved by a merge", sizes[1:], saved, "entries", "tokens saved")
+    saved = [
+        math.log10((more - fewer) / (larger - smaller))
+        for (more, fewer), (smaller, larger) in zip(pairwise(tokens), pairwise(sizes), strict=True)
+    ]
+    report.series("saved by a merge", sizes[1:], saved, "entries", "tokens, as a power of ten")
 
     ours = bytes_per_token(Tokenizer(ByteBPE.from_merges(merges[: VOCAB_SIZE - 256])), held_out)
     peers = {"gpt2, 50,257 entries": bytes_per_token(gpt2, held_out)} if gpt2 else {}
     words = train_tokenizer(lines, "word", VOCAB_SIZE)
     unknown = words.encode(held_out).count(0) / len(words.encode(held_out))
     note = f"{min(VOCAB_SIZE, 256 + len(merges)):,} entries; {unseen:,} bytes"
-    if 256 + len(merges) >= 50_000:
-        note += f"; with 50,000 entries {held[-1]:.3f}"
+    if sizes[-1] > VOCAB_SIZE:
+        note += f"; with {sizes[-1]:,} entries {held[-1]:.3f}"
     note += f"; with words, {VOCAB_SIZE:,} of them, {unknown:.1%} of the text's words are not known"
     report.figure("bytes a token on held-out text", ours, "", peers=peers, note=note)
 
@@ -244,7 +248,7 @@ def draw(record: Path) -> None:
     )  # fmt: skip
     plot.lines(
         record.parent / "merges.png", {"": curves["saved by a merge"]}, "What one more merge saves in training",
-        "entries of the vocabulary", "tokens saved by a merge", log_x=True,
+        "entries of the vocabulary", "tokens saved by a merge, as a power of ten", log_x=True,
     )  # fmt: skip
 
 
