@@ -17,7 +17,7 @@ Ranks = Mapping[Pair, tuple[int, int]]
 """For a pair of ids: the rank of its merge, the lowest of which goes first, and the id it makes."""
 
 LONGEST_PIECE = 1024  # bytes; in training a longer piece is cut, as nobody needs a token of such a length
-PIECE_LIMIT = 5_000_000  # different pieces, about half a gigabyte of them
+PIECE_LIMIT = 2_000_000  # different pieces; to learn from so many takes about half a gigabyte in C++
 
 
 def count_pieces(

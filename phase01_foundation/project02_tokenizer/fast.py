@@ -1,6 +1,6 @@
 """The same as bpe.py in C++: scan.cpp, encode.cpp and train.cpp, compiled on first use.
 
-`kernels()` is None where there is no compiler; then bpe.py does the work. tests/ proves the two equal.
+`kernels()` is None where there is no compiler; then bpe.py does the work. The tests prove the two equal.
 """
 
 import ctypes
@@ -124,10 +124,11 @@ class Encoder:
         if len(data) > len(ids):  # a token has one byte at least
             ids = np.empty(len(data), dtype=np.int32)
             address = ids.ctypes.data
-        count = self._kernels["encode_text"](self._encoder, work.cache, data, len(data), address)
-        found = ids[:count].copy()
-        self._free.append(work)
-        return found
+        try:
+            count = self._kernels["encode_text"](self._encoder, work.cache, data, len(data), address)
+            return ids[:count].copy()
+        finally:
+            self._free.append(work)
 
 
 class PieceCounter:
