@@ -161,9 +161,9 @@ def _laid_out(submission: Submission, folder: Path) -> Path:
 
 def _table(project: Project, submissions: list[Submission], marks: dict[str, list[Mark]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("student")
+    table.add_column("student, points by task")
     for task in project.tasks:
-        table.add_column(f"task {task.number}", justify="right")
+        table.add_column(str(task.number), justify="right")
     table.add_column(f"of {project.points}", justify="right")
     table.add_column("notes")
     for submission in submissions:
