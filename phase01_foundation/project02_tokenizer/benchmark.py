@@ -78,7 +78,7 @@ def measure_training(report: Report, lines: list[str], corpus: str, smoke: bool)
     report.figure(
         "training 10,000 entries", measured["ours"].seconds, "s", ("<=", min(peers.values())), peers,
         note=f"{sum(map(len, lines)):,} characters of {corpus}, line by line from memory, and "
-        f"{entries:,} entries; ours uses one thread; the vocabularies are equal",
+        f"{entries:,} entries; ours uses one thread; tokenizers {tokenizers.__version__}; the vocabularies are equal",
     )  # fmt: skip
 
     part = lines[: len(lines) // 20]
@@ -160,7 +160,7 @@ def measure_encoding(report: Report, name: str, tokenizer: Tokenizer, text: str,
         rival = measured["tiktoken"].throughput
         report.figure(
             f"encoding with {name}, {way}", measured["ours"].throughput, "MB/s", (">=", rival), {"tiktoken": rival},
-            note=f"{size:.1f} MB of mixed text as UTF-8, all ids equal" if way == "one thread" else "",
+            note=f"{size:.1f} MB of mixed text as UTF-8, tiktoken {tiktoken.__version__}, all ids equal" if way == "one thread" else "",
         )  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def draw(record: Path) -> None:
     )  # fmt: skip
     plot.lines(
         record.parent / "merges.png", {"": curves["saved by a merge"]}, "What one more merge saves in training",
-        "entries of the vocabulary", "tokens saved by a merge, as a power of ten", log_x=True,
+        "entries of the vocabulary", "tokens saved by a merge (power of ten)", log_x=True,
     )  # fmt: skip
 
 
