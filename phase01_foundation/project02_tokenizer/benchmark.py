@@ -136,6 +136,7 @@ def measure_encoding(report: Report, name: str, tokenizer: Tokenizer, text: str,
     peer, size = peer_of(tokenizer, name), len(text.encode()) / 1e6
     step = len(text) // 64
     documents = [text[start : start + step] for start in range(0, len(text), step)]
+    what = f"{size:.1f} MB of mixed text as UTF-8, tiktoken {tiktoken.__version__}, all ids equal"
     threads = cores()
     ways = {
         "one thread": (
@@ -160,7 +161,7 @@ def measure_encoding(report: Report, name: str, tokenizer: Tokenizer, text: str,
         rival = measured["tiktoken"].throughput
         report.figure(
             f"encoding with {name}, {way}", measured["ours"].throughput, "MB/s", (">=", rival), {"tiktoken": rival},
-            note=f"{size:.1f} MB of mixed text as UTF-8, tiktoken {tiktoken.__version__}, all ids equal" if way == "one thread" else "",
+            note=what if way == "one thread" else "",
         )  # fmt: skip
 
 
