@@ -110,6 +110,16 @@ def load(
     return corpus
 
 
+def read_file(file: File) -> bytes:
+    """The bytes of one pinned file that is no corpus, and say in one line (on stderr) where it comes from.
+
+    Raises MissingCorpusError, MirrorError or ChecksumError, as `load` does.
+    """
+    found = _find(file, _mirror())
+    print(f"file: {file.path}, {found.where}", file=sys.stderr)
+    return found.content
+
+
 def _check_names(name: str, splits: Sequence[str] | None) -> None:
     known = [*SOURCES, EMBEDDED]
     if name not in known:

@@ -46,7 +46,7 @@ def load(source: Path | str, name: str, flags: Sequence[str] = ()) -> ctypes.CDL
     text = source.read_text() if isinstance(source, Path) else source
     compiler = _compiler()
     if compiler is None:
-        _say_once(f"native: no C++ compiler, so PyTorch does what {name} would do. {_how_to_install()}")
+        _say_once(f"native: no C++ compiler, so slower code does what {name} would do. {_how_to_install()}")
         return None
     command = [*compiler, *FLAGS, *flags]
     # -march=native makes a library for this processor alone, and a folder can be shared between machines.

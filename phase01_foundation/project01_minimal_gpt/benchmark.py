@@ -180,7 +180,7 @@ def measure_throughput(report: Report, smoke: bool) -> None:
         note=f"{per_token * step.throughput / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s",
     )  # fmt: skip
     report.figure(
-        "share of peak FLOP/s in training", per_token * step.throughput / peak, "",
+        "share of peak FLOP/s in training", 100 * per_token * step.throughput / peak, "%",
         note=f"peak is the fastest {str(dtype).removeprefix('torch.')} product of two 1024 × 1024 matrices, measured "
         "in this run; what is left goes to normalisations, softmax, copies and the optimizer",
     )  # fmt: skip

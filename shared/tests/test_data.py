@@ -269,3 +269,11 @@ def test_tinystories_keep_whole_stories():
 def test_loading_text_does_not_load_torch():
     code = "import sys, shared.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ.copy(), check=False).returncode == 0
+
+
+def test_a_file_that_is_no_corpus_comes_the_same_way(mirror, monkeypatch, capsys):
+    assert data.read_file(LOCAL) == b"only in a mirror\n"
+    assert f"file: {LOCAL.path}, from the mirror" in capsys.readouterr().err
+    monkeypatch.delenv("LADDER_DATA_MIRROR")
+    with pytest.raises(MissingCorpusError, match="there is no download of it"):
+        data.read_file(LOCAL)

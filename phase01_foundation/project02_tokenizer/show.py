@@ -1,0 +1,61 @@
+"""Show how a text is cut: python -m phase01_foundation.project02_tokenizer.show --tokenizer gpt2 "Hello, world!" """
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.released import NAMES, load_released
+from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
+from phase01_foundation.project02_tokenizer.train import load
+from shared.artifacts import ArtifactError, CheckpointError
+from shared.data import CorpusError
+
+COLORS = (
+    "black on bright_cyan",
+    "black on bright_yellow",
+    "black on bright_green",
+    "black on bright_magenta",
+)
+
+
+def tokens_of(tokenizer: Tokenizer, text: str) -> list[tuple[int, str]]:
+    """Each token of the text: its id, and its text with spaces, line ends and parts of characters made visible."""
+    ids = tokenizer.encode(text, allowed_special="all")
+    return [(id, visible(tokenizer.decode_bytes([id]))) for id in ids]
+
+
+def visible(token: bytes) -> str:
+    """A token as a person can read it: ␣ is a space, ↵ a line end, ⇥ a tab, and \\xf0 a byte of a longer character."""
+    return token.decode(errors="backslashreplace").replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
+
+
+def main(
+    text: Annotated[str, typer.Argument(help="The text; \\n is a new line.")],
+    tokenizer: Annotated[
+        str,
+        typer.Option(help=f"A released one ({', '.join(NAMES)}), or one that you have trained, by its name."),
+    ] = "bpe-10k",
+) -> None:
+    """Show the tokens of a text, each in a colour, and their ids."""
+    text = text.replace("\\n", "\n")
+    try:
+        chosen = load_released(tokenizer) if tokenizer in NAMES else load(tokenizer)
+        tokens = tokens_of(chosen, text)
+    except (ValueError, FormatError, CorpusError, ArtifactError, CheckpointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    console = Console(soft_wrap=True)
+    console.print(Text.assemble(*((token, COLORS[i % len(COLORS)]) for i, (_, token) in enumerate(tokens))))
+    console.print(" ".join(str(id) for id, _ in tokens), highlight=False)
+    size = len(text.encode(errors="replace"))
+    console.print(
+        f"{len(tokens)} tokens, {size} bytes: {size / max(len(tokens), 1):.2f} bytes a token", highlight=False
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,56 @@
+"""Special tokens: marks such as <|endoftext|> that stand for no text, and must not come out of any by accident.
+
+A user who types "<|endoftext|>" must not be able to end a document. So the one who encodes says which special tokens
+are allowed; what is neither allowed nor declared ordinary is refused, as tiktoken does.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Literal
+
+All = Literal["all"]
+
+
+def resolve_special(
+    known: Collection[str], allowed: All | Collection[str], disallowed: All | Collection[str]
+) -> tuple[set[str], set[str]]:
+    """The special tokens that are allowed in a text, and those that are refused.
+
+    "all" means all known ones; for `disallowed`, all that are not allowed. A token in neither set is ordinary text.
+    Raises ValueError for a name that is not known.
+    """
+    for names in (allowed, disallowed):
+        if isinstance(names, str) and names != "all":
+            raise ValueError(f'special tokens are given as "all" or as a set such as {{{names!r}}}')
+        if unknown := sorted(set(names) - set(known)) if names != "all" else []:
+            listed = ", ".join(map(repr, known)) or "none"
+            raise ValueError(
+                f"{unknown[0]!r} is no special token of this tokenizer; its special tokens: {listed}"
+            )
+    inside = set(known) if allowed == "all" else set(allowed)
+    refused = set(known) - inside if disallowed == "all" else set(disallowed)
+    return inside, refused
+
+
+def refuse_special(text: str, refused: Collection[str]) -> None:
+    """Raises ValueError when the text holds one of these special tokens, naming the first and what can be done."""
+    found = {token: text.find(token) for token in refused if token in text}
+    if found:
+        token = min(found, key=lambda token: (found[token], token))
+        raise ValueError(
+            f"the text holds the special token {token!r} at position {found[token]}, which is not allowed. To encode "
+            f"it as the special token, pass allowed_special={{{token!r}}}; to encode it as ordinary text, pass "
+            f"disallowed_special=() or a set without it"
+        )
+
+
+def split_special(text: str, allowed: Collection[str]) -> Iterator[str]:
+    """The text cut at the allowed special tokens: ordinary text, special token, ordinary text, and so on, in turn.
+
+    Where one special token begins with another, the longer one is taken.
+    """
+    if not allowed:
+        yield text
+        return
+    longest_first = sorted(allowed, key=len, reverse=True)
+    yield from re.split(f"({'|'.join(map(re.escape, longest_first))})", text)

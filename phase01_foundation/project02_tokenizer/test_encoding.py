@@ -1,0 +1,216 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phase01_foundation.project02_tokenizer import fast
+from phase01_foundation.project02_tokenizer.bpe import encode_piece, recover_merges
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.byte_level import BYTE_OF, BYTES, CHARACTER_OF, printed, unprinted
+from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
+from shared import tinyworld
+
+encoding, decoding, recovering = pytest.mark.task(5), pytest.mark.task(6), pytest.mark.task(10)
+needs_compiler = pytest.mark.skipif(fast.kernels() is None, reason="needs a C++ compiler")
+ID_OF = {bytes([byte]): id for id, byte in enumerate(BYTES)}
+A, B, C = (ID_OF[letter] for letter in (b"a", b"b", b"c"))
+
+
+@st.composite
+def merge_lists(draw):
+    """Merges in any order that can be, also such as no training would learn."""
+    tokens = [bytes([byte]) for byte in BYTES]
+    known, merges = set(tokens), []
+    usable = [A, B, C]
+    for _ in range(draw(st.integers(0, 12))):
+        left, right = draw(st.sampled_from(usable)), draw(st.sampled_from(usable))
+        if tokens[left] + tokens[right] not in known:
+            usable.append(len(tokens))
+            tokens.append(tokens[left] + tokens[right])
+            known.add(tokens[-1])
+            merges.append((left, right))
+    return merges
+
+
+def ranks_of(merges):
+    return {pair: (rank, 256 + rank) for rank, pair in enumerate(merges)}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return tinyworld.text("train", 0, 100_000)
+
+
+@pytest.fixture(scope="module")
+def model(world):
+    return ByteBPE.train([world[:50_000]], 600)
+
+
+# ---- task 5: encoding a piece
+
+
+@encoding
+def test_the_lowest_rank_goes_first_not_the_leftmost_pair():
+    ranks = ranks_of([(B, C), (A, B)])  # bc before ab
+    assert encode_piece(b"abc", ID_OF, ranks) == [A, 256]
+
+
+@encoding
+def test_of_equal_ranks_the_leftmost_goes_first():
+    assert encode_piece(b"aaa", ID_OF, ranks_of([(A, A)])) == [256, A]
+
+
+@encoding
+def test_merges_go_on_with_what_merges_made():
+    ranks = ranks_of([(A, B), (256, C), (257, 257)])
+    assert encode_piece(b"abcabc", ID_OF, ranks) == [258]
+
+
+@encoding
+def test_without_a_merge_the_bytes_remain():
+    assert encode_piece(b"cab", ID_OF, {}) == [C, A, B]
+    assert encode_piece(b"", ID_OF, {}) == []
+    assert encode_piece(b"a", ID_OF, ranks_of([(A, A)])) == [A]
+
+
+@encoding
+@given(merge_lists(), st.text("abc", max_size=40))
+def test_no_pair_is_left_and_the_bytes_are_kept(merges, text):
+    model = ByteBPE.from_merges(merges)
+    ids = encode_piece(text.encode(), ID_OF, ranks_of(merges))
+    assert b"".join(model.tokens[id] for id in ids) == text.encode()
+    assert not set(pairwise(ids)) & set(merges)
+
+
+@encoding
+@needs_compiler
+@given(merge_lists(), st.one_of(st.text("abc"), st.text("ab", min_size=97, max_size=300)))
+def test_encoding_in_cpp_gives_the_same(merges, text):
+    # Above 96 ids the C++ code uses a heap. Letters alone are one piece, whatever the pattern.
+    model = ByteBPE.from_merges(merges)
+    assert model.encode(text) == encode_piece(text.encode(), ID_OF, ranks_of(merges))
+
+
+# ---- the model, in Python and in C++
+
+
+@needs_compiler
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("whole_pieces", [False, True])
+def test_python_and_cpp_give_the_same_ids(model, world, pattern, whole_pieces):
+    ours = ByteBPE(model.tokens, model.merges, pattern, whole_pieces)
+    python = ByteBPE(model.tokens, model.merges, pattern, whole_pieces, native=False)
+    for text in (world[50_000:80_000], "naïve 中文 🙂👍🏽\x00 \r\n" * 20, "=" * 500 + "the" * 400):
+        assert ours.encode(text) == python.encode(text)
+
+
+@needs_compiler
+def test_a_warm_cache_changes_nothing(model, world):
+    fresh = ByteBPE(model.tokens, model.merges)
+    first = fresh.encode(world)
+    assert fresh.encode(world) == first == model.encode(world)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@given(data=st.binary())
+def test_any_bytes_come_back(model, native, data):
+    one = model if native else ByteBPE(model.tokens, model.merges, native=False)
+    ids = one.encode_bytes(data)
+    assert ids.dtype == np.int32
+    assert one.decode_bytes(ids.tolist()) == data
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_piece_that_is_a_token_needs_no_merge_where_whole_pieces_count(native):
+    tokens = {**{id: token for token, id in ID_OF.items()}, 256: b"abc"}
+    for whole, expected in ((True, [256]), (False, [A, B, C])):
+        assert ByteBPE(tokens, [], whole_pieces=whole, native=native).encode("abc") == expected
+
+
+@pytest.mark.parametrize(
+    ("tokens", "merges", "message"),
+    [
+        ({0: b"a"}, [], "255 of the 256 bytes have no token, the first is 0x00"),
+        ({256: b"a"}, [], r"the token b'a' has two ids, \d+ and 256"),
+        ({-1: b"ab"}, [], "ids must be from 0"),
+        ({}, [(A, 999)], "merge 0 joins the ids 64 and 999, which are not both tokens"),
+        ({256: b"ab"}, [(A, B), (B, C)], "merge 1 makes b'bc', which is no token"),
+    ],
+)
+def test_an_impossible_model_is_refused(tokens, merges, message):
+    every = {} if tokens == {0: b"a"} else {id: token for token, id in ID_OF.items()}
+    with pytest.raises(ValueError, match=message):
+        ByteBPE({**every, **tokens}, merges)
+
+
+# ---- task 6: decoding
+
+
+@decoding
+@given(text=st.text())
+def test_decoding_undoes_encoding(model, text):
+    expected = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert model.decode(model.encode(text)) == expected
+
+
+@decoding
+def test_part_of_a_character_becomes_the_replacement_character():
+    model = ByteBPE.from_merges([])
+    ids = model.encode("a🙂b")
+    assert model.decode_bytes(ids[1:3]) == "🙂".encode()[:2]
+    assert model.decode(ids[:3]) == "a\ufffd"
+    assert model.decode(ids) == "a🙂b"
+
+
+@decoding
+@pytest.mark.parametrize("id", [-1, 256])
+def test_an_id_without_a_token_is_refused(id):
+    with pytest.raises(ValueError, match=f"there is no token with the id {id}; ids go from 0 to 255"):
+        ByteBPE.from_merges([]).decode([65, id])
+
+
+# ---- task 10: merges from ranks
+
+
+@recovering
+def test_the_parts_of_a_token_are_what_lower_ranks_leave_of_it():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"bc", b"ab", b"abc"]
+    assert recover_merges(tokens)[256:] == [(B, C), (A, B), (A, 256)]
+    assert set(recover_merges(tokens)[:256]) == {None}
+
+
+@recovering
+def test_a_token_that_no_merge_makes_has_no_parts():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ab"]
+    assert recover_merges(tokens)[256:] == [None, (A, B)]
+
+
+@recovering
+def test_the_merges_of_a_trained_model_come_back(model):
+    assert recover_merges(list(model.tokens.values()))[256:] == model.merges
+
+
+@recovering
+@needs_compiler
+def test_recovering_in_cpp_gives_the_same(model):
+    shuffled = [model.tokens[id] for id in [*range(256), *range(599, 255, -1)]]
+    for tokens in (list(model.tokens.values()), shuffled):
+        assert fast.recover_merges(tokens) == recover_merges(tokens)
+
+
+# ---- bytes in print
+
+
+def test_every_byte_has_a_character_that_prints():
+    assert len(BYTE_OF) == 256
+    assert all(character.isprintable() and not character.isspace() for character in BYTE_OF)
+    assert list(CHARACTER_OF.values()) == sorted(BYTE_OF), "ids follow the characters' code points"
+    assert printed(b" the\n") == "ĠtheĊ"
+    assert unprinted("ĠtheĊ") == b" the\n"
+
+
+def test_what_stands_for_no_byte_is_named():
+    with pytest.raises(ValueError, match=r"'a b' is no byte-level token: ' ' stands for no byte"):
+        unprinted("a b")

@@ -1,0 +1,167 @@
+import base64
+import json
+
+import pytest
+import tiktoken
+from tiktoken.load import data_gym_to_mergeable_bpe_ranks, load_tiktoken_bpe
+
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.byte_level import BYTES, printed
+from phase01_foundation.project02_tokenizer.formats import (
+    FormatError,
+    from_ranks,
+    load_gpt2,
+    load_tiktoken,
+    parse_ranks,
+    save_tiktoken,
+)
+from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
+from shared import tinyworld
+
+END = {"<|endoftext|>": 700}
+SINGLE = {id: bytes([byte]) for id, byte in enumerate(BYTES)}
+
+task = pytest.mark.task(9)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return tinyworld.text("train", 0, 100_000)
+
+
+@pytest.fixture(scope="module")
+def model(world):
+    return ByteBPE.train([world[:50_000]], 700)
+
+
+def line(token, rank):
+    return base64.b64encode(token) + b" %d" % rank
+
+
+# ---- task 9: the lines of a rank file
+
+
+@task
+def test_a_line_is_a_token_and_its_rank():
+    data = b"\n".join([line(b"b", 1), line(b"a", 0), b"", line(b" the", 2)]) + b"\n"
+    assert parse_ranks(data, "x") == {0: b"a", 1: b"b", 2: b" the"}
+    assert list(parse_ranks(data, "x")) == [0, 1, 2]
+    assert parse_ranks(data.replace(b"\n", b"\r\n"), "x") == parse_ranks(data, "x")
+
+
+@task
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"YQ==", """line 2: 'YQ==' is not "<base64> <rank>\""""),
+        (b"YQ== 1 2", "line 2: 'YQ== 1 2' is not"),
+        (b"Y?== 1", "line 2: 'Y[?]== 1' is not"),
+        (b"YQ= 1", "line 2: 'YQ= 1' is not"),
+        (b"YQ== one", "line 2: 'YQ== one' is not"),
+        (b"\xff\xff 1", "line 2: .* is not"),
+        (line(b"a", -1), "line 2: an empty token or a rank below 0"),
+        (line(b"z", 9), "line 2: the token b'z' is in line 1 already"),
+        (line(b"a", 0), "line 2: the rank 0 is that of b'z' already"),
+    ],
+)
+def test_a_bad_line_is_named(bad, message):
+    with pytest.raises(FormatError, match=f"ranks.txt, {message}"):
+        parse_ranks(b"\n".join([line(b"z", 0), bad, line(b"q", 2)]), "ranks.txt")
+
+
+@task
+def test_a_file_without_tokens_is_refused():
+    with pytest.raises(FormatError, match=r"ranks.txt has no line with a token"):
+        parse_ranks(b"\n\n", "ranks.txt")
+
+
+# ---- files as a whole
+
+
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "o200k"])
+def test_a_rank_file_gives_tiktokens_ids(model, world, tmp_path, pattern):
+    path = tmp_path / "ours.tiktoken"
+    save_tiktoken(model, path)
+    ours = load_tiktoken(path, pattern, END)
+    peer = tiktoken.Encoding(
+        "peer",
+        pat_str=PATTERNS[pattern].replace(r"\Z", r"\z"),
+        mergeable_ranks=load_tiktoken_bpe(str(path)),
+        special_tokens=END,
+    )
+    text = world + "naïve 中文 🙂 12345 I'LL don't\n\n  x\r\n" * 20
+    assert ours.encode(text) == peer.encode(text)
+    assert ours.model.merges == model.merges
+
+
+def test_python_reads_the_same_from_ranks_as_cpp(model):
+    fast, readable = (from_ranks(model.tokens, "gpt2", END, native) for native in (True, False))
+    assert fast.model.merges == readable.model.merges == model.merges
+    assert fast.model.whole_pieces
+    assert fast.vocab_size == 701
+
+
+def test_ranks_may_have_gaps():
+    tokens = {10 * id: token for id, token in SINGLE.items()} | {5000: b"ab"}
+    tokenizer = from_ranks(tokens, "gpt2", {})
+    assert tokenizer.encode("ab") == [5000]
+    assert tokenizer.vocab_size == 5001
+
+
+def test_ids_that_are_no_ranks_make_no_rank_file(tmp_path):
+    tokens = {**SINGLE, 257: b"ab", 256: b"cd"}
+    ids = {token: id for id, token in SINGLE.items()}
+    merges = [(ids[b"a"], ids[b"b"]), (ids[b"c"], ids[b"d"])]
+    with pytest.raises(ValueError, match="ids in the order of the merges"):
+        save_tiktoken(ByteBPE(tokens, merges), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_rank_file_without_all_bytes_is_refused(tmp_path):
+    (tmp_path / "few").write_bytes(line(b"a", 0))
+    with pytest.raises(FormatError, match="few: 255 of the 256 bytes have no token, the first is 0x00"):
+        load_tiktoken(tmp_path / "few", "gpt2", {})
+
+
+@pytest.fixture
+def gpt2_files(model, tmp_path):
+    """The model as GPT-2 wrote its own: encoder.json and vocab.bpe."""
+    id_of = {printed(token): id for id, token in model.tokens.items()} | END
+    pairs = [(printed(model.tokens[left]), printed(model.tokens[right])) for left, right in model.merges]
+    encoder, vocab = tmp_path / "encoder.json", tmp_path / "vocab.bpe"
+    encoder.write_text(json.dumps(id_of))
+    vocab.write_text(
+        "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in pairs), encoding="utf-8"
+    )
+    return encoder, vocab
+
+
+def test_gpt2s_files_give_the_model_and_its_special_token(gpt2_files, model, world):
+    tokenizer = load_gpt2(*gpt2_files)
+    assert tokenizer.model.merges == model.merges
+    assert tokenizer.special_tokens == END
+    assert tokenizer.encode(world) == model.encode(world)
+
+
+def test_tiktoken_reads_the_same_from_gpt2s_files(gpt2_files):
+    encoder, vocab = gpt2_files
+    ranks = data_gym_to_mergeable_bpe_ranks(str(vocab), str(encoder))
+    assert {id: token for token, id in ranks.items()} == load_gpt2(encoder, vocab).model.tokens
+
+
+@pytest.mark.parametrize(
+    ("encoder", "vocab", "message"),
+    [
+        ('{"a": 0,\n "b" 1}', "", "encoder.json, line 2: Expecting ':' delimiter"),
+        ('["a"]', "", "encoder.json does not map tokens to whole numbers"),
+        ('{"a": "0"}', "", "encoder.json does not map tokens to whole numbers"),
+        ('{"a": 0, "b": 1}', "#version: 0.2\na b\n", "vocab.bpe, line 2: 'a b' is no pair of tokens"),
+        ('{"a": 0, "b": 1}', "a\n", "vocab.bpe, line 1: 'a' is no pair of tokens"),
+        ('{"a": 0, "b": 1}', "", "encoder.json: 254 of the 256 bytes have no token"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, encoder, vocab, message):
+    (tmp_path / "encoder.json").write_text(encoder)
+    (tmp_path / "vocab.bpe").write_text(vocab)
+    with pytest.raises(FormatError, match=message):
+        load_gpt2(tmp_path / "encoder.json", tmp_path / "vocab.bpe")

@@ -1,0 +1,129 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
+
+from phase01_foundation.project02_tokenizer import fast
+from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, split_pieces, to_bytes
+
+# Characters at which the patterns turn one way or the other: spaces of many kinds, cases, marks, the long s.
+CHARACTERS = " \n\r\t\u00a0\u3000\u2028\x1c\x85abtsTSſlLvVmdre'’09²½Ⅷ/.!-_éÉǅʰ中\u0301\u0489🙂👍🏽"
+# Not the unassigned ones (Cn): a library with a newer Unicode may have made letters of them.
+assigned = st.characters(exclude_categories=["Cs", "Cn"])
+texts = st.one_of(
+    st.text(assigned),
+    st.text(CHARACTERS),
+    st.lists(st.sampled_from(["'s", "'LL", " the", "NASA's", "  ", "\n", "12"])).map("".join),
+)
+
+task = pytest.mark.task(1)
+needs_compiler = pytest.mark.skipif(fast.kernels() is None, reason="needs a C++ compiler")
+each_pattern = pytest.mark.parametrize("pattern", PATTERNS)
+
+
+def pieces(text, pattern):
+    return [piece.decode() for piece in split_pieces(to_bytes(text), pattern)]
+
+
+@task
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (
+            "gpt2",
+            ["I", "'m", " sure", ",", " it", "'", "S", " 12345", "!!", " ", " ok", "\n", "\n", "HelloWorld"],
+        ),
+        (
+            "cl100k",
+            ["I", "'m", " sure", ",", " it", "'S", " ", "123", "45", "!!", " ", " ok", "\n\n", "HelloWorld"],
+        ),
+        (
+            "o200k",
+            ["I'm", " sure", ",", " it'S", " ", "123", "45", "!!", " ", " ok", "\n\n", "Hello", "World"],
+        ),
+    ],
+)
+def test_the_patterns_differ_in_contractions_numbers_line_ends_and_capitals(pattern, expected):
+    assert pieces("I'm sure, it'S 12345!!  ok\n\nHelloWorld", pattern) == expected
+
+
+@task
+def test_a_piece_keeps_one_space_before_it_and_leaves_the_others():
+    assert pieces("a   b", "gpt2") == ["a", "  ", " b"]
+    assert pieces("a   ", "gpt2") == ["a", "   "]
+
+
+@task
+@pytest.mark.parametrize(("pattern", "expected"), [("cl100k", ["a", "\n  "]), ("llama3", ["a", "\n", "  "])])
+def test_spaces_at_the_end_of_the_text(pattern, expected):
+    assert pieces("a\n  ", pattern) == expected
+
+
+@task
+@each_pattern
+@given(texts)
+def test_the_pieces_are_those_of_the_tokenizers_library(pattern, text):
+    # Its engine writes the end of the text as \z.
+    split = Split(Regex(PATTERNS[pattern].replace(r"\Z", r"\z")), "isolated")
+    assert pieces(text, pattern) == [piece for piece, _ in split.pre_tokenize_str(text)]
+
+
+@task
+@each_pattern
+@given(st.binary())
+@example(b"caf\xc3\xa9 \xff\xfe a\xc3")
+def test_nothing_is_lost_not_even_broken_bytes(pattern, data):
+    found = list(split_pieces(data, pattern))
+    assert b"".join(found) == data
+    assert all(found)
+
+
+@task
+def test_a_broken_byte_counts_as_a_sign():
+    assert list(split_pieces(b"ab\xffcd", "gpt2")) == [b"ab", b"\xff", b"cd"]
+    assert list(split_pieces(b"a \xff! b", "gpt2")) == [b"a", b" \xff!", b" b"]
+
+
+@task
+def test_an_unknown_pattern_is_refused():
+    with pytest.raises(ValueError, match="no pattern 'gpt5'; there is gpt2, cl100k, o200k, llama3"):
+        list(split_pieces(b"", "gpt5"))
+
+
+def test_halves_of_a_surrogate_pair_are_joined_or_replaced():
+    assert to_bytes("a\ud83d\ude42b") == "a🙂b".encode()
+    assert to_bytes("a\ud83db") == "a\ufffdb".encode()
+
+
+# ---- the same in C++
+
+
+@needs_compiler
+@each_pattern
+@given(texts)
+def test_the_scanner_cuts_as_the_regular_expression_does(pattern, text):
+    data = to_bytes(text)
+    assert fast.split_pieces(data, pattern) == list(split_pieces(data, pattern))
+
+
+@needs_compiler
+@each_pattern
+@given(
+    st.lists(st.one_of(st.binary(max_size=4), st.text(CHARACTERS, max_size=4).map(str.encode))).map(b"".join)
+)
+@example(
+    b"\xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xe2\x82 \xf0\x9f\x99"
+)  # surrogate, overlong, too high, cut off
+@example(b"\xe0\x80\xafa\xc3")
+def test_the_scanner_takes_broken_bytes_as_the_regular_expression_does(pattern, data):
+    assert fast.split_pieces(data, pattern) == list(split_pieces(data, pattern))
+
+
+@needs_compiler
+@each_pattern
+def test_the_scanner_takes_characters_of_all_planes_as_the_regular_expression_does(pattern):
+    some = [*range(0x3000), *range(0x3000, 0xD800, 97), 0xD7FF, *range(0xE000, 0x110000, 97), 0x10FFFF]
+    # Between letters, digits and spaces, and after itself, a character shows all that a pattern can ask of it.
+    data = "".join(f"a{c}B {c}{c}1\n" for c in map(chr, some)).encode()
+    assert fast.split_pieces(data, pattern) == list(split_pieces(data, pattern))

@@ -1,0 +1,228 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as TheirTokenizer
+
+from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
+from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
+from phase01_foundation.project02_tokenizer.tokenizer_json import load, save, to_json
+from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from shared import tinyworld
+
+END = "<|end|>"
+MIXED = "I'LL say: naïve 中文 🙂 12345 x\n\n\t  y's\r\nNASA's HelloWorld ſ 'ſ ...!!//\n"
+
+task = pytest.mark.task(11)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return tinyworld.text("train", 0, 100_000)[:40_000]
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    """A tokenizer of every kind and pattern, by name."""
+    by_pattern = {name: train_tokenizer([world], "bpe", 500, [END], name) for name in PATTERNS}
+    return {
+        **by_pattern,
+        "char": train_tokenizer([world], "char", None, [END]),
+        "word": train_tokenizer([world], "word", 300, [END]),
+    }
+
+
+NAMES = [*PATTERNS, "char", "word"]
+
+
+def theirs(tokenizer):
+    return TheirTokenizer.from_str(json.dumps(to_json(tokenizer)))
+
+
+@task
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokenizers_library_gives_the_same_ids(trained, world, name):
+    tokenizer, their = trained[name], theirs(trained[name])
+    text = f"{world}{END}{world[:100]}" + ("" if name == "char" else f"{MIXED}{END}")
+    ids = tokenizer.encode(text, allowed_special="all")
+    assert their.encode(text).ids == ids
+    assert their.get_vocab_size() == tokenizer.vocab_size
+    assert their.decode(ids, skip_special_tokens=False) == tokenizer.decode(ids)
+
+
+@task
+@pytest.mark.parametrize("name", list(PATTERNS))
+@given(text=st.text(MIXED))
+def test_and_also_for_strange_texts(trained, name, text):
+    assert theirs(trained[name]).encode(text).ids == trained[name].encode(text)
+
+
+@task
+def test_special_tokens_keep_their_ids_whatever_gaps_there_are(trained):
+    tokenizer = Tokenizer(trained["gpt2"].model, {"<x>": 2000, "<y>": 1000})
+    their = theirs(tokenizer)
+    assert their.encode("<x>a<y>").ids == tokenizer.encode("<x>a<y>", allowed_special="all")
+
+
+@task
+def test_whole_pieces_are_kept(trained):
+    model = trained["gpt2"].model
+    tokens = {**model.tokens, model.vocab_size: b"qqqqqqq"}  # no merge makes it
+    for whole in (True, False):
+        tokenizer = Tokenizer(ByteBPE(tokens, model.merges, whole_pieces=whole))
+        assert theirs(tokenizer).encode("qqqqqqq").ids == tokenizer.encode("qqqqqqq")
+        assert (len(tokenizer.encode("qqqqqqq")) == 1) is whole
+
+
+@task
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_saved_is_what_is_loaded(trained, tmp_path, world, name):
+    path = tmp_path / "new folder" / "tokenizer.json"
+    save(trained[name], path)
+    loaded = load(path)
+    assert to_json(loaded) == to_json(trained[name])
+    text = world[:5000] + END
+    assert loaded.encode(text, allowed_special="all") == trained[name].encode(text, allowed_special="all")
+    assert TheirTokenizer.from_file(str(path)).get_vocab_size() == loaded.vocab_size
+
+
+@task
+def test_a_model_of_another_kind_has_no_form():
+    class Other:
+        vocab_size = 1
+
+        def encode(self, text):
+            return []
+
+        def decode(self, ids):
+            return ""
+
+    with pytest.raises(TypeError, match=r"a Other has no form in a tokenizer.json"):
+        to_json(Tokenizer(Other()))
+
+
+# ---- files that others have written
+
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
+
+
+@pytest.fixture
+def file(trained, tmp_path):
+    """Writes a changed tokenizer.json of the trained BPE; returns its path."""
+
+    def write(change):
+        content = to_json(trained["gpt2"])
+        change(content)
+        path = tmp_path / "tokenizer.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_gpt2s_own_form_is_read(file, trained):
+    def change(content):
+        content["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+        content["model"] = {"merges": content["model"]["merges"], "vocab": content["model"]["vocab"]}
+        content["model"]["merges"] = [merge.split(" ") for merge in content["model"]["merges"]]
+
+    loaded = load(file(change))
+    assert loaded.model.merges == trained["gpt2"].model.merges
+    assert loaded.model.pattern == "gpt2"
+    assert load(file(change), native=False).encode(MIXED) == loaded.encode(MIXED)
+
+
+def test_llama_3s_form_is_read(file):
+    def change(content):
+        content["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = LLAMA3
+        content["model"]["ignore_merges"] = True
+        content["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}
+
+    path = file(change)
+    loaded = load(path)
+    assert loaded.model.pattern == "llama3"
+    assert loaded.model.whole_pieces
+    assert loaded.encode(MIXED + "\n  ") == TheirTokenizer.from_file(str(path)).encode(MIXED + "\n  ").ids
+
+
+def set_in(*keys, to):
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = to
+
+    return change
+
+
+SPLIT = ("pre_tokenizer", "pretokenizers", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            set_in("normalizer", to={"type": "NFC"}),
+            "it changes texts by the normalizer NFC; there are none here",
+        ),
+        (set_in("model", "type", to="Unigram"), "its model is Unigram; here there are BPE and WordLevel"),
+        (
+            set_in("model", "byte_fallback", to=True),
+            "its model has byte_fallback True, which is not supported",
+        ),
+        (set_in("model", "unk_token", to="<u>"), "its model has unk_token '<u>', which is not supported"),
+        (set_in("model", "merges", 0, to="a b c"), "merge 0, 'a b c', is no pair of tokens"),
+        (set_in("model", "merges", 3, to=["a", "nothing"]), r"merge 3, \['a', 'nothing'\], is no pair"),
+        (set_in("model", "vocab", "a b", to=999), "'a b' is no byte-level token: ' ' stands for no byte"),
+        (set_in(*SPLIT, "pattern", to={"Regex": r"\w+"}), r"its pattern is none of gpt2, .*: \\w\+"),
+        (set_in(*SPLIT, "behavior", to="Removed"), "its pre-tokenizer is no plain Split"),
+        (set_in("pre_tokenizer", to=None), "it merges without a pre-tokenizer"),
+        (
+            set_in("pre_tokenizer", to={"type": "Whitespace"}),
+            r"its pre-tokenizer \(Whitespace\) is not a Split and",
+        ),
+        (set_in("pre_tokenizer", "pretokenizers", 1, "use_regex", to=True), "cuts twice, or not at all"),
+        (set_in("pre_tokenizer", "pretokenizers", 1, "add_prefix_space", to=True), "that adds no space"),
+        (set_in("added_tokens", 0, "lstrip", to=True), r"the added token '<\|end\|>' takes spaces away"),
+        (set_in("added_tokens", to=7), "is no tokenizer.json: TypeError"),
+        (lambda content: content.pop("model"), "is no tokenizer.json: KeyError 'model'"),
+    ],
+)
+def test_what_there_is_not_here_is_named(file, change, message):
+    with pytest.raises(FormatError, match=message):
+        load(file(change))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("word", set_in("model", "unk_token", to="[UNK]"), "what it does not know is not <unk>"),
+        ("word", set_in("model", "vocab", "new", to=7777), "do not go from 0 up without a gap"),
+        ("char", set_in("model", "vocab", "ab", to=500), "it merges without a pre-tokenizer"),
+    ],
+)
+def test_words_and_characters_are_checked_too(trained, tmp_path, name, change, message):
+    content = to_json(trained[name])
+    change(content)
+    (tmp_path / "bad.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(FormatError, match=message):
+        load(tmp_path / "bad.json")
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "bad.json").write_text('{"model": ')
+    with pytest.raises(FormatError, match=r"bad.json is no JSON: Expecting value: line 1 column 11"):
+        load(tmp_path / "bad.json")
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "missing.json")
+
+
+def test_characters_are_read_as_project_1s(trained, tmp_path):
+    save(trained["char"], tmp_path / "char.json")
+    assert isinstance(load(tmp_path / "char.json").model, CharTokenizer)

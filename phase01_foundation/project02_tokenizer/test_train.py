@@ -1,0 +1,177 @@
+import json
+from io import StringIO
+
+import pytest
+import torch
+import typer
+from rich.console import Console
+from tokenizers import Tokenizer as TheirTokenizer
+from typer.testing import CliRunner
+
+from phase01_foundation.project02_tokenizer import example, fast, released, show, tokenizer_json
+from phase01_foundation.project02_tokenizer import train as train_command
+from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, load, train
+from shared import artifacts, config
+
+TEXT = "The cat sat on the mat.\nThe dog sat on the log.\n" * 200
+SMALL = {"name": "test", "corpus": "shakespeare", "fallback": None, "vocab_size": 280}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Nothing of the learner's is read or written; the corpus is a few sentences."""
+    fast.kernels()  # compiled where they always are, not anew for every test
+    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LADDER_OFFLINE", "1")
+    monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
+
+    class Corpus:
+        name = "cats and dogs"
+
+        def split(self, name):
+            return {"train": TEXT, "validation": TEXT[:300]}[name]
+
+    monkeypatch.setattr(train_command.data, "load", lambda name, **options: Corpus())
+
+
+def run(**changes):
+    printed = StringIO()
+    return *train(
+        TrainConfig(**{**SMALL, **changes}), Console(file=printed, soft_wrap=True)
+    ), printed.getvalue()
+
+
+def command(capsys, *arguments):
+    code = 0
+    try:
+        train_command.main(["--preset=smoke", "--name=test", *arguments])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, " ".join((captured.out + captured.err).split())
+
+
+def shown(*arguments):
+    app = typer.Typer()
+    app.command()(show.main)
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "vocab_size", "pattern"), [("bpe", 270, "o200k"), ("word", 12, "gpt2"), ("char", None, "gpt2")]
+)
+def test_what_is_trained_is_published_and_opens_in_other_tools(kind, vocab_size, pattern):
+    tokenizer, artifact, _ = run(kind=kind, vocab_size=vocab_size, pattern=pattern)
+    loaded = load("test")
+    assert tokenizer_json.to_json(loaded) == tokenizer_json.to_json(tokenizer)
+    ids = tokenizer.encode(TEXT)
+    assert TheirTokenizer.from_file(str(artifact.folder / "tokenizer.json")).encode(TEXT).ids == ids
+    assert artifact.card["vocab_size"] == tokenizer.vocab_size
+    assert artifact.card["data"] == "cats and dogs"
+    assert artifact.card["bytes_per_token"] == pytest.approx(300 / len(tokenizer.encode(TEXT[:300])))
+    if vocab_size:
+        assert tokenizer.vocab_size == vocab_size
+
+
+def test_a_text_with_nothing_more_to_learn_is_said():
+    tokenizer, _, printed = run(vocab_size=5000)
+    assert tokenizer.vocab_size < 400
+    assert f"the vocabulary has {tokenizer.vocab_size:,} entries and not 5,000" in printed
+
+
+def test_the_command_trains_and_says_what_to_do_next(capsys):
+    code, printed = command(capsys)
+    assert code == 0
+    assert "bytes a token on text it has not seen" in printed
+    assert "show --tokenizer test" in printed
+
+
+def test_the_command_names_what_is_wrong_before_any_work(capsys, monkeypatch):
+    monkeypatch.setattr(train_command.data, "load", lambda *_, **__: pytest.fail("the corpus was read"))
+    for argument, message in {
+        "--vocab_size=100": "vocab_size must be at least 257, the 256 bytes and 1 special tokens, not 100",
+        "--vocab_size=null": "not None",
+        "--kind=unigram": "there is no kind 'unigram'",
+        "--pattern=bert": "there is no pattern 'bert'",
+        "--least=0": "least must be at least 1, not 0",
+        "--preset=huge": "there is no preset 'huge'",
+        "--vocabulary=8": "vocabulary",
+    }.items():
+        code, printed = command(capsys, argument)
+        assert code == 2, argument
+        assert message in printed, argument
+
+
+def test_what_fails_later_is_said_too(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "file"))
+    code, printed = command(capsys)
+    assert (code, "Not a directory" in printed) == (2, True)
+    code, printed = command(capsys, "--name=No Name")
+    assert (code, "cannot name a model" in printed) == (2, True)
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.iterdir()))
+def test_the_presets_can_be_read(preset):
+    assert config.parse(TrainConfig, CONFIGS, ["--preset", preset]).kind == "bpe"
+
+
+def test_what_is_no_tokenizer_is_refused():
+    with pytest.raises(artifacts.ArtifactError, match=r"Build it with: python -m phase01.*train"):
+        load("test")
+    artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab"}, {})
+    with pytest.raises(FormatError, match="test is no tokenizer of this project"):
+        load("test")
+
+
+def test_the_show_command_makes_spaces_and_bytes_visible():
+    run()
+    code, out, _ = shown("--tokenizer", "test", "the cat\\n🙂<|endoftext|>")
+    assert code == 0
+    assert "the␣cat↵\\xf0\\x9f\\x99\\x82<|endoftext|>" in out
+    assert "25 bytes" in out
+
+
+def test_the_show_command_names_what_is_wrong():
+    for name, message in {
+        "nothing": "there is no model 'nothing'",
+        "gpt2": "encoder.json cannot be had",
+    }.items():
+        code, _, err = shown("--tokenizer", name, "text")
+        assert code == 2
+        assert message in err
+    with pytest.raises(
+        ValueError, match="no released tokenizer 'gpt9'; there is gpt2, r50k_base, cl100k_base"
+    ):
+        released.load_released("gpt9")
+
+
+def test_released_tokenizers_are_read_from_their_files(monkeypatch):
+    """With files of our own in the place of theirs."""
+    model = ByteBPE.train([TEXT], 300)
+    contents = tokenizer_json.to_json(train_command.Tokenizer(model))["model"]
+    files = {
+        released.ENCODER.path: json.dumps(contents["vocab"]),
+        released.VOCAB.path: "#version: 0.2\n" + "\n".join(contents["merges"]),
+    }
+    monkeypatch.setattr(released, "read_file", lambda file: files[file.path].encode())
+    assert released.load_released("gpt2").encode(TEXT) == model.encode(TEXT)
+    assert released.load_released("gpt2", native=False).encode(TEXT[:100]) == model.encode(TEXT[:100])
+
+
+def test_the_example_runs():
+    assert example.trace_example()
+
+
+def test_without_a_compiler_python_does_it_all(monkeypatch):
+    expected = run()[0]
+    monkeypatch.setattr(fast, "kernels", lambda: None)
+    tokenizer = run()[0]
+    assert tokenizer.model._encoder is None
+    assert tokenizer.encode(TEXT) == expected.encode(TEXT)
+    with pytest.raises(RuntimeError, match=r"no C\+\+ compiler; bpe.py does the same"):
+        fast.split_pieces(b"", "gpt2")
