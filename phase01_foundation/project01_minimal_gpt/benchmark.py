@@ -6,7 +6,7 @@ of it in seconds, on so little that the figures mean nothing.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,26 +42,24 @@ def settings_of(preset: str, smoke: bool) -> TrainConfig:
     return config.parse(TrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset])
 
 
-def measure_training(
-    report: Report, preset: str, smoke: bool, target: float, minutes: float, name: str
-) -> None:
+def measure_training(report: Report, preset: str, smoke: bool, target: float, minutes: float) -> None:
     """Train a preset from scratch, and note its validation loss and its time."""
     settings = settings_of(preset, smoke)
     # Under a name of its own: the learner's trained model is not ours to replace.
     settings = replace(settings, name=f"benchmark-{settings.name}", restart=True)
     run, _ = train(settings, Console(stderr=True))
     losses = [entry["validation_loss"] for entry in run.history]
-    peers = {A100_NAME: A100} if name == "long" else {}
+    peers = {A100_NAME: A100} if preset == "long" else {}
     report.figure(
-        f"validation loss, {name} preset", losses[-1], "nats", ("<=", target), peers,
+        f"validation loss, {preset} preset", losses[-1], "nats", ("<=", target), peers,
         note=f"the last 10% of the text, whole; {run.model.parameter_count():,} parameters, {run.step:,} steps",
     )  # fmt: skip
     report.figure(
-        f"training time, {name} preset", run.seconds / 60, "minutes", ("<=", minutes),
+        f"training time, {preset} preset", run.seconds / 60, "minutes", ("<=", minutes),
         note="validation and sampling not counted",
     )  # fmt: skip
     seconds = [entry["seconds"] for entry in run.history]
-    report.series(f"{name} preset", seconds, losses, "seconds of training", "validation loss")
+    report.series(f"{preset} preset", seconds, losses, "seconds of training", "validation loss")
 
 
 def measure_race(report: Report, smoke: bool) -> None:
@@ -133,18 +131,22 @@ def measure_attention(report: Report, smoke: bool) -> None:
         def step(attend: Attend, shape=shape, tokens=tokens, targets=targets) -> Tensor:
             torch.manual_seed(0)
             model = GPT(shape)
-            torch.nn.init.normal_(model.head.weight)  # or nothing but the bias of the head would move
+            # An untrained model adds nothing of attention to its stream, and the check below would see nothing.
+            for name, weight in model.named_parameters():
+                if name.endswith(("out.weight", "head.weight")):
+                    torch.nn.init.normal_(weight, std=shape.dim**-0.5)
             with autocast("cpu", dtype):
-                loss = next_token_loss(model(tokens, attend=attend), targets)
+                logits = model(tokens, attend=attend)
+                loss = next_token_loss(logits, targets)
             loss.backward()
-            return loss.detach()
+            return logits.detach()
 
         measured = measure(
             [
                 Arm("by hand", lambda step=step: step(causal_attention)),
                 Arm("torch", lambda step=step: step(torch_attention)),
             ],
-            check=lambda out: torch.testing.assert_close(out["by hand"], out["torch"], rtol=1e-2, atol=1e-2),
+            check=_same_logits,
             repeats=3 if smoke else 15,
         )
         hand, fused = measured["by hand"], measured["torch"]
@@ -154,6 +156,13 @@ def measure_attention(report: Report, smoke: bool) -> None:
             note=f"{batch} × {context} characters, {str(dtype).removeprefix('torch.')}; peak memory "
             f"{hand.memory / 2**20:.0f} MiB by hand, {fused.memory / 2**20:.0f} MiB fused",
         )  # fmt: skip
+
+
+def _same_logits(out: Mapping[str, Tensor]) -> None:
+    """Raises AssertionError unless both ways give the same logits, but for the digits that bfloat16 has not."""
+    error = ((out["by hand"] - out["torch"]).norm() / out["torch"].norm()).item()
+    if error > 0.01:
+        raise AssertionError(f"the logits of the two ways differ by {error:.1%}")
 
 
 def measure_throughput(report: Report, smoke: bool) -> None:
@@ -234,9 +243,9 @@ def main(preset: Annotated[Literal["smoke", "cpu", "long"], typer.Option()] = "c
         measure_throughput(report, smoke)
         measure_attention(report, smoke)
         measure_race(report, smoke)
-        measure_training(report, "cpu", smoke, target=1.60, minutes=3, name="cpu")
+        measure_training(report, "cpu", smoke, target=1.60, minutes=3)
     if preset in ("smoke", "long"):
-        measure_training(report, "long", smoke, target=1.47, minutes=20, name="long")
+        measure_training(report, "long", smoke, target=1.47, minutes=20)
     draw(report.finish(), smoke)
 
 

@@ -20,14 +20,18 @@ def load(name: str = "char-gpt", device: str = "auto") -> tuple[GPT, CharTokeniz
 
     Raises ArtifactError when there is neither, CheckpointError for a broken file or one of another architecture.
     """
-    artifact = artifacts.find(name, command=TRAIN)
+    return load_artifact(artifacts.find(name, command=TRAIN), device)
+
+
+def load_artifact(artifact: artifacts.Artifact, device: str = "auto") -> tuple[GPT, CharTokenizer]:
+    """The model and tokenizer of an artifact that has been found. Raises CheckpointError as `load` does."""
     shape = dict(artifact.config)
     try:
         tokenizer = CharTokenizer(shape.pop("alphabet"))
         model = GPT(GPTConfig(**shape))
         model.load_state_dict(artifact.tensors())
     except (KeyError, TypeError, RuntimeError) as problem:
-        raise artifacts.CheckpointError(f"{name} is no model of this project: {problem}") from None
+        raise artifacts.CheckpointError(f"{artifact.name} is no model of this project: {problem}") from None
     return model.to(pick_device(device)).eval(), tokenizer
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from phase01_foundation.project01_minimal_gpt.generate import load
+from phase01_foundation.project01_minimal_gpt.generate import load_artifact
 from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
@@ -29,7 +29,7 @@ def release(name: str, released_name: str = "char-gpt") -> artifacts.Artifact:
     """
     source = artifacts.find(name)
     settings = TrainConfig(**{**source.card["settings"], "fallback": None})
-    model, _ = load(name, device="cpu")
+    model, _ = load_artifact(source, device="cpu")
     half = {key: tensor.to(torch.bfloat16) for key, tensor in model.state_dict().items()}
     model.load_state_dict(half)
     _, _, validation_ids, _ = load_data(settings)
