@@ -1,7 +1,8 @@
-"""The corpora that are known by name: which files, pinned by checksum, and how they become splits."""
+"""The corpora that are known by name: which files, pinned by checksum, and how they become splits and pieces."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -9,24 +10,50 @@ WORD_LANGUAGE_MODEL = f"{GITHUB}/pytorch/examples/main/word_language_model/data/
 
 
 @dataclass(frozen=True)
+class HubSplit:
+    """A split of a data set of the Hugging Face hub whose rows are lines, in the column "text".
+
+    The revision is a git commit, which pins the bytes.
+    """
+
+    dataset: str
+    config: str
+    split: str
+    revision: str
+
+
+@dataclass(frozen=True)
 class File:
-    """A file as it lies in the mirror and in the cache; without a `url` it can only come from a mirror."""
+    """A file as it lies in the mirror and in the cache; where both lack it, it comes from `url` or the hub, if given.
+
+    An empty `sha256` says that no checksum is known.
+    """
 
     path: str
     size: int
     sha256: str
     url: str = ""
+    hub: HubSplit | None = None
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    return iter(lines)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus: its licence, and for every split the files it is made from and the function that makes it."""
+    """A corpus: its licence, and for every split the files it is made from and the function that makes it.
+
+    `pieces` joins the lines of a split to documents, where the corpus shows where they begin.
+    """
 
     licence: str
     splits: Mapping[str, tuple[tuple[File, ...], Callable[..., str]]]
+    pieces: Callable[[Iterable[str]], Iterator[str]] = _lines
 
 
-def _whole(*texts: str) -> str:
+def whole(*texts: str) -> str:
+    """The files one after another, as they are; so a split can be read without holding it."""
     return "".join(texts)
 
 
@@ -62,6 +89,19 @@ def _tinystories(v2: str, v1: str) -> str:
     return v2[: v2.rindex(end) + len(end)] + v1
 
 
+def wikitext_articles(lines: Iterable[str]) -> Iterator[str]:
+    """Whole articles: one begins at a title, " = Robert Boulter = ", while sections have more equals signs."""
+    title = re.compile(r" = [^=\n]+ = \n")
+    article: list[str] = []
+    for line in lines:
+        if title.fullmatch(line) and any(before.strip() for before in article):
+            yield "".join(article)
+            article = []
+        article.append(line)
+    if article:
+        yield "".join(article)
+
+
 _SHAKESPEARE = File(
     "shakespeare/input.txt",
     1_115_394,
@@ -92,6 +132,23 @@ _WIKITEXT2_TEST = File(
     "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
     f"{WORD_LANGUAGE_MODEL}/test.txt",
 )
+_WIKITEXT103 = ("Salesforce/wikitext", "wikitext-103-v1")
+_WIKITEXT103_REVISION = "b08601e04326c79dfdd32d625aee71d232d685c3"
+_WIKITEXT103_TRAIN = File(
+    "wikitext-103/train.txt", 0, "", hub=HubSplit(*_WIKITEXT103, "train", _WIKITEXT103_REVISION)
+)
+_WIKITEXT103_VALID = File(
+    "wikitext-103/valid.txt",
+    1_141_010,
+    "77e84560fb526719a7c312c653c7ee39c0934dde27c0d4a86832641637d7c583",
+    hub=HubSplit(*_WIKITEXT103, "validation", _WIKITEXT103_REVISION),
+)
+_WIKITEXT103_TEST = File(
+    "wikitext-103/test.txt",
+    1_279_610,
+    "5c3f54ac993e8e6bbf53c5f531f08c50c28c98c295250883468196169e3532cc",
+    hub=HubSplit(*_WIKITEXT103, "test", _WIKITEXT103_REVISION),
+)
 _TINYSTORIES_V2 = File(
     "tinystories/v2-gpt4-train-part.txt",
     1_424_708,
@@ -116,16 +173,26 @@ SOURCES = {
     "wikitext2": Source(
         "CC BY-SA 3.0",
         {
-            "train": ((_WIKITEXT2_TRAIN,), _whole),
-            "validation": ((_WIKITEXT2_VALID,), _whole),
-            "test": ((_WIKITEXT2_TEST,), _whole),
+            "train": ((_WIKITEXT2_TRAIN,), whole),
+            "validation": ((_WIKITEXT2_VALID,), whole),
+            "test": ((_WIKITEXT2_TEST,), whole),
         },
+        wikitext_articles,
+    ),
+    "wikitext103": Source(
+        "CC BY-SA 3.0",
+        {
+            "train": ((_WIKITEXT103_TRAIN,), whole),
+            "validation": ((_WIKITEXT103_VALID,), whole),
+            "test": ((_WIKITEXT103_TEST,), whole),
+        },
+        wikitext_articles,
     ),
     "tinystories": Source(
         "CDLA-Sharing 1.0",
         {
             "train": ((_TINYSTORIES_V2, _TINYSTORIES_V1), _tinystories),
-            "validation": ((_TINYSTORIES_VALID,), _whole),
+            "validation": ((_TINYSTORIES_VALID,), whole),
         },
     ),
     "names": Source(

@@ -3,34 +3,46 @@
     corpus = load("shakespeare")
     corpus.split("train")
 
+    for piece in stream("wikitext103", "train"):   # one piece at a time, however large the corpus
+
 `LADDER_DATA_MIRROR` names a folder that holds the files already, such as a classroom's share.
-`LADDER_OFFLINE=1` tries no download. Every file is checked against a pinned checksum, wherever it comes from.
+`LADDER_OFFLINE=1` tries no download. Every file is checked against a pinned checksum, wherever it comes from; only
+WikiText-103's train.txt has none, for it is found on the Hugging Face hub alone, where a revision pins it.
 """
 
 import difflib
 import hashlib
-import os
+import io
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Literal, get_args
 
-from shared.corpora import SOURCES, File, Source
-from shared.download import DownloadError, fetch
-from shared.files import ROOT, data_folder, replacing, shown
+from shared.corpora import SOURCES, File, Source, whole
+from shared.files import ROOT, data_folder, shown
+from shared.pinned import (
+    ORIGINS,
+    ChecksumError,
+    CorpusError,
+    MirrorError,
+    MissingCorpusError,
+    Origin,
+    find,
+    find_lines,
+    keep,
+    mirror_folder,
+)
 
-Origin = Literal["mirror", "cache", "download", "embedded"]
-ORIGINS: tuple[Origin, ...] = get_args(Origin)  # from near to far
+__all__ = [
+    "ChecksumError", "Corpus", "CorpusError", "MirrorError", "MissingCorpusError", "UnknownCorpusError",
+    "UnknownSplitError", "load", "read_file", "stream",
+]  # fmt: skip
 
 EMBEDDED = "tinyworld"
 EMBEDDED_SPLITS = {"train": 1, "validation": 20, "test": 20}  # a split has this part of `characters`
 EMBEDDED_CHARACTERS = 20_000_000
 FEWEST_CHARACTERS = 100_000  # below, a twentieth of it holds hardly a story
-
-
-class CorpusError(Exception):
-    """A corpus cannot be had; the message says why, and what to do."""
 
 
 class UnknownCorpusError(CorpusError):
@@ -39,18 +51,6 @@ class UnknownCorpusError(CorpusError):
 
 class UnknownSplitError(CorpusError):
     """The corpus has no split of that name."""
-
-
-class MirrorError(CorpusError):
-    """LADDER_DATA_MIRROR names something that is no folder."""
-
-
-class ChecksumError(CorpusError):
-    """A file of the mirror is not the file it should be."""
-
-
-class MissingCorpusError(CorpusError):
-    """Neither mirror, cache nor network has a file of the corpus."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,17 @@ def load(
 ) -> Corpus:
     """Load a corpus by name, and say in one line (on stderr) which one is used, and from where.
 
-    Names: shakespeare, wikitext2, tinystories, names and tinyworld. With `fallback="tinyworld"` the embedded
-    corpus stands in for one that cannot be had; without, that is an error. A dead network costs 5 s at most.
-    `splits` asks for these only, so that no other file is needed. `characters` and `seed` concern tinyworld:
-    the size of its train split, by default 20 million, or as long as the corpus it stands in for. Its
-    validation and test splits have a twentieth of that each.
+    Names: shakespeare, wikitext2, wikitext103, tinystories, names and tinyworld. With `fallback="tinyworld"` the
+    embedded corpus stands in for one that cannot be had; without, that is an error. A dead network costs 5 s at
+    most. `splits` asks for these only, so that no other file is needed. `characters` and `seed` concern tinyworld:
+    the size of its train split, by default 20 million, or as long as the corpus it stands in for where that is
+    shorter. Its validation and test splits have a twentieth of that each.
+
+    wikitext103's train split is half a gigabyte: `stream` reads it piece by piece.
 
     Raises CorpusError (one of its kinds), and ValueError for an impossible `fallback` or `characters`.
     """
-    if fallback not in (None, EMBEDDED):
-        raise ValueError(f"fallback must be {EMBEDDED!r} or None, not {fallback!r}")
+    _check_fallback(fallback)
     if characters is not None and characters < FEWEST_CHARACTERS:
         raise ValueError(f"tinyworld takes {FEWEST_CHARACTERS:,} characters or more, not {characters:,}")
     _check_names(name, splits)
@@ -102,12 +103,56 @@ def load(
         except MissingCorpusError as missing:
             if fallback is None:
                 raise
-            length = sum(file.size for file in _files(source, source.splits))
-            corpus = _tinyworld(splits, characters or max(length, FEWEST_CHARACTERS), seed)
+            corpus = _tinyworld(splits, characters or _stand_in_size(source), seed)
             corpus = replace(corpus, note=f"{corpus.note}. It stands in for {name}: {missing}")
     total = sum(len(text) for text in corpus.splits.values())
     print(f"corpus: {corpus.name}, {total:,} characters, {corpus.note}", file=sys.stderr)
     return corpus
+
+
+def stream(
+    name: str,
+    split: str = "train",
+    *,
+    start: int = 0,
+    fallback: str | None = None,
+    characters: int | None = None,
+    seed: int = 0,
+) -> Iterator[str]:
+    """The pieces of a split one by one, in bounded memory; says in one line (on stderr) where they come from.
+
+    A piece is a document of tinyworld, an article of WikiText, elsewhere a line with its line end. Joined, the
+    pieces are the text of the split (those of tinyworld with a blank line between). What only the hub has is read
+    over the network as it is needed, and not kept; `load` keeps it. tinyworld never ends, unless `characters`
+    limits this split. `fallback` as in `load`; as a stand-in, tinyworld ends where `load` ends it.
+
+    `start` leaves out so many pieces. An endless tinyworld jumps there; all else is read up to there.
+
+    Raises CorpusError and ValueError as `load` does, before the first piece is asked for. A transfer that breaks
+    off later raises shared.download's DownloadError.
+    """
+    _check_fallback(fallback)
+    if start < 0:
+        raise ValueError(f"start must be 0 or more, not {start}")
+    if characters is not None and characters < 1:
+        raise ValueError(f"characters must be 1 or more, not {characters:,}")
+    _check_names(name, [split])
+    if name == EMBEDDED:
+        pieces, note = _documents(split, seed, characters, start), "generated as it is read"
+    else:
+        source = SOURCES[name]
+        try:
+            lines, note = _lines(source, split)
+            pieces = islice(source.pieces(lines), start, None)
+        except MissingCorpusError as missing:
+            if fallback is None:
+                raise
+            size = characters or _stand_in_size(source) // EMBEDDED_SPLITS[split]
+            pieces = _documents(split, seed, size, start)
+            note = f"generated as it is read. It stands in for {name}: {missing}"
+            name = EMBEDDED
+    print(f"corpus: {name}, {split} piece by piece, {note}", file=sys.stderr)
+    return pieces
 
 
 def read_file(file: File) -> bytes:
@@ -115,9 +160,14 @@ def read_file(file: File) -> bytes:
 
     Raises MissingCorpusError, MirrorError or ChecksumError, as `load` does.
     """
-    found = _find(file, _mirror())
+    found = find(file, mirror_folder())
     print(f"file: {file.path}, {found.where}", file=sys.stderr)
-    return found.content
+    return found.read()
+
+
+def _check_fallback(fallback: str | None) -> None:
+    if fallback not in (None, EMBEDDED):
+        raise ValueError(f"fallback must be {EMBEDDED!r} or None, not {fallback!r}")
 
 
 def _check_names(name: str, splits: Sequence[str] | None) -> None:
@@ -132,14 +182,7 @@ def _check_names(name: str, splits: Sequence[str] | None) -> None:
             raise UnknownSplitError(f"{name} has no {split!r} split; there is {', '.join(has)}")
 
 
-# ---- files pinned by checksum
-
-
-@dataclass(frozen=True)
-class _Found:
-    content: bytes
-    origin: Origin
-    where: str
+# ---- corpora made of files
 
 
 def _files(source: Source, splits: Iterable[str]) -> list[File]:
@@ -148,77 +191,39 @@ def _files(source: Source, splits: Iterable[str]) -> list[File]:
 
 def _pinned(name: str, source: Source, splits: Sequence[str]) -> Corpus:
     """The corpus from its files. Raises MissingCorpusError, MirrorError, ChecksumError."""
-    mirror = _mirror()
-    found = {file: _find(file, mirror) for file in _files(source, splits)}
+    mirror = mirror_folder()
+    found = {file: find(file, mirror) for file in _files(source, splits)}
     texts = {}
     for split in splits:
         files, make = source.splits[split]
-        texts[split] = make(*(found[file].content.decode() for file in files))
+        texts[split] = make(*(found[file].read().decode() for file in files))
     furthest = max(found.values(), key=lambda one: ORIGINS.index(one.origin)).origin
     places = [one.where for one in found.values()]
     if len(found) > 1:  # the folder says enough
-        places = [one.where.replace(file.path, os.path.dirname(file.path)) for file, one in found.items()]
+        places = [one.where.replace(file.path, str(Path(file.path).parent)) for file, one in found.items()]
     return Corpus(name, texts, furthest, ", ".join(dict.fromkeys(places)), source.licence)
 
 
-def _mirror() -> Path | None:
-    name = os.environ.get("LADDER_DATA_MIRROR")
-    if name and not Path(name).is_dir():
-        raise MirrorError(f"LADDER_DATA_MIRROR is set to {name}, which is no folder; mend it or unset it")
-    return Path(name) if name else None
-
-
-def _find(file: File, mirror: Path | None) -> _Found:
-    """A file from the first place that has it, checked."""
-    if mirror and (mirror / file.path).is_file():
-        content = (mirror / file.path).read_bytes()
-        _check(content, file, mirror / file.path)
-        return _Found(content, "mirror", f"from the mirror {mirror / file.path}")
-    tried = [f"the mirror {mirror} does not have it" if mirror else "no mirror is set (LADDER_DATA_MIRROR)"]
-
-    cached = data_folder() / "corpora" / file.path
-    if cached.is_file():
-        content = cached.read_bytes()
-        try:
-            _check(content, file, cached)
-            return _Found(content, "cache", f"from the cache {shown(cached)}, as {tried[0]}")
-        except ChecksumError:
-            tried.append(f"the cached file {shown(cached)} is broken")
-    else:
-        tried.append("it is not in the cache")
-    why = ", ".join(tried)
-    remedy = " Set LADDER_DATA_MIRROR to a folder that holds it."
-
-    if not file.url:
-        raise MissingCorpusError(f"{file.path} cannot be had: {why}, and there is no download of it.{remedy}")
-    try:
-        content = fetch(file.url, file.size, file.sha256)
-    except DownloadError as problem:
-        text = f"{file.path} cannot be had: {why}, and the download failed ({problem}).{remedy}"
-        raise MissingCorpusError(text) from None
-    return _Found(content, "download", f"downloaded from {file.url}, {_keep(content, cached)}, as {why}")
-
-
-def _check(content: bytes, file: File, path: Path) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise ChecksumError(
-            f"{path} is not the file it should be. Expected sha256 {file.sha256}, {file.size:,} bytes; "
-            f"found {found}, {len(content):,} bytes. Put the right file there, or delete it."
-        )
-
-
-def _keep(content: bytes, path: Path) -> str:
-    """Write a file into the cache; says where it is, or why it is not, as a clause."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as problem:
-        return f"not kept (cannot write {shown(path.parent)}: {problem.strerror})"
-    return f"kept in {shown(path.parent)}"
+def _lines(source: Source, split: str) -> tuple[Iterator[str], str]:
+    """The lines of a split, and where they come from; only what is cut out of a file is made in memory."""
+    mirror = mirror_folder()
+    files, make = source.splits[split]
+    if make is whole:
+        found = [find_lines(file, mirror) for file in files]
+        lines = chain.from_iterable(lines for lines, _ in found)
+        return lines, ", ".join(dict.fromkeys(where for _, where in found))
+    corpus = _pinned("", source, [split])
+    return io.StringIO(corpus.splits[split], newline="\n"), corpus.note
 
 
 # ---- tinyworld, made rather than found
+
+
+def _stand_in_size(source: Source) -> int:
+    """As many characters as the corpus has, but not so few that no story fits, nor more than anyone waits for."""
+    size = sum(file.size for file in _files(source, source.splits))
+    pinned = all(file.sha256 for file in _files(source, source.splits))
+    return max(FEWEST_CHARACTERS, min(size, EMBEDDED_CHARACTERS)) if pinned else EMBEDDED_CHARACTERS
 
 
 def _tinyworld(splits: Sequence[str] | None, characters: int, seed: int) -> Corpus:
@@ -244,4 +249,22 @@ def _generate(split: str, seed: int, characters: int) -> tuple[str, str]:
     if characters >= 1_000_000:
         print(f"corpus: generating {characters:,} characters of tinyworld", file=sys.stderr)
     text = tinyworld.text(split, seed, characters)
-    return text, f"generated, {_keep(text.encode(), kept)}"
+    return text, f"generated, {keep(text.encode(), kept)}"
+
+
+def _documents(split: str, seed: int, characters: int | None, start: int) -> Iterator[str]:
+    """The documents of tinyworld's text of that size, or without end."""
+    import shared.tinyworld as tinyworld
+
+    if characters is None:
+        return (tinyworld.document(index, split, seed).text for index in count(start))
+
+    def limited(left: int) -> Iterator[str]:
+        for document in tinyworld.documents(split, seed):
+            left -= len(document.text)
+            if left < 0:
+                return
+            yield document.text
+            left -= 2  # the blank line between documents
+
+    return islice(limited(characters), start, None)

@@ -26,16 +26,10 @@ def fetch(url: str, size: int, sha256: str) -> bytes:
     Raises DownloadError at once when LADDER_OFFLINE is set, after at most 5 s when nothing comes, after 20 s
     when a transfer stands still, and when the bytes are not the pinned ones.
     """
-    if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
-        raise DownloadError("LADDER_OFFLINE is set")
-    chunks: queue.Queue[bytes | Exception] = queue.Queue()
-    # In a thread, because a name look-up that hangs obeys no timeout; a daemon, not to hold up the exit.
-    threading.Thread(target=_receive, args=(url, chunks), daemon=True).start()
+    chunks = _start(url)
     content = bytearray()
     deadline = time.monotonic() + FIRST_BYTE
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(f"downloading {url.rsplit('/', 1)[-1]}", total=size)
         while len(content) <= size:
             chunk = _next(chunks, deadline, bool(content))
@@ -50,6 +44,28 @@ def fetch(url: str, size: int, sha256: str) -> bytes:
             f"{url} is not the file it was: expected sha256 {sha256}, {size:,} bytes; found {found}"
         )
     return bytes(content)
+
+
+def reach(url: str) -> None:
+    """Returns once the server has answered. Raises DownloadError as `fetch` does: after at most 5 s of silence."""
+    _next(_start(url), time.monotonic() + FIRST_BYTE, begun=False)
+
+
+def progress_bar() -> Progress:
+    """A bar on stderr that counts bytes and goes when it is done; none where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _start(url: str) -> "queue.Queue[bytes | Exception]":
+    """Begin to receive. Raises DownloadError when LADDER_OFFLINE is set."""
+    if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
+        raise DownloadError("LADDER_OFFLINE is set")
+    chunks: queue.Queue[bytes | Exception] = queue.Queue()
+    # In a thread, because a name look-up that hangs obeys no timeout; a daemon, not to hold up the exit.
+    threading.Thread(target=_receive, args=(url, chunks), daemon=True).start()
+    return chunks
 
 
 def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool) -> bytes:
