@@ -2,7 +2,7 @@
 
 # project 1, minimal GPT
 from phase01_foundation.project01_minimal_gpt.attention import Attend, attention_weights
-from phase01_foundation.project01_minimal_gpt.generation import held_back
+from phase01_foundation.project01_minimal_gpt.generation import generate, held_back, stream
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project01_minimal_gpt.sampling import (
     SamplingParams,
@@ -47,6 +47,7 @@ __all__ = [
     "choose",
     "clip_gradients",
     "from_tensors",
+    "generate",
     "held_back",
     "keep_top_k",
     "keep_top_p",
@@ -64,6 +65,7 @@ __all__ = [
     "rotate",
     "save_model",
     "save_tokenizer",
+    "stream",
     "torch_attention",
     "train_tokenizer",
 ]

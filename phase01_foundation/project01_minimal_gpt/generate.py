@@ -58,7 +58,9 @@ def main(
     prompts = [text.replace("\\n", "\n") for text in prompt or ["\n"]]
     stops = tuple(text.replace("\\n", "\n") for text in stop or [])
     try:
-        params = SamplingParams(max_tokens, temperature, top_k, top_p, repetition_penalty, stops, seed)
+        params = SamplingParams(
+            max_tokens, temperature, top_k, top_p, repetition_penalty, stop=stops, seed=seed
+        )
         gpt, tokenizer = load(model, device)
         if len(prompts) == 1:
             print(prompts[0], end="", flush=True)

@@ -26,6 +26,8 @@ class SamplingParams:
     """above 1, tokens that have been used become less likely; 1 is off"""
     stop: tuple[str, ...] = ()
     """end before any of these texts"""
+    stop_ids: tuple[int, ...] = ()
+    """end at any of these tokens, such as one that says the text is over"""
     seed: int = 0
     """the same seed writes the same text"""
 
@@ -37,6 +39,7 @@ class SamplingParams:
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
             "stop": ("" not in self.stop, "texts of at least one character"),
+            "stop_ids": (all(id >= 0 for id in self.stop_ids), "ids of tokens, 0 or more"),
         }
         for name, (fine, what) in allowed.items():
             if not fine:

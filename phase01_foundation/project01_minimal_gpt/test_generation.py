@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt import debug
+from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import (
     encode_prompts,
     generate,
@@ -59,6 +60,22 @@ def test_logits_of_shorter_rows_do_not_see_the_padding(model):
 
 
 @task
+def test_attend_reaches_every_layer(model):
+    layers = []
+
+    def attend(layer, q, k, v):
+        layers.append(layer)
+        return torch_attention(layer, q, k, v)
+
+    rows = [TOKENIZER.encode(prompt) for prompt in PROMPTS]
+    torch.testing.assert_close(next_logits(model, rows, attend), next_logits(model, rows))
+    assert layers == list(range(model.config.layers))
+    params = replace(PARAMS, max_tokens=3)
+    assert generate(model, TOKENIZER, ["a"], params, attend) == generate(model, TOKENIZER, ["a"], params)
+    assert len(layers) == 4 * model.config.layers
+
+
+@task
 def test_text_beyond_the_context_goes_on_with_the_last_window(model):
     params = replace(PARAMS, max_tokens=2 * model.config.context_length)
     [text] = generate(model, TOKENIZER, ["abc"], params)
@@ -108,6 +125,87 @@ def test_no_piece_shows_what_may_be_the_beginning_of_a_stop_text(model):
         shown += piece
         assert full.startswith(shown)
     assert shown == full[: full.find(stop)]
+
+
+class Script(torch.nn.Module):
+    """A model that has learnt bytes by heart: after each token the next one of its row, whatever went before."""
+
+    def __init__(self, *rows):
+        super().__init__()
+        self.config = replace(debug.TINY, context_length=1000)
+        self.rows = rows
+        self.weight = torch.nn.Parameter(torch.zeros(1))  # which says on what device the model is
+
+    def forward(self, tokens):
+        """A row begins with its number; row r, position t: the t-th byte of the r-th text."""
+        logits = torch.zeros(*tokens.shape, 257)
+        for r, row in enumerate(tokens.tolist()):
+            for t, byte in enumerate(self.rows[row[0]][: len(row)]):
+                logits[r, t, byte] = 1
+        return logits
+
+
+class Bytes:
+    """A tokenizer whose tokens are bytes. 256 ends a text; decoded by mistake, it shows."""
+
+    def encode(self, text):
+        return list(text.encode())
+
+    def decode(self, ids):
+        return b"".join(bytes([id]) if id < 256 else b"<end>" for id in ids).decode(errors="replace")
+
+
+def written(texts, **params):
+    """What is streamed, in pieces for each text, of a model that has learnt these bytes by heart."""
+    prompts = [chr(row) for row in range(len(texts))]
+    length = params.pop("max_tokens", max(map(len, texts)))
+    settings = SamplingParams(max_tokens=length, temperature=0, **params)
+    pieces = [[] for _ in texts]
+    for i, piece in stream(Script(*texts), Bytes(), prompts, settings):
+        pieces[i].append(piece)
+    return pieces
+
+
+@task
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"), min_size=1, max_size=12),
+    st.integers(1, 40),
+)
+def test_a_character_of_several_bytes_is_shown_whole(text, max_tokens):
+    content = text.encode()[:max_tokens]
+    [pieces] = written([content])
+    assert "".join(pieces) == content.decode(errors="replace")
+    whole = len(content.decode(errors="ignore"))
+    assert all(len(piece) == 1 for piece in pieces[:whole]), "every character comes as soon as it is whole"
+    assert len(pieces) <= whole + 1
+
+
+@task
+@given(st.binary(min_size=1, max_size=20))
+def test_bytes_that_are_no_text_are_shown_as_decoding_shows_them(content):
+    [pieces] = written([content])
+    assert "".join(pieces) == content.decode(errors="replace")
+
+
+@task
+def test_a_stop_text_is_found_though_the_last_character_is_not_whole():
+    assert written(["née\n".encode() + b"\xc3"], stop=("\n",)) == [["n", "é", "e"]]
+    assert written(["café".encode()], stop=("é!",)) == [["c", "a", "f", "é"]]
+
+
+@task
+def test_a_stop_id_ends_its_own_prompt_alone_and_is_not_shown():
+    texts = [[*b"one", 256, *b"more"], [*b"another!"]]
+    assert ["".join(pieces) for pieces in written(texts, stop_ids=(7, 256))] == ["one", "another!"]
+    assert ["".join(pieces) for pieces in written(texts)] == ["one<end>more", "another!"]
+
+
+@task
+def test_a_stop_id_shows_what_was_held_back():
+    text = [*b"to be?", 256, *b"!"]
+    assert "".join(written([text], stop=("?!",), stop_ids=(256,))[0]) == "to be?"
+    torn = [*"é".encode()[:1], 256]
+    assert written([torn], stop_ids=(256,)) == [["\ufffd"]]
 
 
 @task

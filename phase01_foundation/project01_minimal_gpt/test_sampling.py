@@ -122,6 +122,7 @@ def test_the_same_seed_draws_the_same_tokens():
         ({"top_p": 1.5}, "top_p must be above 0 and at most 1"),
         ({"repetition_penalty": 0.0}, "repetition_penalty must be above 0"),
         ({"stop": ("\n", "")}, "stop must be texts of at least one character"),
+        ({"stop_ids": (3, -1)}, "stop_ids must be ids of tokens, 0 or more"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(setting, message):
