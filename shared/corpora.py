@@ -90,11 +90,14 @@ def _tinystories(v2: str, v1: str) -> str:
 
 
 def wikitext_articles(lines: Iterable[str]) -> Iterator[str]:
-    """Whole articles: one begins at a title, " = Robert Boulter = ", while sections have more equals signs."""
+    """Whole articles: one begins at a title, " = Robert Boulter = " after an empty line.
+
+    Titles of sections have more equals signs; a formula may look like a title, but follows upon text.
+    """
     title = re.compile(r" = [^=\n]+ = \n")
     article: list[str] = []
     for line in lines:
-        if title.fullmatch(line) and any(before.strip() for before in article):
+        if title.fullmatch(line) and article and not article[-1].strip() and any(map(str.strip, article)):
             yield "".join(article)
             article = []
         article.append(line)

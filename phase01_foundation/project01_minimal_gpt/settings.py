@@ -13,7 +13,7 @@ class TrainConfig:
     name: str = "char-gpt"
     """the model is published under this name"""
     corpus: str = "shakespeare"
-    """a corpus by name: shakespeare, wikitext2, tinystories, names, tinyworld"""
+    """a corpus by name: shakespeare, wikitext2, wikitext103, tinystories, names, tinyworld"""
     fallback: str | None = "tinyworld"
     """the corpus to use when that one cannot be had; null makes it an error"""
     characters: int | None = None

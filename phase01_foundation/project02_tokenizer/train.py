@@ -29,7 +29,7 @@ class TrainConfig:
     name: str = "bpe-10k"
     """the tokenizer is published under this name"""
     corpus: str = "wikitext2"
-    """a corpus by name: shakespeare, wikitext2, tinystories, names, tinyworld"""
+    """a corpus by name: shakespeare, wikitext2, wikitext103, tinystories, names, tinyworld"""
     fallback: str | None = "tinyworld"
     """the corpus to use when that one cannot be had; null makes it an error"""
     characters: int | None = None

@@ -31,17 +31,15 @@ LOCAL = file("local/b.txt", "only in a mirror\n")
 
 
 @pytest.fixture(autouse=True)
-def house(monkeypatch, tmp_path):
+def house(own_folders, monkeypatch):
     """A mirror and a data folder of their own, two small corpora, and a network that is down."""
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
     sources = {
         "poem": Source("MIT", {"train": ((POEM,), str.upper), "validation": ((POEM,), str.lower)}),
         "both": Source("MIT", {"train": ((POEM, LOCAL), lambda a, b: a + b), "test": ((LOCAL,), str)}),
     }
     monkeypatch.setattr(data, "SOURCES", sources)
     monkeypatch.setattr(pinned, "fetch", offline)
-    return tmp_path
+    return own_folders
 
 
 def offline(*_):

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from shared import download
-from shared.download import DownloadError, fetch
+from shared.download import DownloadError, fetch, reach
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -115,7 +115,21 @@ def test_offline_is_not_even_tried(monkeypatch):
     monkeypatch.setenv("LADDER_OFFLINE", "1")
     with pytest.raises(DownloadError, match="LADDER_OFFLINE is set"):
         fetch("http://example.invalid/x", 1, SHA256)
+    with pytest.raises(DownloadError, match="LADDER_OFFLINE is set"):
+        reach("http://example.invalid/x")
 
 
 def test_waiting_for_a_dead_network_takes_five_seconds_at_most():
     assert download.FIRST_BYTE <= 5
+
+
+def test_a_server_that_answers_is_reached(server):
+    reach(f"{server}/longer")
+    with pytest.raises(DownloadError, match="Not Found"):
+        reach(f"{server}/missing")
+
+
+def test_a_server_that_is_silent_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr(download, "FIRST_BYTE", 0.2)
+    with pytest.raises(DownloadError, match=r"no answer in 0\.2 s"):
+        reach(f"{server}/silent")
