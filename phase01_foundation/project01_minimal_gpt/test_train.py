@@ -42,12 +42,8 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    """Nothing of the learner's is read or written; the corpus is a few sentences."""
-    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "work"))
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LADDER_OFFLINE", "1")
-    monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
+def corpus(own_folders, monkeypatch):
+    """The corpus is a few sentences."""
 
     class Corpus:
         name = "cats and dogs"
@@ -59,8 +55,8 @@ def own_folders(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
-    return tmp_path / "work" / "models" / "test" / "checkpoint.safetensors"
+def checkpoint(own_folders):
+    return own_folders / "work" / "models" / "test" / "checkpoint.safetensors"
 
 
 def quiet(file=None):

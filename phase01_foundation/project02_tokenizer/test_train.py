@@ -19,14 +19,14 @@ TEXT = "The cat sat on the mat.\nThe dog sat on the log.\n" * 200
 SMALL = {"name": "test", "corpus": "shakespeare", "fallback": None, "vocab_size": 280}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def kernels():
+    fast.kernels()  # compiled where they always are, before the first test has folders of its own
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    """Nothing of the learner's is read or written; the corpus is a few sentences."""
-    fast.kernels()  # compiled where they always are, not anew for every test
-    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "work"))
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LADDER_OFFLINE", "1")
-    monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
+def corpus(own_folders, monkeypatch):
+    """The corpus is a few sentences."""
 
     class Corpus:
         name = "cats and dogs"

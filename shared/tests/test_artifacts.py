@@ -6,12 +6,7 @@ import torch
 from shared import artifacts
 from shared.artifacts import ArtifactError, CheckpointError, find, publish
 
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("LADDER_WORK", str(tmp_path / "work"))
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def make(value=1.0, **more):
@@ -20,9 +15,9 @@ def make(value=1.0, **more):
     )
 
 
-def test_what_is_published_is_found_whole(folders, capsys):
+def test_what_is_published_is_found_whole(own_folders, capsys):
     published = make()
-    assert published.folder == folders / "work" / "models" / "char-gpt"
+    assert published.folder == own_folders / "work" / "models" / "char-gpt"
     found = find("char-gpt")
     assert found == published
     assert found.config == {"layers": 2}
@@ -42,9 +37,9 @@ def test_the_copies_say_what_the_file_says():
     assert find("char-gpt").config == {"layers": 2}, "model.safetensors alone decides"
 
 
-def test_the_learners_own_comes_before_the_released(folders, capsys):
+def test_the_learners_own_comes_before_the_released(own_folders, capsys):
     released = make(1.0, released=True)
-    assert released.folder == folders / "data" / "models" / "char-gpt"
+    assert released.folder == own_folders / "data" / "models" / "char-gpt"
     assert find("char-gpt").whose == "released"
     assert "char-gpt, released" in capsys.readouterr().err
     make(2.0)
@@ -85,8 +80,8 @@ def test_a_broken_model_of_the_learners_is_not_passed_over():
             part()
 
 
-def test_a_checkpoint_is_not_a_published_model(folders):
-    artifacts.write(folders / "work" / "models" / "last" / artifacts.WEIGHTS, {"w": torch.ones(1)})
+def test_a_checkpoint_is_not_a_published_model(own_folders):
+    artifacts.write(own_folders / "work" / "models" / "last" / artifacts.WEIGHTS, {"w": torch.ones(1)})
     with pytest.raises(CheckpointError, match="has no config"):
         _ = find("last").config
 
@@ -99,9 +94,9 @@ def test_names_that_are_no_folder_names(name):
         find(name)
 
 
-def test_what_json_cannot_hold_is_refused_before_anything_is_written(folders):
+def test_what_json_cannot_hold_is_refused_before_anything_is_written(own_folders):
     with pytest.raises(TypeError, match="the config of x cannot be written as JSON"):
         publish("x", {}, {"a": {1}}, {})
     with pytest.raises(TypeError, match="the card of x cannot be written as JSON"):
         publish("x", {}, {}, {"loss": float("nan")})
-    assert not (folders / "work").exists()
+    assert not (own_folders / "work").exists()

@@ -27,12 +27,11 @@ needs_compiler = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def house(monkeypatch, tmp_path):
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
+def fresh(own_folders, monkeypatch):
+    """As in a new process, with no compiler named."""
     monkeypatch.delenv("CXX", raising=False)
     for cached in (native._say_once, native._folder_of_this_process):
         cached.cache_clear()
-    return tmp_path
 
 
 def loaded(source, flags=()):
@@ -52,7 +51,7 @@ def test_a_kernel_computes_on_tensors_and_arrays():
 
 
 @needs_compiler
-def test_compiled_once_and_anew_when_anything_changes(house, monkeypatch):
+def test_compiled_once_and_anew_when_anything_changes(own_folders, monkeypatch):
     compiled = []
     original = native._compile
     monkeypatch.setattr(native, "_compile", lambda *a: compiled.append(a) or original(*a))
@@ -66,12 +65,12 @@ def test_compiled_once_and_anew_when_anything_changes(house, monkeypatch):
     monkeypatch.setattr(native, "_version", lambda _: "another version")
     loaded(SCALE)
     assert len(compiled) == 5
-    assert len(list((house / "data" / "native").iterdir())) == 5
+    assert len(list((own_folders / "data" / "native").iterdir())) == 5
 
 
 @needs_compiler
-def test_a_mistake_is_shown_with_its_file_and_line(house):
-    source = house / "kernels.cpp"
+def test_a_mistake_is_shown_with_its_file_and_line(own_folders):
+    source = own_folders / "kernels.cpp"
     source.write_text(SCALE.replace("++i", "++j"))
     with pytest.raises(CompileError) as error:
         load(source, "scale")
@@ -79,7 +78,7 @@ def test_a_mistake_is_shown_with_its_file_and_line(house):
     assert "x[i] *= factor" in str(error.value)
     with pytest.raises(CompileError, match=r"scale\.cpp:4:"):
         load(source.read_text(), "scale")
-    assert list((house / "data" / "native").iterdir()) == []
+    assert list((own_folders / "data" / "native").iterdir()) == []
     source.write_text(SCALE)
     loaded(source)
 
@@ -107,16 +106,16 @@ def test_a_compiler_of_ones_choice(monkeypatch):
     assert native._compiler() == [sys.executable, "-I"]
 
 
-def test_a_missing_source_and_a_missing_function(house):
+def test_a_missing_source_and_a_missing_function(own_folders):
     with pytest.raises(FileNotFoundError):
-        load(house / "none.cpp", "scale")
+        load(own_folders / "none.cpp", "scale")
     with pytest.raises(AttributeError):
         function(ctypes.CDLL(None), "no_such_function_anywhere", None, [])
 
 
 @needs_compiler
-def test_a_folder_that_cannot_be_written(house, capsys):
-    (house / "data").write_text("a file where the folder should be")
+def test_a_folder_that_cannot_be_written(own_folders, capsys):
+    (own_folders / "data").write_text("a file where the folder should be")
     loaded(SCALE)
     loaded(SCALE)
     message = capsys.readouterr().err
@@ -127,11 +126,11 @@ def test_a_folder_that_cannot_be_written(house, capsys):
 
 
 @needs_compiler
-def test_two_processes_at_once(house):
-    (house / "scale.cpp").write_text(SCALE)
+def test_two_processes_at_once(own_folders):
+    (own_folders / "scale.cpp").write_text(SCALE)
     code = (
         "from pathlib import Path; from shared.native import load; "
-        f"print(load(Path({str(house / 'scale.cpp')!r}), 'scale').scale is not None)"
+        f"print(load(Path({str(own_folders / 'scale.cpp')!r}), 'scale').scale is not None)"
     )
     both = [
         subprocess.Popen(
@@ -140,7 +139,7 @@ def test_two_processes_at_once(house):
         for _ in range(2)
     ]
     assert [process.communicate()[0] for process in both] == ["True\n", "True\n"]
-    assert len(list((house / "data" / "native").iterdir())) == 1
+    assert len(list((own_folders / "data" / "native").iterdir())) == 1
 
 
 def test_processors_without_a_listing(monkeypatch):
