@@ -1,0 +1,204 @@
+"""Evaluate a trained model: python -m phase01_foundation.project03_pretrain.evaluate --model tiny-base
+
+Prints a table for each task, and all figures as one line of JSON last.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
+from phase01_foundation.project03_pretrain import blimp, error_analysis, multiple_choice
+from phase01_foundation.project03_pretrain.attention import torch_attention
+from phase01_foundation.project03_pretrain.encoding import begin, encode
+from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain.scoring import perplexity
+from phase01_foundation.project03_pretrain.skills import skill_scores
+from shared import tinyworld
+from shared.artifacts import ArtifactError, CheckpointError
+from shared.data import CorpusError
+from shared.device import pick_device, pick_dtype
+from shared.files import write_text
+
+# How many of each there are: documents, items a skill, pairs a paradigm, questions. `None` is all.
+TASKS: dict[str, int | None] = {
+    "perplexity": 300,
+    "skills": 100,
+    "blimp": None,
+    "hellaswag": None,
+    "arc_easy": None,
+}
+QUICK = "perplexity,skills"
+
+
+def evaluate(
+    model: LLM, tokenizer: Tokenizer[Any], task: str, limit: int | None, dtype: torch.dtype, console: Console
+) -> dict[str, Any]:
+    """Run one task of TASKS, print its table, and return its figures. `limit` None is the task's usual size."""
+    size = TASKS[task] if limit is None else limit
+    if task == "perplexity":
+        return _perplexity(model, tokenizer, size or 0, dtype, console)
+    if task == "skills":
+        return _skills(model, tokenizer, size or 0, dtype, console)
+    if task == "blimp":
+        return _blimp(model, tokenizer, size, dtype, console)
+    load = multiple_choice.load_hellaswag if task == "hellaswag" else multiple_choice.load_arc_easy
+    return _multiple_choice(model, tokenizer, load()[:size], task, dtype, console)
+
+
+def _perplexity(
+    model: LLM, tokenizer: Tokenizer[Any], documents: int, dtype: torch.dtype, console: Console
+) -> dict[str, Any]:
+    texts = [tinyworld.document(index, "test").text for index in range(documents)]
+    ids = [id for text in texts for id in begin(tokenizer) + encode(tokenizer, text)]
+    words, size = (
+        sum(counts) for counts in zip(*((len(t.split()), len(t.encode())) for t in texts), strict=True)
+    )
+    found = perplexity(model, ids, words=words, bytes=size, dtype=dtype, attend=torch_attention)
+    figures = {
+        "loss": found.loss,
+        "per_token": found.per_token,
+        "per_word": found.per_word,
+        "bits_per_byte": found.bits_per_byte,
+        "tokens": found.tokens,
+    }
+    rows = {
+        "loss, nats a token": f"{found.loss:.4f}",
+        "perplexity a token": f"{found.per_token:.3f}",
+        "perplexity a word": f"{found.per_word:.2f}",
+        "bits a byte": f"{found.bits_per_byte:.4f}",
+    }
+    title = f"perplexity: {documents} documents of tinyworld's test split, {found.tokens:,} tokens"
+    _print(console, title, ("figure", "value"), rows)
+    return figures
+
+
+def _skills(
+    model: LLM, tokenizer: Tokenizer[Any], per_skill: int, dtype: torch.dtype, console: Console
+) -> dict[str, Any]:
+    score, items, predictions = skill_scores(model, tokenizer, "test", per_skill, dtype=dtype)
+    failures = error_analysis.analyse(items, predictions)
+    rows = {skill: f"{right}/{asked}" for skill, (right, asked) in score.by_skill.items()}
+    title = f"tinyworld's skills: {score.accuracy:.1%} of {score.total} answers match exactly"
+    _print(console, title, ("skill", "right"), rows)
+    if failures:
+        console.print(error_analysis.table(failures, len(items)))
+    counts = {
+        name: sum(failure.category == name for failure in failures) for name in error_analysis.CATEGORIES
+    }
+    return {
+        "accuracy": score.accuracy,
+        "by_skill": score.skill_accuracy(),
+        "by_distance": {
+            skill: {bucket: right / asked for bucket, (right, asked) in buckets.items()}
+            for skill, buckets in score.by_distance.items()
+        },
+        "failures": {name: count for name, count in counts.items() if count},
+        "items": score.total,
+    }
+
+
+def _blimp(
+    model: LLM, tokenizer: Tokenizer[Any], per_paradigm: int | None, dtype: torch.dtype, console: Console
+) -> dict[str, Any]:
+    score = blimp.blimp(model, tokenizer, per_paradigm=per_paradigm, dtype=dtype)
+    pairs = sum(asked for _, asked in score.by_paradigm.values())
+    title = f"BLiMP: {score.accuracy:.1%} of {pairs:,} pairs; chance is {blimp.CHANCE:.0%}"
+    _print(
+        console, title, ("phenomenon", "right"), {term: f"{one:.1%}" for term, one in score.by_term.items()}
+    )
+    by_paradigm = {name: right / asked for name, (right, asked) in score.by_paradigm.items()}
+    return {
+        "accuracy": score.accuracy,
+        "chance": blimp.CHANCE,
+        "by_term": score.by_term,
+        "by_paradigm": by_paradigm,
+        "pairs": pairs,
+    }
+
+
+def _multiple_choice(
+    model: LLM,
+    tokenizer: Tokenizer[Any],
+    questions: list[multiple_choice.Question],
+    task: str,
+    dtype: torch.dtype,
+    console: Console,
+) -> dict[str, Any]:
+    found = multiple_choice.accuracy(model, tokenizer, questions, dtype=dtype)
+    rows = {
+        name: f"{share:.1%}" + ("" if error is None else f" ± {error:.1%}")
+        for name, share, error in (
+            ("acc", found.acc, found.stderr),
+            ("acc_norm", found.acc_norm, found.stderr_norm),
+        )
+    }
+    title = f"{task}: {found.count:,} questions; chance is {found.chance:.1%}, ± one standard error"
+    _print(console, title, ("figure", "value"), rows)
+    return dict(vars(found))
+
+
+def _print(console: Console, title: str, headings: tuple[str, str], rows: Mapping[str, str]) -> None:
+    made = Table(title=title, title_justify="left")
+    made.add_column(headings[0])
+    made.add_column(headings[1], justify="right")
+    for row in rows.items():
+        made.add_row(*row)
+    console.print(made)
+
+
+def main(
+    model: Annotated[str, typer.Option(help="The model's name.")] = "tiny-base",
+    tasks: Annotated[str, typer.Option(help=f"With commas between them: {', '.join(TASKS)}.")] = QUICK,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Documents (perplexity), items a skill, pairs a paradigm (blimp), or questions.", min=1
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file too.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+) -> None:
+    """Evaluate a trained model. perplexity and skills need no file; the others read theirs through shared.data."""
+    console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+    names = [name.strip() for name in tasks.split(",")]
+    try:
+        if unknown := [name for name in names if name not in TASKS]:
+            raise ValueError(f"there is no task {unknown[0]!r}; there is {', '.join(TASKS)}")
+        if json_file is not None and not json_file.absolute().parent.is_dir():
+            raise ValueError(f"there is no folder {json_file.parent} to write {json_file.name} to")
+        place = pick_device(device)
+        number_format = pick_dtype(dtype, place)
+        llm, tokenizer = load_base(model)
+        llm = llm.to(place)
+        figures: dict[str, Any] = {
+            "model": model,
+            "parameters": llm.parameter_count(),
+            "dtype": str(number_format),
+        }
+        for name in names:
+            began = time.perf_counter()
+            figures[name] = evaluate(llm, tokenizer, name, limit, number_format, console)
+            figures[name]["seconds"] = round(time.perf_counter() - began, 2)
+        if json_file is not None:
+            write_text(json_file, json.dumps(figures, indent=2) + "\n")
+    except (ValueError, ArtifactError, CheckpointError, CorpusError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    typer.run(main)
