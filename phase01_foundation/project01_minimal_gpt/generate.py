@@ -1,15 +1,16 @@
 """Write with a trained model: python -m phase01_foundation.project01_minimal_gpt.generate --prompt "ROMEO:" """
 
-import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from phase01_foundation.project01_minimal_gpt.generation import generate, stream
 from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
+from shared.command import exits_with_message
 from shared.device import pick_device
 
 TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
@@ -57,7 +58,8 @@ def main(
     """
     prompts = [text.replace("\\n", "\n") for text in prompt or ["\n"]]
     stops = tuple(text.replace("\\n", "\n") for text in stop or [])
-    try:
+    kinds = ValueError, artifacts.ArtifactError, artifacts.CheckpointError
+    with exits_with_message(Console(stderr=True), *kinds):
         params = SamplingParams(
             max_tokens, temperature, top_k, top_p, repetition_penalty, stop=stops, seed=seed
         )
@@ -70,9 +72,6 @@ def main(
         else:
             for text, written in zip(prompts, generate(gpt, tokenizer, prompts, params), strict=True):
                 print(f"{'─' * 40}\n{text}{written}")
-    except (ValueError, artifacts.ArtifactError, artifacts.CheckpointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

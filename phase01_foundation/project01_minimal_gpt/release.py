@@ -5,17 +5,18 @@
 It is for maintainers. Weights are stored in bfloat16, half the size; what is stored is validated once more.
 """
 
-import sys
 from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 
 from phase01_foundation.project01_minimal_gpt.generate import load_artifact
 from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
 from shared import artifacts
+from shared.command import exits_with_message
 from shared.data import CorpusError
 from shared.device import pick_dtype
 from shared.files import shown
@@ -40,11 +41,9 @@ def release(name: str, released_name: str = "char-gpt") -> artifacts.Artifact:
 
 def main(name: Annotated[str, typer.Argument(help="The trained model's name.")]) -> None:
     """Release a trained model as char-gpt."""
-    try:
+    kinds = artifacts.ArtifactError, artifacts.CheckpointError, CorpusError
+    with exits_with_message(Console(stderr=True), *kinds):
         artifact = release(name)
-    except (artifacts.ArtifactError, artifacts.CheckpointError, CorpusError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
     print(f"released: {shown(artifact.folder)}, validation loss {artifact.card['validation_loss']:.4f}")
 
 

@@ -17,8 +17,9 @@ from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
-from phase01_foundation.project01_minimal_gpt.train import CONFIGS, Interrupted, train
+from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
 from shared import artifacts, config
+from shared.command import Interrupted
 
 TEXT = "The cat sat on the mat. The dog sat on the log. " * 40
 TINY = {
@@ -131,11 +132,6 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpo
     with pytest.raises(artifacts.CheckpointError, match=r"other settings \(dim 8 → 16, seed 0 → 1\)"):
         run(dim=16, seed=1)
     assert checkpoint.read_bytes() == before
-
-
-def test_until_ends_a_run_early():
-    finished, _ = train(TrainConfig(**TINY), quiet(), until=lambda run: run.step >= 5)
-    assert finished.step == 5
 
 
 def test_the_second_interrupt_does_not_wait():

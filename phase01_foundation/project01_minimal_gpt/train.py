@@ -4,9 +4,7 @@ It writes checkpoints as it goes. After ctrl-C, a crash or a power cut, the same
 In the end it publishes the model, draws the loss curve and streams a sample.
 """
 
-import sys
 import time
-from collections.abc import Callable
 
 import torch
 from rich.console import Console
@@ -32,6 +30,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, data, plot
+from shared.command import Interrupted, exits_with_message
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 
@@ -39,10 +38,6 @@ CONFIGS = (
     ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"
 )  # also when this file is a learner's copy
 SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was stopped by ctrl-C, and its checkpoint is written."""
 
 
 def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch.Tensor, str]:
@@ -68,10 +63,8 @@ def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch
     return tokenizer, train_ids, validation_ids, corpus.name
 
 
-def train(
-    settings: TrainConfig, console: Console, until: Callable[[Run], bool] = lambda run: False
-) -> tuple[Run, artifacts.Artifact]:
-    """Train as the settings say, or `until` an evaluation is good enough, and publish the model.
+def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artifact]:
+    """Train as the settings say, and publish the model.
 
     Returns the finished run and what was published. Raises Interrupted after ctrl-C, with the checkpoint written;
     ValueError, CorpusError or CheckpointError, before any work, for settings that cannot be followed.
@@ -107,8 +100,6 @@ def train(
                 [run.history[-1]["sample"]] = generate(run.model, tokenizer, [settings.prompt], SAMPLE)
                 progress.console.print(_line(run, settings), highlight=False)
                 run.save(checkpoint, settings.shaping())
-                if until(run):
-                    break
             if interrupted and not done:
                 run.save(checkpoint, settings.shaping())
                 raise Interrupted(f"stopped at step {run.step:,}; the checkpoint is {shown(checkpoint)}")
@@ -200,19 +191,9 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
     settings = config.parse(TrainConfig, CONFIGS, argv, description="Train a character-level GPT.")
     console = Console(soft_wrap=True)
-    try:
+    kinds = ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError
+    with exits_with_message(console, *kinds):
         run, artifact = train(settings, console)
-    except Interrupted as stop:
-        console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
-        sys.exit(130)
-    except OSError as problem:
-        console.print(
-            f"error: {problem.filename}: {problem.strerror}", style="red", highlight=False, markup=False
-        )
-        sys.exit(2)
-    except (ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError) as problem:
-        console.print(f"error: {problem}", style="red", highlight=False, markup=False)
-        sys.exit(2)
     best = run.history[-1]
     console.print(
         f"\nvalidation loss {best['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"

@@ -1,17 +1,16 @@
 """Show how a text is cut: python -m phase01_foundation.project02_tokenizer.show --tokenizer gpt2 "Hello, world!" """
 
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from phase01_foundation.project02_tokenizer.formats import FormatError
 from phase01_foundation.project02_tokenizer.released import NAMES, load_released
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
+from shared.command import exits_with_message
 from shared.data import CorpusError
 
 COLORS = (
@@ -42,12 +41,9 @@ def main(
 ) -> None:
     """Show the tokens of a text, each in a colour, and their ids."""
     text = text.replace("\\n", "\n")
-    try:
+    with exits_with_message(Console(stderr=True), ValueError, CorpusError, ArtifactError, CheckpointError):
         chosen = load_released(tokenizer) if tokenizer in NAMES else load(tokenizer)
         tokens = tokens_of(chosen, text)
-    except (ValueError, FormatError, CorpusError, ArtifactError, CheckpointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
     console = Console(soft_wrap=True)
     console.print(Text.assemble(*((token, COLORS[i % len(COLORS)]) for i, (_, token) in enumerate(tokens))))
     console.print(" ".join(str(id) for id, _ in tokens), highlight=False)

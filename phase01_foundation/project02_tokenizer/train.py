@@ -3,7 +3,6 @@
 It publishes the tokenizer as a model in work/models/, with a tokenizer.json that other people's tools open.
 """
 
-import sys
 import time
 from dataclasses import dataclass, field
 from io import StringIO
@@ -15,6 +14,7 @@ from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.training import check_settings, train_tokenizer
 from shared import artifacts, config, data
+from shared.command import exits_with_message
 from shared.files import ROOT, shown
 
 CONFIGS = ROOT / "phase01_foundation" / "project02_tokenizer" / "configs"
@@ -104,16 +104,8 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed."""
     settings = config.parse(TrainConfig, CONFIGS, argv, description="Train a tokenizer.")
     console = Console(soft_wrap=True)
-    try:
+    with exits_with_message(console, ValueError, data.CorpusError):
         tokenizer, artifact = train(settings, console)
-    except OSError as problem:
-        console.print(
-            f"error: {problem.filename}: {problem.strerror}", style="red", highlight=False, markup=False
-        )
-        sys.exit(2)
-    except (ValueError, data.CorpusError) as problem:
-        console.print(f"error: {problem}", style="red", highlight=False, markup=False)
-        sys.exit(2)
     console.print(
         f"{tokenizer.vocab_size:,} entries, learnt in {artifact.card['training_seconds']:.2f} s; "
         f"{artifact.card['bytes_per_token']:.2f} bytes a token on text it has not seen\n"

@@ -1,0 +1,43 @@
+"""How a command ends when it cannot do what it was told: one line for a person, an exit code, and no traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was stopped by ctrl-C or SIGTERM, and its checkpoint is written; the message says where."""
+
+
+@contextmanager
+def exits_with_message(console: Console, *kinds: type[Exception]) -> Iterator[None]:
+    """End the program where the block raises an OSError or one of these kinds: "error: " and why, exit code 2.
+
+    After Interrupted the exit code is 130, as a shell has it after ctrl-C. Anything else is a fault of the program,
+    and keeps its traceback.
+    """
+    try:
+        yield
+    except Interrupted as stop:
+        _say(console, f"\n{stop}\nGive the same command again to go on from there.")
+        sys.exit(130)
+    except BrokenPipeError:  # who reads our output has gone, as `head` does: nobody is there to be told
+        raise
+    except OSError as problem:
+        _say(console, f"error: {_reason(problem)}", style="red")
+        sys.exit(2)
+    except kinds as problem:
+        _say(console, f"error: {problem}", style="red")
+        sys.exit(2)
+
+
+def _reason(problem: OSError) -> str:
+    if problem.filename is None:
+        return str(problem)
+    return f"{problem.filename}: {problem.strerror}"
+
+
+def _say(console: Console, message: str, style: str | None = None) -> None:
+    console.print(message, style=style, highlight=False, markup=False, soft_wrap=True)

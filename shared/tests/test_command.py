@@ -1,0 +1,59 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from shared.command import Interrupted, exits_with_message
+
+
+class ModelError(Exception):
+    pass
+
+
+def ended(problem, *kinds, width=20):
+    """The exit code, and all that was printed, when a command's work raises this."""
+    printed = io.StringIO()
+    with pytest.raises(SystemExit) as stop, exits_with_message(Console(file=printed, width=width), *kinds):
+        raise problem
+    return stop.value.code, printed.getvalue()
+
+
+def test_a_problem_of_these_kinds_is_one_line_and_exit_code_2():
+    kinds = ValueError, ModelError
+    assert ended(ModelError("there is no model of that name [yet]"), *kinds) == (
+        2,
+        "error: there is no model of that name [yet]\n",
+    )
+    assert ended(ValueError("dim must be even"), *kinds) == (2, "error: dim must be even\n")
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path):
+    with pytest.raises(OSError, match="No such file") as missing:
+        (tmp_path / "missing").read_text()
+    assert ended(missing.value) == (2, f"error: {tmp_path / 'missing'}: No such file or directory\n")
+    assert ended(OSError("the socket is closed")) == (2, "error: the socket is closed\n")
+
+
+def test_after_an_interrupt_it_says_how_to_go_on():
+    code, printed = ended(Interrupted("stopped at step 7; the checkpoint is work/[a].safetensors"))
+    assert code == 130
+    assert printed == (
+        "\nstopped at step 7; the checkpoint is work/[a].safetensors\n"
+        "Give the same command again to go on from there.\n"
+    )
+
+
+@pytest.mark.parametrize("problem", [TypeError("a fault"), BrokenPipeError(), KeyboardInterrupt()])
+def test_anything_else_is_left_alone(problem):
+    printed = io.StringIO()
+    with pytest.raises(type(problem)), exits_with_message(Console(file=printed), ValueError):
+        raise problem
+    assert printed.getvalue() == ""
+
+
+def test_what_goes_well_goes_on():
+    printed = io.StringIO()
+    with exits_with_message(Console(file=printed), ValueError):
+        result = 3
+    assert result == 3
+    assert printed.getvalue() == ""
