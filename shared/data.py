@@ -142,7 +142,7 @@ def stream(
     else:
         source = SOURCES[name]
         try:
-            lines, note = _lines(source, split)
+            lines, note = _lines(name, source, split)
             pieces = islice(source.pieces(lines), start, None)
         except MissingCorpusError as missing:
             if fallback is None:
@@ -204,7 +204,7 @@ def _pinned(name: str, source: Source, splits: Sequence[str]) -> Corpus:
     return Corpus(name, texts, furthest, ", ".join(dict.fromkeys(places)), source.licence)
 
 
-def _lines(source: Source, split: str) -> tuple[Iterator[str], str]:
+def _lines(name: str, source: Source, split: str) -> tuple[Iterator[str], str]:
     """The lines of a split, and where they come from; only what is cut out of a file is made in memory."""
     mirror = mirror_folder()
     files, make = source.splits[split]
@@ -212,7 +212,7 @@ def _lines(source: Source, split: str) -> tuple[Iterator[str], str]:
         found = [find_lines(file, mirror) for file in files]
         lines = chain.from_iterable(lines for lines, _ in found)
         return lines, ", ".join(dict.fromkeys(where for _, where in found))
-    corpus = _pinned("", source, [split])
+    corpus = _pinned(name, source, [split])
     return io.StringIO(corpus.splits[split], newline="\n"), corpus.note
 
 

@@ -9,7 +9,7 @@
 The same documents, seed and buffer give the same rows, on one process or many, stopped and resumed or not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -40,7 +40,7 @@ class StreamingBatches:
 
     def __init__(
         self,
-        documents: Callable[[int], Iterator[str]],
+        documents: Callable[[int], Iterable[str]],
         tokenizer: Tokenizer,
         *,
         context_length: int,
@@ -54,10 +54,7 @@ class StreamingBatches:
 
         Raises ValueError for settings that cannot be, and for documents of which there is none.
         """
-        for name, value in (
-            ("context_length", context_length),
-            ("buffer_size", buffer_size),
-        ):
+        for name, value in (("context_length", context_length), ("buffer_size", buffer_size)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         check_shares(batch_size, rank, world_size)
@@ -142,7 +139,7 @@ class StreamingBatches:
                     f"the saved stream has {name} {before!r}, and this one {value!r}; they must agree"
                 )
         self.passes, self._drawn = state["passes"], state["drawn"]
-        self._documents = self._open(self._drawn)
+        self._documents = iter(self._open(self._drawn))
         ends = np.cumsum(state["lengths"].numpy())
         self._buffer = [part.copy() for part in np.split(state["buffer"].numpy(), ends)[:-1]]
         self._waiting = state["waiting"].numpy().copy()

@@ -1,5 +1,3 @@
-from itertools import islice
-
 import numpy as np
 import pytest
 import torch
@@ -215,6 +213,16 @@ def test_a_state_of_other_settings_is_refused():
         batches(buffer_size=9).load_state_dict(state)
 
 
+@task
+def test_the_documents_may_be_a_list():
+    listed = batches(lambda start: DOCUMENTS[start:])
+    state = listed.state_dict()
+    expected = take(listed, 30)
+    assert same(take(batches(), 30), expected)
+    listed.load_state_dict(state)
+    assert same(take(listed, 30), expected)
+
+
 # ---- what is given: the checks before any work
 
 
@@ -249,8 +257,3 @@ def test_a_tokenizer_that_does_not_fit():
         StreamingBatches(Documents(), Tokenizer(letters, {"<|pad|>": 3}), **settings)
     with pytest.raises(ValueError, match="ids up to 2,147,483,648; above 2,147,483,647 they do not fit"):
         StreamingBatches(Documents(), Tokenizer(letters, {END_OF_TEXT: 2**31}), **settings)
-
-
-def test_the_stream_may_be_any_iterator():
-    source = batches(lambda start: islice(iter(DOCUMENTS), start, None), buffer_size=1)
-    assert source.passes == 0
