@@ -72,8 +72,24 @@ def pad(model: LLM, rows: Sequence[Ids]) -> tuple[Int[Tensor, "row time"], Int[T
     if padded.min() < 0 or padded.max() >= model.config.vocab_size:
         wrong = padded[(padded < 0) | (padded >= model.config.vocab_size)][0]
         raise ValueError(f"the model knows the ids from 0 to {model.config.vocab_size - 1}, not {wrong}")
-    device = model.embedding.weight.device
+    device = next(model.parameters()).device
     return padded.to(device), torch.tensor([len(row) for row in rows], device=device)
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """The indices of texts of these lengths, longest first, in batches of at most `batch_size`.
+
+    A batch ends early where the next text is less than half as long as its first: less than half of it is padding.
+    Raises ValueError for batch_size < 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not batches or len(batches[-1]) == batch_size or 2 * lengths[i] < lengths[batches[-1][0]]:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
 
 
 @torch.inference_mode()
@@ -89,15 +105,16 @@ def log_likelihoods(
 
     The last token of a text is only predicted, never read, so context and continuation together may have one token
     more than the context length; of what is longer, the context's beginning is left out. Texts go through the model
-    in evaluation mode, sorted by length, `batch_size` at a time, padded on the right; the results are in the order of
-    `texts`. Logits are computed at the positions that predict a continuation's token, and nowhere else
-    (`model.hidden`, then `model.logits`), and matrix products run in `dtype`. The model is left in the mode it was in.
+    in evaluation mode, in batches by length (`batches_by_length`, `pad`); the results are in the order of `texts`.
+    Logits are computed at the positions that predict a continuation's token, and nowhere else (`model.hidden`, then
+    `model.logits`), and matrix products run in `dtype`. The model is left in the mode it was in.
 
     Raises ValueError, before any work, naming the text by its number from 1, for an empty context (nothing predicts
     the first token), an empty continuation, and a continuation longer than the context length; and for batch_size < 1.
     """
     longest = model.config.context_length
-    _check_batch_size(batch_size)
+    sizes = [min(len(context) + len(continuation), longest + 1) for context, continuation in texts]
+    batches = batches_by_length(sizes, batch_size)
     for number, (context, continuation) in enumerate(texts, start=1):
         if len(context) == 0:
             raise ValueError(f"text {number} has an empty context: nothing predicts its first token")
@@ -108,9 +125,7 @@ def log_likelihoods(
     was_training = model.training
     model.eval()
     found: dict[int, LogLikelihood] = {}
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i][0]) - len(texts[i][1]))
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+    for chosen in batches:
         rows, lengths = pad(model, [np.concatenate(texts[i])[-longest - 1 :] for i in chosen])
         counts = [len(texts[i][1]) for i in chosen]
         places = torch.arange(rows.shape[1] - 1, device=rows.device)
@@ -181,16 +196,16 @@ def greedy_batch(
 ) -> list[list[int]]:
     """Go on from every prompt with the likeliest token, again and again; returns the new ids of each, in order.
 
-    A row ends before its first token of `stop_ids`, which is not part of it, or after `max_tokens`. Prompts are
-    sorted by length, `batch_size` at a time go through the model in evaluation mode, padded on the right, and rows
-    that have ended leave their batch. Of a row longer than the context length the last tokens count. Logits are
+    A row ends before its first token of `stop_ids`, which is not part of it, or after `max_tokens`. Prompts go
+    through the model in evaluation mode, in batches by length (`batches_by_length`, `pad`), and rows that have ended
+    leave their batch. Of a row longer than the context length the last tokens count. Logits are
     computed at each row's last position alone, matrix products run in `dtype`, and the model is left in the mode it
     was in. Every token costs a pass over the whole row: project 8's cache of keys and values ends that.
 
     Raises ValueError, before any work, for an empty prompt, naming it by its number from 1, for max_tokens < 0, and
     for batch_size < 1.
     """
-    _check_batch_size(batch_size)
+    batches = batches_by_length([len(prompt) for prompt in prompts], batch_size)
     if max_tokens < 0:
         raise ValueError(f"max_tokens must be at least 0, not {max_tokens}")
     for number, prompt in enumerate(prompts, start=1):
@@ -199,9 +214,7 @@ def greedy_batch(
     was_training = model.training
     model.eval()
     written: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    for start in range(0, len(order), batch_size):
-        running = order[start : start + batch_size]
+    for running in batches:
         for _ in range(max_tokens):
             windows = [[*prompts[i], *written[i]][-model.config.context_length :] for i in running]
             rows, lengths = pad(model, windows)
@@ -217,8 +230,3 @@ def greedy_batch(
                 break
     model.train(was_training)
     return written
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
