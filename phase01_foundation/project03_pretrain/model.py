@@ -54,6 +54,8 @@ class Config:
     """or squared_relu: no gate, so two matrices instead of three"""
     logit_softcap: float | None = None
     """keep logits between ± this, by cap × tanh(logits / cap), as Gemma 2 does"""
+    dropout: float = 0.0
+    """the share of what each block adds that is dropped in training; for small corpora, read many times"""
 
     def __post_init__(self):
         for name in ("vocab_size", "context_length", "layers", "heads", "kv_heads", "dim", "hidden_dim"):
@@ -75,6 +77,8 @@ class Config:
             raise ValueError(f"activation must be {allowed}, not {self.activation!r}")
         if self.logit_softcap is not None and not self.logit_softcap > 0:
             raise ValueError(f"logit_softcap must be above 0, or None for no cap, not {self.logit_softcap}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
     @property
     def head_width(self) -> int:
@@ -161,13 +165,14 @@ class Block(nn.Module):
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
         swiglu = config.activation == "swiglu"
         self.feed_forward: nn.Module = SwiGLU(config) if swiglu else SquaredReLU(config)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Normalise, attend, add; then normalise, feed forward, add."""
-        x = x + self.attention(self.attention_norm(x), angles, attend)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), angles, attend))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class LLM(nn.Module):

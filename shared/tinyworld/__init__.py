@@ -20,9 +20,10 @@ from .items import SKILLS, Item, instructions, item
 from .preferences import RULES, Preference, preference, preferences, prefers, rule_score
 from .questions import Question
 from .splits import SPLITS, split_of
+from .version import version
 
 __all__ = [
     "ALPHABET", "KINDS", "RULES", "SKILLS", "SPLITS", "Dialogue", "Document", "Item", "Preference", "Question", "Score",
     "dialogue", "dialogues", "document", "documents", "evaluation", "exact_match", "instructions", "item", "preference",
-    "preferences", "prefers", "rule_score", "score", "split_of", "text",
+    "preferences", "prefers", "rule_score", "score", "split_of", "text", "version",
 ]  # fmt: skip

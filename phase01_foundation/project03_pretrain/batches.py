@@ -1,0 +1,138 @@
+"""Batches from a file of token ids: windows in an order drawn anew for each pass, the same on any number of ranks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+"""tensors whose first dimension counts the texts; a language model's are tokens and targets, (batch, time)"""
+
+
+class Batches:
+    """Endless batches of `batch_size` windows of `context_length` tokens, each with the token that follows it.
+
+    A pass takes every window once, in an order of its own, and each pass cuts the windows at other places. What
+    batch number n holds depends on n and the seed alone. So a run that goes on after a stop needs nothing but the
+    number, and of several ranks each takes its part of the same batch: together they see what one alone would.
+
+    Raises ValueError for fewer tokens than one window and its targets, and where ranks cannot share a batch.
+    """
+
+    def __init__(
+        self,
+        ids: UInt[np.ndarray, " length"],
+        batch_size: int,
+        context_length: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        if len(ids) <= context_length:
+            raise ValueError(
+                f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
+            )
+        check_shares(batch_size, rank, world_size)
+        self.ids, self.context_length, self.seed = ids, context_length, seed
+        self.batch_size = batch_size
+        self.first = rank * batch_size // world_size
+        self.rows = batch_size // world_size
+        self.number = 0
+        self._pass = -1
+        # The last window that fits is kept free: it is the room for each pass to begin at another place.
+        self.windows = max(1, (len(ids) - 1) // context_length - 1)
+
+    def next(self) -> Batch:
+        """{"tokens": (rows, time), "targets": (rows, time)}, int64: this rank's rows of the next batch."""
+        start = self.number * self.batch_size + self.first
+        self.number += 1
+        pieces = np.stack([self._window(row) for row in range(start, start + self.rows)])
+        whole = torch.from_numpy(pieces.astype(np.int64))  # (rows, time + 1)
+        return {"tokens": whole[:, :-1], "targets": whole[:, 1:]}
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint keeps: how many batches were taken."""
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after that many batches."""
+        self.number = state["number"]
+
+    def _window(self, row: int) -> UInt[np.ndarray, " window"]:
+        """Window number `row` of all that were ever taken, and its next token."""
+        number, place = divmod(row, self.windows)
+        if number != self._pass:
+            self._start_pass(number)
+        begin = self._offset + int(self._order[place]) * self.context_length
+        return self.ids[begin : begin + self.context_length + 1]
+
+    def _start_pass(self, number: int) -> None:
+        random = np.random.default_rng([self.seed, number])
+        room = len(self.ids) - 1 - self.windows * self.context_length
+        self._offset = int(random.integers(room + 1))
+        self._order = random.permutation(self.windows)
+        self._pass = number
+
+
+def check_shares(batch_size: int, rank: int, world_size: int) -> None:
+    """Raises ValueError unless `world_size` ranks, this one among them, can share a batch equally."""
+    if not 0 <= rank < world_size:
+        raise ValueError(f"the rank must be from 0 to {world_size - 1}, not {rank}")
+    if batch_size < 1 or batch_size % world_size:
+        raise ValueError(
+            f"batch_size must be a multiple of the {world_size} processes that share it, not {batch_size}"
+        )
+
+
+def side_by_side(
+    ids: UInt[np.ndarray, " length"],
+    batch_size: int,
+    context_length: int,
+    windows: int | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Iterator[Batch]:
+    """The text in windows side by side, for validation: all of them or, spread over the text, about `windows`.
+
+    Every rank gets as many batches as any other, since under FSDP all must call the model equally often: where
+    the windows do not divide, some appear twice, with targets of -100, which no loss counts. A rest that fills no
+    window is left out. Raises ValueError as Batches does.
+    """
+    if len(ids) <= context_length:
+        raise ValueError(
+            f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
+        )
+    there = (len(ids) - 1) // context_length
+    count = min(windows or there, there)
+    chosen = [number * there // count for number in range(count)]
+    share = batch_size * world_size
+    for start in range(0, count, share):
+        mine = range(start + rank * batch_size, min(start + (rank + 1) * batch_size, start + share))
+        rows, blank = [], []
+        for number in mine:
+            begin = chosen[min(number, count - 1)] * context_length
+            rows.append(torch.from_numpy(ids[begin : begin + context_length + 1].astype(np.int64)))
+            blank.append(number >= count)
+        if world_size == 1:  # nobody waits for us: a shorter batch will do
+            rows = [row for row, twice in zip(rows, blank, strict=True) if not twice]
+            blank = [False] * len(rows)
+        whole = torch.stack(rows)  # (rows, time + 1)
+        tokens, targets = whole[:, :-1], whole[:, 1:].clone()
+        targets[torch.tensor(blank)] = -100
+        yield {"tokens": tokens, "targets": targets}
+
+
+def cut(batch: Batch, rows: int) -> list[Batch]:
+    """The batch in parts of so many rows, the last perhaps shorter; 0 leaves it whole."""
+    count = len(next(iter(batch.values())))
+    size = rows or count
+    return [{name: part[i : i + size] for name, part in batch.items()} for i in range(0, count, size)]
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on the device, the copy running beside other work where the device can do that."""
+    if device.type != "cuda":
+        return {name: part.to(device) for name, part in batch.items()}
+    return {name: part.pin_memory().to(device, non_blocking=True) for name, part in batch.items()}

@@ -1,0 +1,114 @@
+"""A training run as it stands: everything that a checkpoint must hold for the run to go on as if never stopped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_state_dict,
+)
+
+from phase01_foundation.project03_pretrain.batches import Batch
+from phase01_foundation.project03_pretrain.monitor import Monitor
+from phase01_foundation.project03_pretrain.parallel import Processes
+from shared.checkpoint import CheckpointError, read, write
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+"""states as one process alone would have them, whatever the number of processes and the way they share"""
+
+
+class Source(Protocol):
+    """Where batches come from: Batches and StreamingBatches are such."""
+
+    def next(self) -> Batch: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class Run:
+    """Model, optimizers, the place in the data, and the record so far."""
+
+    model: nn.Module
+    """as it was given; under FSDP, its parameters are shards"""
+    stepped: nn.Module
+    """the same for training steps: in DDP's wrapper, compiled"""
+    optimizers: Sequence[torch.optim.Optimizer]
+    batches: Source
+    processes: Processes = field(default_factory=Processes)
+    scaler: torch.amp.GradScaler | None = None
+    monitor: Monitor = field(default_factory=Monitor)
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    """of training; validation, sampling and saving not counted"""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """one entry a validation: step, tokens, seconds, train_loss, validation_loss, gradient_norm and more"""
+    losses: list[float] = field(default_factory=list)
+    """of the steps since the last validation, as are the gradient norms"""
+    norms: list[float] = field(default_factory=list)
+
+    def save(self, path: Path, identity: Mapping[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all; `identity` is kept with it, for `resume` to compare.
+
+        All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
+        follow from the seed and the step's number, so there is no generator to keep.
+        """
+        model, optimizers = get_state_dict(self.model, list(self.optimizers), options=WHOLE)
+        state = {
+            "identity": dict(identity),
+            "model": model,
+            "optimizers": optimizers,
+            "scaler": self.scaler.state_dict() if self.scaler else {},
+            "batches": self.batches.state_dict(),
+            "monitor": self.monitor.state_dict(),
+            **{name: getattr(self, name) for name in RECORD},
+        }
+        if self.processes.first:
+            write(path, state)
+
+    def resume(self, path: Path, identity: Mapping[str, Any]) -> None:
+        """Take up where the checkpoint left off, with as many processes as there are now.
+
+        Raises CheckpointError for a file that is broken, and for one of another run, naming what differs; the run is
+        then as it was.
+        """
+        state = read(path)
+        if not isinstance(state, dict) or "identity" not in state:
+            raise CheckpointError(f"{path} is no checkpoint of a training run")
+        found = state["identity"]
+        names = dict.fromkeys([*identity, *found])
+        differing = [name for name in names if found.get(name) != identity.get(name)]
+        if differing:
+            changes = ", ".join(f"{n} {found.get(n)!r} → {identity.get(n)!r}" for n in differing)
+            raise CheckpointError(
+                f"{path} was made with other settings ({changes}); give those again, or --restart=true to begin anew"
+            )
+        set_state_dict(
+            self.model,
+            list(self.optimizers),
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizers"],
+            options=WHOLE,
+        )
+        if self.scaler and state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        self.batches.load_state_dict(state["batches"])
+        self.monitor.load_state_dict(state["monitor"])
+        for name in RECORD:
+            setattr(self, name, state[name])
+
+    def whole_state(self) -> dict[str, Tensor]:
+        """The model's weights on the CPU, put together from all shards; all processes must ask."""
+        return get_model_state_dict(self.model, options=WHOLE)
+
+
+RECORD = ("step", "tokens", "seconds", "history", "losses", "norms")

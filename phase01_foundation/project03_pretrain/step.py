@@ -1,0 +1,128 @@
+"""One step of training: gradients added up over parts of a batch, over processes, clipped, and applied."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from phase01_foundation.project03_pretrain.batches import Batch, cut, to_device
+from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
+from shared.device import autocast
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step was like; all numbers are those of the whole batch, over all processes."""
+
+    loss: float
+    gradient_norm: float
+    applied: bool
+    """False where the gradient was not finite, and the weights were left as they are"""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def training_step(
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    batch: Batch,
+    rate: float,
+    *,
+    loss_fn: LossFn = next_token_loss,
+    micro_batch: int = 0,
+    max_norm: float = 1.0,
+    dtype: torch.dtype = torch.float32,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Step:
+    """Take one step on this process's rows of a batch, `micro_batch` rows at a time (0: all at once).
+
+    Gradient accumulation: the parts' gradients add up, each part weighed by what its loss counts, and are divided
+    by the whole batch's weight at the end, so that the step is the same however the batch is cut. Processes share
+    gradients once, after the last part. The forward pass runs in `dtype`, weights and gradients are float32;
+    float16 needs a `scaler`, which keeps small gradients from vanishing. A gradient that is not finite is not
+    applied. `model` may be wrapped in DDP, or sharded by FSDP.
+    """
+    model.train()
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    device = next(model.parameters()).device
+    all_rows = len(next(iter(batch.values())))
+    parts = cut(batch, micro_batch)
+    sums: dict[str, Tensor] = {}
+    for number, part in enumerate(parts, start=1):
+        with gradients_are_shared(model, number == len(parts)), autocast(device, dtype):
+            part = to_device(part, device)
+            loss, metrics = loss_fn(model, part)
+            weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
+            scaled = loss * (weight / all_rows)
+            (scaler.scale(scaled) if scaler else scaled).backward()
+        for name, value in {**metrics, "loss": loss, "weight": 1.0}.items():
+            sums[name] = sums.get(name, 0.0) + _number(value, device) * weight
+    if dist.is_initialized():
+        for value in sums.values():
+            dist.all_reduce(value)
+    total = sums.pop("weight").item()
+    means = {name: value.item() / max(total, 1.0) for name, value in sums.items()}
+    # Of what all processes' gradients add up to, DDP and FSDP hand out the mean.
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    norm = _rescale(model, optimizers, all_rows * processes / max(total, 1.0), max_norm, scaler)
+    applied = math.isfinite(norm) and math.isfinite(means["loss"])
+    if applied:
+        _apply(optimizers, rate, scaler)
+    if scaler:
+        scaler.update()
+    return Step(means.pop("loss"), norm, applied, means)
+
+
+def _number(value: Tensor | float, device: torch.device) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float32, device=device).detach()
+
+
+def _rescale(
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    factor: float,
+    max_norm: float,
+    scaler: torch.amp.GradScaler | None,
+) -> float:
+    """Multiply the gradients by the factor, then clip them; returns their norm before the clipping."""
+    if scaler:
+        for optimizer in optimizers:
+            scaler.unscale_(optimizer)
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = factor * (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
+    for gradient in gradients:
+        gradient.mul_(factor * min(1.0, max_norm / norm) if norm else factor)
+    return norm
+
+
+def _apply(
+    optimizers: Sequence[torch.optim.Optimizer], rate: float, scaler: torch.amp.GradScaler | None
+) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if scaler:
+            scaler.step(optimizer)
+        else:
+            optimizer.step()
+
+
+@contextmanager
+def gradients_are_shared(model: nn.Module, yes: bool) -> Iterator[None]:
+    """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(yes)
+        yield
+    elif isinstance(model, DistributedDataParallel) and not yes:
+        with model.no_sync():
+            yield
+    else:
+        yield

@@ -1,0 +1,176 @@
+"""Pre-train a model: python -m phase01_foundation.project03_pretrain.train --preset cpu
+
+It writes checkpoints as it goes. After ctrl-C, a crash or a power cut, the same command goes on from the last one, with
+as many processes as it is given then. Several processes: `torchrun --nproc-per-node 2 -m` in the place of `python -m`.
+In the end it publishes the model with its tokenizer and its card, and draws the loss curve.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import torch
+import torch.distributed as dist
+from rich.console import Console
+from torch import nn
+
+from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
+from phase01_foundation.project03_pretrain.batches import Batches, side_by_side, to_device
+from phase01_foundation.project03_pretrain.flops import flops_per_token
+from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
+from phase01_foundation.project03_pretrain.model import LLM, from_tensors
+from phase01_foundation.project03_pretrain.parallel import Processes, joined
+from phase01_foundation.project03_pretrain.pretraining_data import TextData, load_data
+from phase01_foundation.project03_pretrain.released import publish_base
+from phase01_foundation.project03_pretrain.run import Run
+from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, PromptTokenizer
+from phase01_foundation.project03_pretrain.trainer import Interrupted, Speed, fit, prepare
+from shared import artifacts, config, data, plot
+from shared.bench import peak_flops
+from shared.device import autocast, pick_device, pick_dtype, set_threads
+from shared.files import ROOT, shown, work_folder
+
+CONFIGS = ROOT / "phase01_foundation" / "project03_pretrain" / "configs"
+VALIDATION_BATCH = 16  # windows at once
+
+
+def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Artifact | None]:
+    """Train as the settings say, and publish the model; only the first process publishes, the others get None.
+
+    Raises Interrupted after ctrl-C, with the checkpoint written; ValueError, CorpusError or CheckpointError, before
+    any work, for settings that cannot be followed.
+    """
+    device = pick_device(settings.device)
+    dtype = pick_dtype(settings.dtype, device)
+    threads = set_threads(settings.threads)
+    with joined(device) as (processes, device):
+        if not processes.first:
+            console = Console(quiet=True)
+        text = load_data(settings, processes)
+        torch.manual_seed(settings.seed)
+        model = LLM(settings.shape(text.tokenizer.vocab_size)).to(device)
+        batches = Batches(
+            text.train,
+            settings.batch_size,
+            settings.context_length,
+            settings.seed,
+            processes.rank,
+            processes.world_size,
+        )
+        console.print(
+            f"model: {model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, context "
+            f"{settings.context_length}, {text.tokenizer.vocab_size:,} tokens; {len(text.train):,} to train on, "
+            f"{settings.steps * settings.batch_size * settings.context_length:,} to be read\n"
+            f"machine: {device}, {str(dtype).removeprefix('torch.')}, threads: {threads}, "
+            f"processes: {processes.world_size}",
+            highlight=False,
+        )
+        speed = Speed(flops_per_token(model.config), peak_flops(dtype, device))
+        run = prepare(model, batches, settings, processes)
+        run = fit(
+            run,
+            settings,
+            work_folder() / "models" / settings.name / "checkpoint.safetensors",
+            {**settings.shaping(), "tokens": text.identity},
+            validation(text, settings, processes, dtype),
+            sample=sampling(text, settings),
+            speed=speed,
+            console=console,
+        )
+        state = run.whole_state()
+        if not processes.first:
+            return run, None
+        trained = run.model if processes.world_size == 1 else from_tensors(model.config, state)
+        return run, publish(run, trained, text, settings)
+
+
+def validation(text: TextData, settings: PretrainConfig, processes: Processes, dtype: torch.dtype):
+    """Validate on windows side by side: settings.validation_windows of them, and the last time on all."""
+
+    def validate(model: nn.Module, last: bool) -> Mapping[str, float]:
+        device = next(model.parameters()).device
+        totals = torch.zeros(2, dtype=torch.float64)  # loss, targets
+        windows = None if last else settings.validation_windows
+        for batch in side_by_side(
+            text.validation,
+            VALIDATION_BATCH,
+            settings.context_length,
+            windows,
+            processes.rank,
+            processes.world_size,
+        ):
+            count = int((batch["targets"] != IGNORED).sum())
+            with autocast(device, dtype):
+                loss, _ = next_token_loss(model, to_device(batch, device))
+            totals += torch.tensor([loss.item() * count, count], dtype=torch.float64)
+        if dist.is_initialized():
+            totals = totals.to(device)
+            dist.all_reduce(totals)
+        return {"validation_loss": (totals[0] / totals[1]).item()}
+
+    return validate
+
+
+def sampling(text: TextData, settings: PretrainConfig):
+    """Write the beginning of a text, or go on from the prompt: a hundred tokens, to be read with the curve."""
+    end = text.tokenizer.special_tokens.get(END_OF_TEXT)
+    stops = () if end is None else (end,)
+    params = SamplingParams(max_tokens=min(100, settings.context_length), temperature=0.7, stop_ids=stops)
+    prompt = settings.prompt if end is None else END_OF_TEXT + settings.prompt
+
+    def sample(model: nn.Module) -> list[str]:
+        return [
+            settings.prompt + generate(model, PromptTokenizer(text.tokenizer), [prompt or "\n"], params)[0]
+        ]
+
+    return sample
+
+
+def publish(run: Run, model: LLM, text: TextData, settings: PretrainConfig) -> artifacts.Artifact:
+    """Publish weights, shape and tokenizer, with the card, and draw the loss curve beside them."""
+    card = {
+        "data": text.corpus,
+        "training_tokens": run.tokens,
+        "seed": settings.seed,
+        "settings": asdict(settings),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "processes": run.processes.world_size,
+        "training_seconds": round(run.seconds, 1),
+        "validation_loss": run.history[-1]["validation_loss"],
+        "history": run.history,
+    }
+    artifact = publish_base(settings.name, model, text.tokenizer, card)
+    steps = [entry["step"] for entry in run.history]
+    curves = {
+        name: (steps, [entry[key] for entry in run.history])
+        for name, key in (("train", "train_loss"), ("validation", "validation_loss"))
+    }
+    unit = "loss (nats a token)"
+    plot.lines(artifact.folder / "loss.png", curves, f"{settings.name} on {text.corpus}", "step", unit)
+    return artifact
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
+    settings = config.parse(PretrainConfig, CONFIGS, argv, description="Pre-train a language model.")
+    console = Console(soft_wrap=True)
+    try:
+        run, artifact = train(settings, console)
+    except Interrupted as stop:
+        console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
+        sys.exit(130)
+    if artifact is None:
+        return
+    console.print(
+        f"\nvalidation loss {run.history[-1]['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"
+        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n\nA sample:\n"
+        + run.history[-1]["samples"][0],
+        highlight=False,
+        markup=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
