@@ -19,7 +19,7 @@ from phase01_foundation.project03_pretrain.multiple_choice import (
     parse_arc,
     parse_hellaswag,
 )
-from phase01_foundation.project03_pretrain.scoring import log_likelihoods
+from phase01_foundation.project03_pretrain.scoring import LogLikelihood, log_likelihoods
 
 TOKENIZER = Tokenizer(CharTokenizer("abcdefghi "), {"<|endoftext|>": 10})
 MIRROR = Path(os.environ.get("LADDER_DATA_MIRROR") or "none")
@@ -55,11 +55,23 @@ def test_the_share_of_many_and_its_standard_error(model):
     sums = totals(model, Question("abc", choices, 0))
     best = sums.index(max(sums))
     questions = [Question("abc", choices, gold) for gold in (best, best, (best + 1) % 3, best)]
-    found = accuracy(model, TOKENIZER, [*questions, Question("a", ("b", "b"), 0)], batch_size=3)
-    assert found.acc == 0.8  # of equal choices, the first counts
+    two = Question("a", ("b", "c"), 0)
+    two = Question("a", two.choices, int(totals(model, two)[1] > totals(model, two)[0]))
+    found = accuracy(model, TOKENIZER, [*questions, two], batch_size=3)
+    assert found.acc == 0.8
     outcomes = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0])
     assert found.stderr == pytest.approx(outcomes.std().item() / math.sqrt(5))
     assert found.chance == pytest.approx((4 / 3 + 1 / 2) / 5)
+
+
+def test_of_equally_likely_choices_the_first_counts(model, monkeypatch):
+    monkeypatch.setattr(
+        module, "log_likelihoods", lambda model, texts, *more: [LogLikelihood(-2.0, False)] * len(texts)
+    )
+    assert [accuracy(model, TOKENIZER, [Question("a", ("b", "c"), gold)]).acc for gold in (0, 1)] == [
+        1.0,
+        0.0,
+    ]
 
 
 def test_no_questions_are_refused(model):
