@@ -3,8 +3,7 @@
 from typing import Any
 
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-
-END_OF_TEXT = "<|endoftext|>"
+from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 
 
 def begin(tokenizer: Tokenizer[Any]) -> list[int]:

@@ -4,7 +4,6 @@ Prints a table for each task, and all figures as one line of JSON last.
 """
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,34 +24,29 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
+from shared.command import exits_with_message
 from shared.data import CorpusError
 from shared.device import pick_device, pick_dtype
 from shared.files import write_text
 
-# How many of each there are: documents, items a skill, pairs a paradigm, questions. `None` is all.
-TASKS: dict[str, int | None] = {
-    "perplexity": 300,
-    "skills": 100,
-    "blimp": None,
-    "hellaswag": None,
-    "arc_easy": None,
-}
+TASKS = ("perplexity", "skills", "blimp", "hellaswag", "arc_easy")
 QUICK = "perplexity,skills"
+DOCUMENTS = 300  # for perplexity, unless there is a limit
+PER_SKILL = 100  # items, likewise
 
 
 def evaluate(
     model: LLM, tokenizer: Tokenizer[Any], task: str, limit: int | None, dtype: torch.dtype, console: Console
 ) -> dict[str, Any]:
-    """Run one task of TASKS, print its table, and return its figures. `limit` None is the task's usual size."""
-    size = TASKS[task] if limit is None else limit
+    """Run one of TASKS, print its table, and return its figures. `limit` None is its usual size, mostly all of it."""
     if task == "perplexity":
-        return _perplexity(model, tokenizer, size or 0, dtype, console)
+        return _perplexity(model, tokenizer, limit or DOCUMENTS, dtype, console)
     if task == "skills":
-        return _skills(model, tokenizer, size or 0, dtype, console)
+        return _skills(model, tokenizer, limit or PER_SKILL, dtype, console)
     if task == "blimp":
-        return _blimp(model, tokenizer, size, dtype, console)
+        return _blimp(model, tokenizer, limit, dtype, console)
     load = multiple_choice.load_hellaswag if task == "hellaswag" else multiple_choice.load_arc_easy
-    return _multiple_choice(model, tokenizer, load()[:size], task, dtype, console)
+    return _multiple_choice(model, tokenizer, load()[:limit], task, dtype, console)
 
 
 def _perplexity(
@@ -148,11 +142,14 @@ def _multiple_choice(
 
 
 def _print(console: Console, title: str, headings: tuple[str, str], rows: Mapping[str, str]) -> None:
-    made = Table(title=title, title_justify="left")
+    made = Table()
     made.add_column(headings[0])
     made.add_column(headings[1], justify="right")
     for row in rows.items():
         made.add_row(*row)
+    console.print(
+        title, soft_wrap=True, highlight=False
+    )  # as a table's own title, it would wrap at its width
     console.print(made)
 
 
@@ -172,9 +169,9 @@ def main(
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
 ) -> None:
     """Evaluate a trained model. perplexity and skills need no file; the others read theirs through shared.data."""
-    console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+    console = Console()
     names = [name.strip() for name in tasks.split(",")]
-    try:
+    with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError, CorpusError):
         if unknown := [name for name in names if name not in TASKS]:
             raise ValueError(f"there is no task {unknown[0]!r}; there is {', '.join(TASKS)}")
         if json_file is not None and not json_file.absolute().parent.is_dir():
@@ -186,7 +183,7 @@ def main(
         figures: dict[str, Any] = {
             "model": model,
             "parameters": llm.parameter_count(),
-            "dtype": str(number_format),
+            "dtype": str(number_format).removeprefix("torch."),
         }
         for name in names:
             began = time.perf_counter()
@@ -194,9 +191,6 @@ def main(
             figures[name]["seconds"] = round(time.perf_counter() - began, 2)
         if json_file is not None:
             write_text(json_file, json.dumps(figures, indent=2) + "\n")
-    except (ValueError, ArtifactError, CheckpointError, CorpusError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise typer.Exit(2) from None
     print(json.dumps(figures))
 
 

@@ -198,9 +198,9 @@ def greedy_batch(
 
     A row ends before its first token of `stop_ids`, which is not part of it, or after `max_tokens`. Prompts go
     through the model in evaluation mode, in batches by length (`batches_by_length`, `pad`), and rows that have ended
-    leave their batch. Of a row longer than the context length the last tokens count. Logits are
-    computed at each row's last position alone, matrix products run in `dtype`, and the model is left in the mode it
-    was in. Every token costs a pass over the whole row: project 8's cache of keys and values ends that.
+    leave their batch. Of a row longer than the context length the last tokens count. Logits are computed at each
+    row's last position alone, matrix products run in `dtype`, and the model is left in the mode it was in. Every
+    token costs a pass over the whole row: project 8's cache of keys and values ends that.
 
     Raises ValueError, before any work, for an empty prompt, naming it by its number from 1, for max_tokens < 0, and
     for batch_size < 1.
