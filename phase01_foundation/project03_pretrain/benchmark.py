@@ -1,0 +1,213 @@
+"""Measures what project 3 promises: python -m phase01_foundation.project03_pretrain.benchmark --preset cpu
+
+`cpu` measures the trainer: a step of the 125M preset, activation memory, resuming, several processes; five minutes.
+`base` evaluates tiny-base and tiny-draft on all tasks. `speedrun` and `wikitext2` train these presets, in eight and
+fifteen minutes, `gpu` the real size on a GPU. `smoke` runs all of it in seconds, on so little that it means nothing.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.console import Console
+
+from phase01_foundation.project03_pretrain import measurements
+from phase01_foundation.project03_pretrain.evaluate import TASKS, evaluate
+from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain.run import Run
+from phase01_foundation.project03_pretrain.scoring import perplexity
+from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.train import CONFIGS, train
+from shared import artifacts, config, data, plot
+from shared.bench import Report
+from shared.device import pick_device, pick_dtype, set_threads
+from shared.project import load
+
+FOLDER = CONFIGS.parent
+A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100
+Preset = Literal["smoke", "cpu", "base", "speedrun", "wikitext2", "gpu"]
+
+
+def settings_of(preset: str, smoke: bool) -> PretrainConfig:
+    """A preset's settings; for the smoke test, the smoke preset's, whatever was asked for."""
+    return config.parse(PretrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset])
+
+
+def trained(preset: str, smoke: bool) -> tuple[Run, artifacts.Artifact, PretrainConfig]:
+    """Train a preset from scratch, under a name of its own."""
+    settings = settings_of(preset, smoke)
+    settings = replace(settings, name=f"benchmark-{settings.name}", restart=True)
+    run, artifact = train(settings, Console(stderr=True))
+    assert artifact is not None
+    return run, artifact, settings
+
+
+def curve(report: Report, name: str, run: Run) -> None:
+    """The validation losses of a run, over its seconds."""
+    seconds, losses = zip(
+        *((entry["seconds"], entry["validation_loss"]) for entry in run.history), strict=True
+    )
+    report.series(name, seconds, losses, "seconds of training", "validation loss")
+
+
+def speedrun(report: Report, smoke: bool) -> None:
+    """Characters of Shakespeare to a validation loss of 1.47, in eight minutes."""
+    run, _, _ = trained("speedrun", smoke)
+    report.figure(
+        "validation loss, speedrun", run.history[-1]["validation_loss"], "nats", ("<=", 1.47),
+        {"nanoGPT on an A100": A100},
+        note=f"the last 10% of the text, windows side by side; {run.step:,} steps, {run.tokens:,} characters read",
+    )  # fmt: skip
+    report.figure(
+        "training time, speedrun",
+        run.seconds / 60,
+        "minutes",
+        ("<=", 8),
+        note="validation and sampling not counted",
+    )
+    curve(report, "speedrun", run)
+
+
+def wikitext2(report: Report, smoke: bool) -> None:
+    """WikiText-2 with project 2's tokenizer: perplexity a token and a word."""
+    run, artifact, settings = trained("wikitext2", smoke)
+    model, tokenizer = load_base(artifact.name)
+    for split in ("validation", "test"):
+        corpus = data.load(settings.corpus, splits=[split], characters=settings.characters)
+        text = corpus.split(split)
+        ids = tokenizer.encode_to_array(text, disallowed_special=())
+        # As the field counts: each line's end is a word too.
+        words = len(text.split()) + text.count("\n")
+        found = perplexity(
+            model,
+            ids,
+            stride=settings.context_length // 2,
+            words=words,
+            bytes=len(text.encode()),
+            dtype=pick_dtype(),
+        )
+        note = f"{found.tokens:,} tokens, {words:,} words with line ends; stride {settings.context_length // 2}; "
+        note += f"{model.parameter_count():,} parameters, {run.seconds / 60:.1f} minutes of training"
+        report.figure(f"perplexity a token, {split}", found.per_token, "", note=note)
+        report.figure(f"perplexity a word, {split}", found.per_word or 0.0, "", note=note)
+        report.figure(f"bits a byte, {split}", found.bits_per_byte or 0.0, "", note=note)
+    curve(report, "wikitext2", run)
+
+
+def base(report: Report, smoke: bool) -> None:
+    """The released models, on every task there is."""
+    names = ["smoke"] if smoke else ["tiny-base", "tiny-draft"]
+    if smoke:
+        train(replace(settings_of("smoke", True), name="smoke", restart=True), Console(quiet=True))
+    for name in names:
+        artifact = artifacts.find(name)
+        model, tokenizer = load_base(name)
+        card = artifact.card
+        report.figure(
+            f"{name}: parameters", model.parameter_count(), "", ("<=", {"tiny-draft": 1e6}.get(name, 6e6)),
+            note=f"{(artifact.folder / artifacts.WEIGHTS).stat().st_size / 1e6:.2f} MB on disk; "
+            f"{card['training_tokens']:,} tokens in {card['training_seconds'] / 60:.0f} minutes",
+        )  # fmt: skip
+        for task in ("perplexity", "skills") if smoke else TASKS:
+            found = evaluate(model, tokenizer, task, 2 if smoke else None, pick_dtype(), Console(stderr=True))
+            if task == "perplexity":
+                report.figure(f"{name}: perplexity a token, tinyworld", found["per_token"], "",
+                              note=f"{found['loss']:.4f} nats; {found['tokens']:,} tokens of documents never trained on")  # fmt: skip
+                report.figure(f"{name}: perplexity a word, tinyworld", found["per_word"], "")
+            elif task == "skills":
+                report.figure(f"{name}: exact match, tinyworld", 100 * found["accuracy"], "%",
+                              note=f"{found['items']:,} items, greedy answers")  # fmt: skip
+                for skill, share in found["by_skill"].items():
+                    report.figure(f"{name}: exact match, {skill}", 100 * share, "%")
+            elif task == "blimp":
+                report.figure(f"{name}: BLiMP", 100 * found["accuracy"], "%", peers={"chance": 50},
+                              note=f"{found['pairs']:,} pairs, 67 paradigms")  # fmt: skip
+            else:
+                report.figure(f"{name}: {task}, acc_norm", 100 * found["acc_norm"], "%",
+                              peers={"chance": 100 * found["chance"]},
+                              note=f"{found['count']:,} questions; acc {100 * found['acc']:.1f}%")  # fmt: skip
+        history = card["history"]
+        report.series(f"training: {name}", [entry["tokens"] for entry in history],
+                      [entry["validation_loss"] for entry in history], "tokens read", "validation loss")  # fmt: skip
+
+
+def gpu(report: Report, smoke: bool) -> None:
+    """The 125M preset on a GPU: where it ends, how fast, and at what share of the peak."""
+    run, _, _ = trained("gpu", smoke)
+    last = run.history[-1]
+    report.figure(
+        "validation loss, gpu preset", last["validation_loss"], "nats", note=f"{run.tokens:,} tokens"
+    )
+    report.figure("training throughput, gpu preset", run.tokens / run.seconds, "tokens/s")
+    report.figure("share of peak FLOP/s, gpu preset", 100 * last.get("share_of_peak", 0.0), "%")
+    curve(report, "gpu preset", run)
+
+
+def trainer(report: Report, smoke: bool) -> None:
+    """All that concerns the trainer itself."""
+    measurements.activation_memory(report, smoke)
+    measurements.resume(report, settings_of("smoke", True))
+    measurements.processes(report, settings_of("smoke", True))
+    measurements.large_model(report, settings_of("gpu", smoke), smoke)
+
+
+def draw(record: Path) -> None:
+    """The curves of all runs so far, from the record."""
+    series = {name: (one["x"], one["y"]) for name, one in json.loads(record.read_text())["series"].items()}
+
+    def some(start: str) -> dict[str, tuple[list[float], list[float]]]:
+        return {name.removeprefix(start).strip(): xy for name, xy in series.items() if name.startswith(start)}
+
+    folder = record.parent
+    if memory := some("activation memory:"):
+        plot.lines(
+            folder / "memory.png", memory, "Activation memory and depth", "layers", "peak memory (MiB)"
+        )
+    if released := some("training:"):
+        title, unit = "Validation loss of the released models", "validation loss (nats a token)"
+        plot.lines(folder / "base.png", released, title, "tokens read", unit)
+    seconds = "seconds of training"
+    if "speedrun" in series:
+        levels = {f"nanoGPT on an A100: {A100}": A100}
+        title, unit = "Speedrun on Shakespeare", "validation loss (nats a character)"
+        plot.lines(
+            folder / "speedrun.png", {"speedrun": series["speedrun"]}, title, seconds, unit, hline=levels
+        )
+    for name, title in (("wikitext2", "WikiText-2"), ("gpu preset", "125M on WikiText-103")):
+        if name in series:
+            path = folder / f"{name.split()[0]}.png"
+            plot.lines(path, {name: series[name]}, title, seconds, "validation loss (nats a token)")
+
+
+PARTS: dict[str, Callable[[Report, bool], None]] = {
+    "cpu": trainer,
+    "base": base,
+    "speedrun": speedrun,
+    "wikitext2": wikitext2,
+    "gpu": gpu,
+}
+
+
+def main(preset: Annotated[Preset, typer.Option()] = "cpu") -> None:
+    """Measure project 3: `cpu` the trainer, `base` the released models; the others train that preset."""
+    set_threads()
+    device = pick_device() if preset == "gpu" else torch.device("cpu")
+    if preset == "gpu" and device.type != "cuda":
+        raise typer.BadParameter("the gpu preset needs a CUDA GPU, and this machine has none")
+    command = f"python -m phase01_foundation.project03_pretrain.benchmark --preset {preset}"
+    report = Report(FOLDER, load(FOLDER).promise, preset, command, device)
+    if preset == "smoke":
+        with measurements.own_work_folder():
+            for part in PARTS.values():
+                part(report, True)
+    else:
+        PARTS[preset](report, False)
+    draw(report.finish())
+
+
+if __name__ == "__main__":
+    typer.run(main)
