@@ -67,8 +67,10 @@ ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 def load(folder: Path | str, dtype: torch.dtype | None = None) -> LLM:
     """The model in a folder with config.json and safetensors, one file or several with an index; on the CPU.
 
-    The weights are in `dtype`, or, for None, as they are stored. Raises CheckpointError, before any weight is
-    read, for a config this model cannot follow, and for a tensor that is missing, of the wrong shape or too many.
+    The weights are in `dtype`, or, for None, as they are stored. `safetensors_folder` reads the files: their
+    config.json, where each tensor lies, and the tensors with the shapes that this model gives them; those that match
+    UNUSED may be there too. Raises CheckpointError, before any weight is read, for a config this model cannot follow,
+    and for a tensor that is missing, of the wrong shape or too many.
     """
     folder = Path(folder)
     config = read_config(safetensors_folder.read_config(folder), str(folder))
@@ -93,8 +95,11 @@ def save(
 ) -> None:
     """Write the model for transformers, vLLM and others to open; weights over `shard_bytes` become several files.
 
-    The ids say which tokens begin and end a text, for those who generate with it. Raises ValueError, before
-    anything is written, for a model the format has no words for: squared ReLU, a logit cap, changed layers.
+    The ids say which tokens begin and end a text, for those who generate with it. config.json has also "dtype", that of
+    the embedding, such as "bfloat16". A tied head is not written. Dropout is left behind: the format describes a
+    model in use. Raises ValueError, before anything is written, for `shard_bytes` below 1 and for a model the format
+    has no words for: squared ReLU, a logit cap, a head that the config calls tied and that no longer is the
+    embedding, and layers that were changed, naming each tensor whose name or shape the config does not give.
     """
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes must be at least 1, not {shard_bytes}")
@@ -118,7 +123,10 @@ def save(
 
 
 def names(config: Config) -> dict[str, str]:
-    """The table NAMES for this many blocks, whether or not the model has all of it."""
+    """Their name by ours: NAMES once for each block of the config, whether or not its model has all of them.
+
+    "blocks.{}.attention.q.weight" of three blocks becomes three entries, numbered 0 to 2; "norm.weight" stays one.
+    """
     return {
         ours.format(block): theirs.format(block)
         for ours, theirs in NAMES.items()

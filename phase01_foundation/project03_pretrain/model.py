@@ -95,7 +95,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
-        """Divide by the root mean square, taken in float32 at least, and multiply by the gain."""
+        """Divide by √(mean(x²) + eps), all in float32 at least; back in x's dtype, multiply by the gain."""
         exact = x.to(torch.promote_types(x.dtype, torch.float32))
         exact = exact * torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + self.eps)
         return self.weight * exact.to(x.dtype)
@@ -118,7 +118,13 @@ class Attention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Split into heads, normalise if asked, turn queries and keys, attend, join the heads, project."""
+        """Make queries, keys and values, split them into heads, attend, join the heads, and project with `out`.
+
+        A head is `width` neighbouring columns of what a linear layer makes. Queries and keys go through their norms
+        head by head, which change nothing without qk_norm; then they are turned by `angles` and brought back to the
+        values' dtype, since an `attend` may want all three alike. It is called as attend(layer, q, k, v), q with
+        (batch, heads, time, width), k and v with (batch, kv_heads, time, width), not repeated.
+        """
         split = (*x.shape[:2], -1, self.width)
         q = self.q_norm(self.q(x).view(split)).transpose(1, 2)  # (batch, head, time, head_dim)
         k = self.k_norm(self.k(x).view(split)).transpose(1, 2)  # (batch, kv_head, time, head_dim)
@@ -138,7 +144,7 @@ class SwiGLU(nn.Module):
         self.down = _linear(config.hidden_dim, config.dim, std=0.0)
 
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """Two ways up, multiplied, and down again: each position by itself."""
+        """Two ways up, `gate` through silu and `up`, multiplied, and down again: each position by itself."""
         return self.down(F.silu(self.gate(x)) * self.up(x))
 
 
@@ -170,7 +176,10 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add."""
+        """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add.
+
+        The stream itself is neither normalised nor dropped: only what each half reads, and what it adds.
+        """
         x = x + self.dropout(self.attention(self.attention_norm(x), angles, attend))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
@@ -216,7 +225,12 @@ class LLM(nn.Module):
         positions: Int[Tensor, "time"] | None = None,
         attend: Attend = causal_attention,
     ) -> Float[Tensor, "batch time dim"]:
-        """The residual stream after the last block: forward without the logits, for who needs those of few places."""
+        """The residual stream after the last block: forward without the logits, for who needs those of few places.
+
+        Embed the tokens and pass them through all blocks, with the rotary angles of their positions. With
+        `gradient_checkpointing`, and where gradients are wanted at all, each block runs under `checkpoint`. Raises
+        ValueError as forward does (`check_positions`).
+        """
         config = self.config
         positions = check_positions(tokens, positions, config.context_length)
         angles = rotary_angles(positions, config.head_width, config.rope_base)  # (time, head_dim / 2)
@@ -229,7 +243,10 @@ class LLM(nn.Module):
         return x
 
     def logits(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time vocab"]:
-        """Last norm, head and cap, on the residual stream after the last block, or after an earlier one."""
+        """Last norm and head, on the residual stream after the last block, or after an earlier one.
+
+        In float32 at least, whatever the head's precision; with config.logit_softcap, cap × tanh(logits / cap).
+        """
         logits = self.head(self.norm(x))  # (batch, time, vocab)
         # In bfloat16, three digits are too few for a loss.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -258,8 +275,9 @@ def check_positions(
 def from_tensors(config: Config, tensors: Mapping[str, Tensor]) -> LLM:
     """An LLM around these weights, named as in its state_dict, without making random ones first.
 
-    The model takes the tensors as they are, with their dtype and device; tied embeddings need no "head.weight".
-    Raises RuntimeError for a tensor that is missing, too many or of the wrong shape.
+    The model takes the tensors as they are, with their dtype and device, and copies none. Where embeddings are tied,
+    no "head.weight" is needed, and the head's weight is the embedding's: one parameter with two places. Raises
+    RuntimeError for a tensor that is missing, too many or of the wrong shape.
     """
     with torch.device("meta"):
         model = LLM(config)

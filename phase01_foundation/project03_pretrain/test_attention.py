@@ -9,6 +9,7 @@ from phase01_foundation.project03_pretrain.attention import causal_attention, re
 from phase01_foundation.project03_pretrain.example import SHAPES, example
 
 
+@pytest.mark.task(3)
 def test_attend_is_called_once_a_layer_with_heads_that_are_not_repeated():
     asked = []
 
@@ -22,6 +23,7 @@ def test_attend_is_called_once_a_layer_with_heads_that_are_not_repeated():
     assert asked == [(0, q, kv, kv), (1, q, kv, kv)]
 
 
+@pytest.mark.task(3)
 @pytest.mark.parametrize("config", SHAPES)
 def test_an_attend_that_keeps_keys_and_values_is_a_cache(config):
     kept = {}
@@ -43,6 +45,7 @@ def test_an_attend_that_keeps_keys_and_values_is_a_cache(config):
     assert kept[0][0].shape[1] == config.kv_heads
 
 
+@pytest.mark.task(3)
 def test_texts_end_to_end_in_one_row_are_read_as_if_alone():
     model, tokens = example(dtype=torch.float64)
     text = torch.tensor([0, 1, 2]).repeat_interleave(16)
@@ -56,6 +59,7 @@ def test_texts_end_to_end_in_one_row_are_read_as_if_alone():
     torch.testing.assert_close(packed.view(3, 16, 11), model(tokens), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.task(1)
 @given(st.integers(1, 4), st.integers(1, 4))
 def test_repeated_heads_stand_beside_each_other(kv_heads, group):
     x = torch.arange(kv_heads).float().view(1, -1, 1, 1)
@@ -64,6 +68,7 @@ def test_repeated_heads_stand_beside_each_other(kv_heads, group):
     ]
 
 
+@pytest.mark.task(1)
 def test_softmax_is_float32_in_a_bfloat16_model():
     # One key's score is 16 + 1/16, the others' are 16. bfloat16, in steps of 1/8 there, cannot tell them apart.
     q = torch.full((1, 1, 32, 4), 16.0, dtype=torch.bfloat16)

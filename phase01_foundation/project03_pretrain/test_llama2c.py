@@ -69,6 +69,7 @@ def test_stories260k_tells_the_story_its_card_gives():
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@pytest.mark.task(4)
 def test_the_numbers_go_where_the_format_says(tmp_path):
     numbers = write_model(tmp_path / "model.bin")
     model = load(tmp_path / "model.bin")
@@ -91,6 +92,7 @@ def test_a_positive_vocabulary_ties_the_head(tmp_path):
     assert model.head.weight is model.embedding.weight
 
 
+@pytest.mark.task(4)
 def test_reordered_pairs_turn_as_they_did():
     """Complex numbers from adjacent pairs, turned, give the products that rotate gives from halves."""
     q, k, x = torch.randn(3, 12, 12, dtype=torch.float64).unbind()  # two heads of 6, 12 positions

@@ -3,69 +3,59 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
-from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, check_positions, from_tensors
+from phase01_foundation.project03_pretrain.model import LLM, Block, Config, check_positions, from_tensors
 
 
-def norm(x, gain, eps):
-    return x / (x.pow(2).mean(-1, keepdim=True) + eps).sqrt() * gain
+def norm(x, layer):
+    return F.rms_norm(x, x.shape[-1:], layer.weight, layer.eps)
 
 
-def slow_attention(config, weights, x):
-    """Self-attention for one text (time, dim), head after head and position after position."""
+def peer_attention(config, layer, x):
+    """Self-attention by torch's own functions, for (batch, time, dim)."""
     width = config.head_width
-    angles = rotary_angles(torch.arange(len(x)), width, config.rope_base)
-    joined = []
-    for head in range(config.heads):
-        shared = head // (config.heads // config.kv_heads)
-        q = x @ weights["q.weight"][head * width : (head + 1) * width].T
-        k = x @ weights["k.weight"][shared * width : (shared + 1) * width].T
-        v = x @ weights["v.weight"][shared * width : (shared + 1) * width].T
-        if config.qk_norm:
-            q = norm(q, weights["q_norm.weight"], config.norm_eps)
-            k = norm(k, weights["k_norm.weight"], config.norm_eps)
-        q, k = rotate(q[None, None], angles)[0, 0], rotate(k[None, None], angles)[0, 0]
-        rows = []
-        for i in range(len(x)):
-            scores = torch.stack([q[i] @ k[j] for j in range(i + 1)]) / math.sqrt(width)
-            rows.append(scores.softmax(0) @ v[: i + 1])
-        joined.append(torch.stack(rows))
-    return torch.cat(joined, dim=1) @ weights["out.weight"].T
+    q, k, v = (F.linear(x, part.weight).unflatten(-1, (-1, width)) for part in (layer.q, layer.k, layer.v))
+    if config.qk_norm:
+        q, k = norm(q, layer.q_norm), norm(k, layer.k_norm)
+    angles = rotary_angles(torch.arange(x.shape[1]), width, config.rope_base)
+    q, k, v = rotate(q.transpose(1, 2), angles), rotate(k.transpose(1, 2), angles), v.transpose(1, 2)
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    return F.linear(mixed.transpose(1, 2).flatten(2), layer.out.weight)
 
 
-def slow_llm(model, tokens):
-    """The whole model for one text (time,), written out a second time."""
+def peer_llm(model, tokens):
+    """The whole model, written out a second time."""
     config = model.config
-    x = model.embedding.weight[tokens]
+    x = F.embedding(tokens, model.embedding.weight)
     for block in model.blocks:
-        attended = norm(x, block.attention_norm.weight, config.norm_eps)
-        x = x + slow_attention(config, dict(block.attention.named_parameters()), attended)
-        fed = norm(x, block.feed_forward_norm.weight, config.norm_eps)
-        weights = dict(block.feed_forward.named_parameters())
-        hidden = fed @ weights["up.weight"].T
+        x = x + peer_attention(config, block.attention, norm(x, block.attention_norm))
+        fed, layer = norm(x, block.feed_forward_norm), block.feed_forward
+        hidden = F.linear(fed, layer.up.weight)
         if config.activation == "swiglu":
-            gate = fed @ weights["gate.weight"].T
-            hidden = gate * torch.sigmoid(gate) * hidden
+            hidden = F.silu(F.linear(fed, layer.gate.weight)) * hidden
         else:
-            hidden = hidden.clamp(min=0) ** 2
-        x = x + hidden @ weights["down.weight"].T
+            hidden = F.relu(hidden) ** 2
+        x = x + F.linear(hidden, layer.down.weight)
     head = model.embedding if config.tied_embeddings else model.head
-    logits = norm(x, model.norm.weight, config.norm_eps) @ head.weight.T
+    logits = F.linear(norm(x, model.norm), head.weight)
     cap = config.logit_softcap
     return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
+@pytest.mark.task(3)
 @pytest.mark.parametrize("config", SHAPES)
-def test_the_model_equals_the_slow_way(config):
+def test_the_model_equals_torchs_own_functions(config):
     model, tokens = example(config, torch.float64)
-    expected = torch.stack([slow_llm(model, text) for text in tokens])
+    expected = peer_llm(model, tokens)
     torch.testing.assert_close(model(tokens), expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(model(tokens, attend=torch_attention), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.task(3)
 @pytest.mark.parametrize("config", SHAPES)
 def test_no_position_sees_a_later_one(config):
     model, tokens = example(config)
@@ -76,6 +66,7 @@ def test_no_position_sees_a_later_one(config):
     assert (before[:, 9:] - after[:, 9:]).abs().amax(dim=(0, 2)).min() > 1e-3
 
 
+@pytest.mark.task(3)
 def test_positions_may_begin_anywhere():
     model, tokens = example()
     shifted = model(tokens, positions=torch.arange(100, 116))
@@ -84,11 +75,13 @@ def test_positions_may_begin_anywhere():
     assert (spread - model(tokens)).abs().max() > 0.05
 
 
+@pytest.mark.task(3)
 def test_logits_of_few_places_are_those_of_all():
     model, tokens = example()
     torch.testing.assert_close(model.logits(model.hidden(tokens)[:, -1:]), model(tokens)[:, -1:])
 
 
+@pytest.mark.task(3)
 def test_logits_are_float32_in_a_bfloat16_model_and_under_autocast():
     model, tokens = example()
     exact = model(tokens)
@@ -99,21 +92,18 @@ def test_logits_are_float32_in_a_bfloat16_model_and_under_autocast():
         torch.testing.assert_close(logits, exact, rtol=0.1, atol=0.4)
 
 
-def test_a_norm_of_bfloat16_is_taken_in_float32():
-    x = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
-    out = RMSNorm(64, 1e-5).bfloat16()(x)
-    assert out.dtype == torch.bfloat16
-    # Rounded once, at the end: half a step of bfloat16's eight bits.
-    torch.testing.assert_close(out.double(), norm(x.double(), 1.0, 1e-5), rtol=1.001 * 2**-8, atol=0)
-
-
-@pytest.mark.parametrize("config", SHAPES)
+@pytest.mark.task(3)
+@pytest.mark.parametrize("config", [*SHAPES, replace(TINY, dropout=0.3)])
 def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
     found = []
     for on in (False, True):
         model, tokens = example(replace(config, layers=4))
         model.gradient_checkpointing = on
-        saved = 0
+        asked, saved = [], 0
+
+        def attend(layer, *heads, asked=asked):
+            asked.append(layer)
+            return torch_attention(layer, *heads)
 
         def count(tensor):
             nonlocal saved
@@ -121,14 +111,42 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            loss = model(tokens).square().mean()
+            loss = model(tokens, attend=attend).square().mean()
         loss.backward()
+        assert sorted(asked) == sorted([0, 1, 2, 3] * (2 if on else 1)), (
+            "computed again, and by the same attend"
+        )
         found.append((saved, [parameter.grad for parameter in model.parameters()]))
     (plain, expected), (less, gradients) = found
     assert all(torch.equal(a, b) for a, b in zip(gradients, expected, strict=True))
     assert less < plain / 4
 
 
+@pytest.mark.task(3)
+def test_a_block_drops_out_of_what_each_half_adds():
+    model, tokens = example(replace(TINY, dropout=0.4))
+    block, x, angles = (
+        model.get_submodule("blocks.0"),
+        model.embedding(tokens),
+        rotary_angles(torch.arange(16), 4),
+    )
+    assert isinstance(block, Block)
+    torch.manual_seed(1)
+    found = block(x, angles, torch_attention)
+    torch.manual_seed(1)
+    expected = x + F.dropout(block.attention(norm(x, block.attention_norm), angles, torch_attention), 0.4)
+    expected = expected + F.dropout(block.feed_forward(norm(expected, block.feed_forward_norm)), 0.4)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.task(3)
+def test_nothing_drops_out_of_a_model_in_use():
+    model, tokens = example(replace(TINY, dropout=0.4))
+    assert not torch.equal(model(tokens), model(tokens))
+    assert torch.equal(model.eval()(tokens), example(TINY)[0](tokens))
+
+
+@pytest.mark.task(3)
 def test_gradients_equal_finite_differences():
     config = replace(SHAPES[2], layers=1, vocab_size=5, dim=8, hidden_dim=4, logit_softcap=3.0)
     model, _ = example(config, torch.float64)
@@ -141,6 +159,7 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(loss, [parameter.detach().requires_grad_() for parameter in parameters])
 
 
+@pytest.mark.task(3)
 @pytest.mark.parametrize("tied", [False, True])
 def test_an_untrained_model_finds_all_tokens_equally_likely_and_can_learn(tied):
     torch.manual_seed(0)
@@ -149,7 +168,7 @@ def test_an_untrained_model_finds_all_tokens_equally_likely_and_can_learn(tied):
     targets = torch.randint(11, (3, 16)).flatten()
 
     def loss():
-        return torch.nn.functional.cross_entropy(model(tokens).flatten(0, 1), targets)
+        return F.cross_entropy(model(tokens).flatten(0, 1), targets)
 
     first = loss()
     assert first.item() == pytest.approx(math.log(11), abs=0.05)
@@ -161,13 +180,14 @@ def test_an_untrained_model_finds_all_tokens_equally_likely_and_can_learn(tied):
     assert loss().item() < 0.3
 
 
+@pytest.mark.task(3)
 def test_a_block_starts_as_the_identity_and_its_feed_forward_can_be_replaced():
     torch.manual_seed(0)
     model, tokens = LLM(TINY), torch.randint(11, (2, 5))
     assert torch.equal(model.hidden(tokens), model.embedding(tokens))
     model.get_submodule("blocks.1").feed_forward = torch.nn.Identity()
     x = model.embedding(tokens)
-    torch.testing.assert_close(model.hidden(tokens), x + norm(x, 1.0, TINY.norm_eps))
+    torch.testing.assert_close(model.hidden(tokens), x + norm(x, model.norm))
 
 
 def test_parameters_are_counted_once():
@@ -180,6 +200,7 @@ def test_parameters_are_counted_once():
     assert tied.double().head.weight is tied.embedding.weight
 
 
+@pytest.mark.task(3)
 @pytest.mark.parametrize("config", SHAPES)
 def test_a_model_is_built_around_given_weights(config):
     model, tokens = example(config)
@@ -191,6 +212,18 @@ def test_a_model_is_built_around_given_weights(config):
     assert all(parameter.requires_grad for parameter in built.parameters())
 
 
+@pytest.mark.task(3)
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("norm.weight", None), ("norm.bias", torch.ones(16)), ("norm.weight", torch.ones(15))],
+)
+def test_weights_that_do_not_fit_are_refused(name, tensor):
+    tensors = {**LLM(TINY).state_dict(), name: tensor}
+    with pytest.raises(RuntimeError, match=name):
+        from_tensors(TINY, {name: tensor for name, tensor in tensors.items() if tensor is not None})
+
+
+@pytest.mark.task(3)
 @pytest.mark.parametrize("time", [0, 17])
 def test_a_length_outside_the_context_is_refused(time):
     with pytest.raises(ValueError, match=f"reads 1 to 16 tokens at once, not {time}"):
@@ -219,6 +252,9 @@ def test_positions_must_be_as_many_as_the_tokens():
         ({"norm_eps": -1.0}, "norm_eps must be above 0"),
         ({"activation": "relu"}, "activation must be swiglu or squared_relu, not 'relu'"),
         ({"logit_softcap": 0.0}, "logit_softcap must be above 0, or None"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
+        ({"dropout": -0.1}, "dropout must be at least 0 and below 1, not -0.1"),
+        ({"dropout": math.nan}, "dropout must be at least 0 and below 1, not nan"),
     ],
 )
 def test_an_impossible_shape_is_refused(changes, message):

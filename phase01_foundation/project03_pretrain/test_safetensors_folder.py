@@ -14,6 +14,7 @@ from phase01_foundation.project03_pretrain.model import LLM
 from shared.checkpoint import CheckpointError
 
 
+@pytest.mark.task(4)
 def test_layers_that_share_weights_are_saved_one_by_one(tmp_path):
     model, tokens = example()
     model.blocks[1] = model.blocks[0]
@@ -70,6 +71,7 @@ def change_weights(folder: Path, change):
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
 
+@pytest.mark.task(4)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -102,6 +104,7 @@ def test_wrong_weights_are_refused(tmp_path, change, message):
         load(tmp_path)
 
 
+@pytest.mark.task(4)
 def test_needless_tensors_are_left_alone(tmp_path):
     model, tokens = example(replace(TINY, tied_embeddings=True))
     save(model, tmp_path)
