@@ -1,5 +1,6 @@
 """Curves of a run as it goes: TensorBoard, and Weights & Biases where that is wanted."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from shared.files import write_text
 
 
 class Curves:
@@ -44,11 +47,9 @@ def curves(
     """Open what is wanted, for a run that goes on from `step`, and close it in the end.
 
     TensorBoard writes into `folder`/tensorboard, and forgets what an earlier part of the run wrote after `step`. A
-    missing TensorBoard is said once, and the run goes on without. Raises ValueError where W&B is wanted and is not
-    installed.
+    missing TensorBoard is said once, and the run goes on without. W&B knows a run by its id, which is kept in
+    `folder`/wandb.id, so that a resumed run draws on; one that begins anew gets a new id.
     """
-    if wandb and not find_spec("wandb"):
-        raise ValueError("wandb is wanted and not installed: pip install wandb, or leave it out")
     open_curves = Curves()
     if tensorboard and find_spec("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter  # a second of imports, which only training needs
@@ -61,8 +62,11 @@ def curves(
     if wandb:
         import wandb as module  # pyright: ignore[reportMissingImports]
 
+        mark = folder / "wandb.id"
+        if step == 0 or not mark.exists():
+            write_text(mark, secrets.token_hex(4))
         open_curves.wandb = module.init(
-            project="llm-ladder", name=name, config=dict(settings), resume="allow"
+            project="llm-ladder", name=name, id=mark.read_text(), config=dict(settings), resume="allow"
         )
     try:
         yield open_curves

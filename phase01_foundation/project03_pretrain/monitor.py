@@ -1,6 +1,5 @@
 """Watching a run: sudden jumps of the loss and of the gradient norm, before they end it."""
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median, pstdev
@@ -58,9 +57,8 @@ class Monitor:
             if step.gradient_norm > 10 * usual > 0:
                 self.gradient_spikes += 1
                 odd.append(f"gradient spike: norm {step.gradient_norm:.2f}, usually {usual:.2f}")
-        if math.isfinite(step.loss):
-            self.losses.append(step.loss)
-            self.norms.append(step.gradient_norm)
+        self.losses.append(step.loss)
+        self.norms.append(step.gradient_norm)
         return odd
 
     def state_dict(self) -> dict[str, list[float] | int]:

@@ -70,14 +70,15 @@ def available(settings: PretrainConfig) -> str:
     """The corpus that will be read: the one wanted, or, where that cannot be had, its stand-in."""
     if settings.corpus == data.EMBEDDED:
         return settings.corpus
-    if settings.corpus == "wikitext103":  # too large to be loaded whole, only to see whether it is there
-        try:
-            data.stream(settings.corpus)
-            return settings.corpus
-        except data.MissingCorpusError:
-            if settings.fallback is None:
-                raise
-    return data.load(settings.corpus, fallback=settings.fallback, splits=["train", "validation"]).name
+    try:
+        for split in ("train", "validation"):
+            data.stream(settings.corpus, split)
+        return settings.corpus
+    except data.MissingCorpusError:
+        data.stream(
+            settings.corpus, fallback=settings.fallback
+        )  # says what stands in and why, or raises again
+        return data.EMBEDDED
 
 
 def texts(settings: PretrainConfig, corpus: str, split: str) -> Iterable[str]:

@@ -1,10 +1,12 @@
 """The settings of a training run: those of the trainer, for every project, and those of pre-training."""
 
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from typing import Any, get_args
 
 from phase01_foundation.project03_pretrain.model import Activation, Config
 from phase01_foundation.project03_pretrain.optimizers import Kind
+from shared import data
 
 PARALLEL = ("ddp", "fsdp")
 
@@ -62,15 +64,19 @@ class TrainerConfig:
         for name in ("learning_rate", "max_norm", "checkpoint_minutes"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("warmup", "weight_decay", "micro_batch"):
+        for name in ("warmup", "weight_decay", "micro_batch", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}")
         if not 0 <= self.decay_share <= 1:
             raise ValueError(f"decay_share must be from 0 to 1, not {self.decay_share}")
         if self.optimizer not in get_args(Kind):
             raise ValueError(f"optimizer must be {' or '.join(get_args(Kind))}, not {self.optimizer!r}")
         if self.parallel not in PARALLEL:
             raise ValueError(f"parallel must be {' or '.join(PARALLEL)}, not {self.parallel!r}")
+        if self.wandb and not find_spec("wandb"):
+            raise ValueError("wandb is wanted and not installed: pip install wandb, or leave it out")
 
     def shaping(self) -> dict[str, Any]:
         """The settings that a checkpoint must agree with; where and how fast a run is done is not among them."""
@@ -125,8 +131,12 @@ class PretrainConfig(TrainerConfig):
     def __post_init__(self):
         super().__post_init__()
         self.shape(vocab_size=1)  # which checks the rest
+        if self.fallback not in (None, data.EMBEDDED):
+            raise ValueError(f"fallback must be {data.EMBEDDED} or null, not {self.fallback!r}")
         if self.validation_windows < 1:
             raise ValueError(f"validation_windows must be at least 1, not {self.validation_windows}")
+        if self.characters is not None and self.characters < 1:
+            raise ValueError(f"characters must be at least 1, not {self.characters}")
 
     def shape(self, vocab_size: int) -> Config:
         """The model's shape for that many tokens. Raises ValueError where the numbers do not fit."""

@@ -56,22 +56,23 @@ def training_step(
     parts = cut(batch, micro_batch)
     sums: dict[str, Tensor] = {}
     for number, part in enumerate(parts, start=1):
-        with gradients_are_shared(model, number == len(parts)), autocast(device, dtype):
-            part = to_device(part, device)
-            loss, metrics = loss_fn(model, part)
+        part = to_device(part, device)
+        with gradients_are_shared(model, number == len(parts)):
+            with autocast(device, dtype):
+                loss, metrics = loss_fn(model, part)
             weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
-            scaled = loss * (weight / all_rows)
+            scaled = loss * weight / all_rows
             (scaler.scale(scaled) if scaler else scaled).backward()
         for name, value in {**metrics, "loss": loss, "weight": 1.0}.items():
             sums[name] = sums.get(name, 0.0) + _number(value, device) * weight
     if dist.is_initialized():
         for value in sums.values():
             dist.all_reduce(value)
-    total = sums.pop("weight").item()
-    means = {name: value.item() / max(total, 1.0) for name, value in sums.items()}
+    total = sums.pop("weight").item() or 1.0  # where nothing counts, all sums are 0
+    means = {name: value.item() / total for name, value in sums.items()}
     # Of what all processes' gradients add up to, DDP and FSDP hand out the mean.
     processes = dist.get_world_size() if dist.is_initialized() else 1
-    norm = _rescale(model, optimizers, all_rows * processes / max(total, 1.0), max_norm, scaler)
+    norm = _rescale(model, optimizers, all_rows * processes / total, max_norm, scaler)
     applied = math.isfinite(norm) and math.isfinite(means["loss"])
     if applied:
         _apply(optimizers, rate, scaler)

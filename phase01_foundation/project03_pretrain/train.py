@@ -5,7 +5,6 @@ as many processes as it is given then. Several processes: `torchrun --nproc-per-
 In the end it publishes the model with its tokenizer and its card, and draws the loss curve.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -14,21 +13,23 @@ import torch.distributed as dist
 from rich.console import Console
 from torch import nn
 
-from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project03_pretrain.batches import Batches, side_by_side, to_device
 from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
+from phase01_foundation.project03_pretrain.monitor import DivergedError
 from phase01_foundation.project03_pretrain.parallel import Processes, joined
 from phase01_foundation.project03_pretrain.pretraining_data import TextData, load_data
 from phase01_foundation.project03_pretrain.released import publish_base
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, PromptTokenizer
-from phase01_foundation.project03_pretrain.trainer import Interrupted, Speed, fit, prepare
+from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 from shared import artifacts, config, data, plot
 from shared.bench import peak_flops
+from shared.command import exits_with_message
 from shared.device import autocast, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 
@@ -39,8 +40,8 @@ VALIDATION_BATCH = 16  # windows at once
 def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Artifact | None]:
     """Train as the settings say, and publish the model; only the first process publishes, the others get None.
 
-    Raises Interrupted after ctrl-C, with the checkpoint written; ValueError, CorpusError or CheckpointError, before
-    any work, for settings that cannot be followed.
+    Raises Interrupted after ctrl-C, with the checkpoint written; ValueError, CorpusError, ArtifactError or
+    CheckpointError, before any work, for settings that cannot be followed; DivergedError where training comes apart.
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
@@ -49,6 +50,7 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         if not processes.first:
             console = Console(quiet=True)
         text = load_data(settings, processes)
+        sample = sampling(text, settings)  # a prompt that cannot be is found now, not at the first validation
         torch.manual_seed(settings.seed)
         model = LLM(settings.shape(text.tokenizer.vocab_size)).to(device)
         batches = Batches(
@@ -69,21 +71,24 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         )
         speed = Speed(flops_per_token(model.config), peak_flops(dtype, device))
         run = prepare(model, batches, settings, processes)
+        checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
         run = fit(
             run,
             settings,
-            work_folder() / "models" / settings.name / "checkpoint.safetensors",
+            checkpoint,
             {**settings.shaping(), "tokens": text.identity},
             validation(text, settings, processes, dtype),
-            sample=sampling(text, settings),
+            sample=sample,
             speed=speed,
             console=console,
         )
         state = run.whole_state()
         if not processes.first:
             return run, None
-        trained = run.model if processes.world_size == 1 else from_tensors(model.config, state)
-        return run, publish(run, trained, text, settings)
+        trained = model if processes.world_size == 1 else from_tensors(model.config, state)
+        artifact = publish(run, trained, text, settings)
+        checkpoint.unlink(missing_ok=True)  # done: the same command now trains anew
+        return run, artifact
 
 
 def validation(text: TextData, settings: PretrainConfig, processes: Processes, dtype: torch.dtype):
@@ -114,16 +119,20 @@ def validation(text: TextData, settings: PretrainConfig, processes: Processes, d
 
 
 def sampling(text: TextData, settings: PretrainConfig):
-    """Write the beginning of a text, or go on from the prompt: a hundred tokens, to be read with the curve."""
+    """Write the beginning of a text, or go on from the prompt: a hundred tokens, to be read with the curve.
+
+    Raises ValueError for a prompt that the tokenizer cannot encode, or that is longer than the context.
+    """
     end = text.tokenizer.special_tokens.get(END_OF_TEXT)
     stops = () if end is None else (end,)
     params = SamplingParams(max_tokens=min(100, settings.context_length), temperature=0.7, stop_ids=stops)
-    prompt = settings.prompt if end is None else END_OF_TEXT + settings.prompt
+    prompt = (settings.prompt or "\n") if end is None else END_OF_TEXT + settings.prompt
+    tokenizer = PromptTokenizer(text.tokenizer)
+    encode_prompts([prompt], tokenizer, settings.context_length)
 
     def sample(model: nn.Module) -> list[str]:
-        return [
-            settings.prompt + generate(model, PromptTokenizer(text.tokenizer), [prompt or "\n"], params)[0]
-        ]
+        assert isinstance(model, LLM)
+        return [settings.prompt + generate(model, tokenizer, [prompt], params)[0]]
 
     return sample
 
@@ -142,11 +151,11 @@ def publish(run: Run, model: LLM, text: TextData, settings: PretrainConfig) -> a
         "history": run.history,
     }
     artifact = publish_base(settings.name, model, text.tokenizer, card)
-    steps = [entry["step"] for entry in run.history]
-    curves = {
-        name: (steps, [entry[key] for entry in run.history])
-        for name, key in (("train", "train_loss"), ("validation", "validation_loss"))
-    }
+    curves = {}
+    for name in ("train", "validation"):
+        known = [entry for entry in run.history if entry[f"{name}_loss"] is not None]
+        if known:
+            curves[name] = [entry["step"] for entry in known], [entry[f"{name}_loss"] for entry in known]
     unit = "loss (nats a token)"
     plot.lines(artifact.folder / "loss.png", curves, f"{settings.name} on {text.corpus}", "step", unit)
     return artifact
@@ -156,11 +165,9 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
     settings = config.parse(PretrainConfig, CONFIGS, argv, description="Pre-train a language model.")
     console = Console(soft_wrap=True)
-    try:
+    kinds = ValueError, data.CorpusError, artifacts.ArtifactError, artifacts.CheckpointError, DivergedError
+    with exits_with_message(console, *kinds):
         run, artifact = train(settings, console)
-    except Interrupted as stop:
-        console.print(f"\n{stop}\nGive the same command again to go on from there.", highlight=False)
-        sys.exit(130)
     if artifact is None:
         return
     console.print(

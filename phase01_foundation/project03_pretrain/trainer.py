@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -28,16 +29,13 @@ from phase01_foundation.project03_pretrain.parallel import Processes, any_proces
 from phase01_foundation.project03_pretrain.run import Run, Source
 from phase01_foundation.project03_pretrain.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.step import Step, training_step
+from shared.command import Interrupted
 from shared.device import pick_dtype
 from shared.files import shown
 
 Validate = Callable[[nn.Module, bool], Mapping[str, float]]
 """(model, whether this is the last time) -> numbers by name, validation_loss among them; all processes call it"""
 Sample = Callable[[nn.Module], list[str]]
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was stopped by ctrl-C or SIGTERM, and its checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,13 @@ def prepare(
     if dtype == torch.float16 and sharded:
         raise ValueError("fsdp cannot scale the loss for float16 here; use bfloat16 or float32")
     if hasattr(model, "gradient_checkpointing"):
-        model.gradient_checkpointing = settings.gradient_checkpointing  # pyright: ignore[reportAttributeAccessIssue]
-    stepped = spread(model, settings.parallel) if processes.world_size > 1 else model
+        model.gradient_checkpointing = settings.gradient_checkpointing  # pyright: ignore[reportArgumentType]
+    stepped: nn.Module = spread(model, settings.parallel) if processes.world_size > 1 else model
     if settings.compile:
-        stepped = torch.compile(stepped)
+        stepped = torch.compile(stepped)  # pyright: ignore[reportAssignmentType]
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
-    scaler = torch.amp.GradScaler(device.type) if dtype == torch.float16 else None
+    # The step weighs a row's loss by its tokens, which is hundreds of times the mean that torch's first scale is for.
+    scaler = torch.amp.GradScaler(device.type, init_scale=2.0**8) if dtype == torch.float16 else None
     return Run(model, stepped, optimizers, batches, processes, scaler)
 
 
@@ -155,8 +154,9 @@ def advance(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss
         * run.processes.world_size
     )
     run.seconds += time.perf_counter() - begin
-    run.losses.append(step.loss)
-    run.norms.append(step.gradient_norm)
+    if step.applied:
+        run.losses.append(step.loss)
+        run.norms.append(step.gradient_norm)
     return step
 
 
@@ -181,14 +181,16 @@ def take_stock(
         found = dict(validate(run.model, last))
         texts = sample(run.model) if sample else []
     run.model.train()
+    # Skipped steps have no part in these; where all were skipped, the two are None.
+    train_loss, norm = (fmean(run.losses), max(run.norms)) if run.losses else (None, None)
     throughput = (run.tokens - before["tokens"]) / max(run.seconds - before["seconds"], 1e-9)
     entry = {
         "step": run.step,
         "tokens": run.tokens,
         "seconds": round(run.seconds, 2),
-        "train_loss": sum(run.losses) / len(run.losses),
+        "train_loss": train_loss,
         **found,
-        "gradient_norm": max(run.norms),
+        "gradient_norm": norm,
         "learning_rate": rate_of(run.step - 1, settings),
         "tokens_per_second": round(throughput, 1),
         "loss_spikes": run.monitor.loss_spikes,
@@ -209,9 +211,12 @@ def line(run: Run) -> str:
     entry = run.history[-1]
     share = f", {entry['share_of_peak']:.0%} of peak" if "share_of_peak" in entry else ""
     odd = sum(entry[name] for name in ("loss_spikes", "gradient_spikes", "skipped_steps"))
+    before, norm = "every step skipped", ""
+    if entry["train_loss"] is not None:
+        before = f"train loss {entry['train_loss']:.3f}"
+        norm = f"   largest gradient norm {entry['gradient_norm']:.2f}"
     return (
-        f"step {entry['step']:>6,}   train loss {entry['train_loss']:.3f}   "
-        f"validation loss {entry['validation_loss']:.4f}   largest gradient norm {entry['gradient_norm']:.2f}   "
+        f"step {entry['step']:>6,}   {before}   validation loss {entry['validation_loss']:.4f}{norm}   "
         f"{entry['tokens_per_second']:,.0f} tokens/s{share}"
         + (f"   spikes and skipped steps: {odd}" if odd else "")
     )
