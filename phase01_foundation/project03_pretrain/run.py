@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
-    get_state_dict,
-    set_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
 )
 
 from phase01_foundation.project03_pretrain.batches import Batch
@@ -23,6 +24,7 @@ WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 """states as one process alone would have them, whatever the number of processes and the way they share"""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where batches come from: Batches and StreamingBatches are such."""
 
@@ -62,11 +64,12 @@ class Run:
         All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
         follow from the seed and the step's number, so there is no generator to keep.
         """
-        model, optimizers = get_state_dict(self.model, list(self.optimizers), options=WHOLE)
+        # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
+        begun = any(optimizer.state for optimizer in self.optimizers)
         state = {
             "identity": dict(identity),
-            "model": model,
-            "optimizers": optimizers,
+            "model": self.whole_state(),
+            "optimizers": get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {},
             "scaler": self.scaler.state_dict() if self.scaler else {},
             "batches": self.batches.state_dict(),
             "monitor": self.monitor.state_dict(),
@@ -92,13 +95,12 @@ class Run:
             raise CheckpointError(
                 f"{path} was made with other settings ({changes}); give those again, or --restart=true to begin anew"
             )
-        set_state_dict(
-            self.model,
-            list(self.optimizers),
-            model_state_dict=state["model"],
-            optim_state_dict=state["optimizers"],
-            options=WHOLE,
-        )
+        set_model_state_dict(self.model, state["model"], options=WHOLE)
+        if state["optimizers"]:
+            set_optimizer_state_dict(self.model, self.optimizers, state["optimizers"], options=WHOLE)
+        else:
+            for optimizer in self.optimizers:
+                optimizer.state.clear()
         if self.scaler and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.batches.load_state_dict(state["batches"])
@@ -107,7 +109,10 @@ class Run:
             setattr(self, name, state[name])
 
     def whole_state(self) -> dict[str, Tensor]:
-        """The model's weights on the CPU, put together from all shards; all processes must ask."""
+        """The model's weights on the CPU, put together from all shards.
+
+        All processes must ask; the first one gets them, the others an empty dict.
+        """
         return get_model_state_dict(self.model, options=WHOLE)
 
 
