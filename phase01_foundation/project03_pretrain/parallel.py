@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,10 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
+
+from shared.device import cores
+
+PATIENCE = timedelta(hours=2)  # of those who wait for the first process: it may have a corpus to tokenise
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,16 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
             raise ValueError(f"each process needs a GPU of its own; there are {torch.cuda.device_count()}")
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size()), device
     finally:
         dist.destroy_process_group()
+
+
+def threads_each() -> int:
+    """One thread a core, the cores shared among the processes that torchrun has started on this machine."""
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def spread(model: nn.Module, kind: str) -> nn.Module:
