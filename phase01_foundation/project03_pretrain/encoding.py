@@ -1,5 +1,6 @@
-"""Texts to ids for evaluation: where a text begins, and where a prompt ends and its continuation begins."""
+"""Texts to ids where a trained model reads them: how a text begins, and where a prompt ends and its answer begins."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
@@ -30,3 +31,23 @@ def encode_pair(tokenizer: Tokenizer[Any], context: str, continuation: str) -> t
     if not start and not place:
         place = 1
     return [*start, *whole[:place]], whole[place:]
+
+
+class PromptTokenizer:
+    """A tokenizer as project 1's `generate` wants one: each prompt begins as texts did in training.
+
+    So an empty prompt asks for the beginning of a text. `start` are the ids that come first, where it is not
+    `begin` that says which.
+    """
+
+    def __init__(self, tokenizer: Tokenizer[Any], start: Sequence[int] | None = None):
+        self.tokenizer = tokenizer
+        self.start = begin(tokenizer) if start is None else list(start)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a prompt; what looks like a special token in it is ordinary text."""
+        return [*self.start, *encode(self.tokenizer, text)]
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of the ids."""
+        return self.tokenizer.decode(ids)

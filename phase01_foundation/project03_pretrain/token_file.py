@@ -73,18 +73,3 @@ def cached_tokens(
     if not path.is_file():
         write_tokens(path, texts(), tokenizer)
     return read_tokens(path)
-
-
-class PromptTokenizer:
-    """A tokenizer for prompts: "<|endoftext|>" in a text is the token, and ids come without asking."""
-
-    def __init__(self, tokenizer: Tokenizer[Any]):
-        self.tokenizer = tokenizer
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of a prompt, special tokens among them."""
-        return self.tokenizer.encode(text, allowed_special="all")
-
-    def decode(self, ids: list[int]) -> str:
-        """The text of the ids."""
-        return self.tokenizer.decode(ids)

@@ -16,6 +16,7 @@ from torch import nn
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project03_pretrain.batches import Batches, side_by_side, to_device
+from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
@@ -25,7 +26,6 @@ from phase01_foundation.project03_pretrain.pretraining_data import TextData, loa
 from phase01_foundation.project03_pretrain.released import publish_base
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
-from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, PromptTokenizer
 from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 from shared import artifacts, config, data, plot
 from shared.bench import peak_flops
@@ -123,11 +123,10 @@ def sampling(text: TextData, settings: PretrainConfig):
 
     Raises ValueError for a prompt that the tokenizer cannot encode, or that is longer than the context.
     """
-    end = text.tokenizer.special_tokens.get(END_OF_TEXT)
-    stops = () if end is None else (end,)
-    params = SamplingParams(max_tokens=min(100, settings.context_length), temperature=0.7, stop_ids=stops)
-    prompt = (settings.prompt or "\n") if end is None else END_OF_TEXT + settings.prompt
     tokenizer = PromptTokenizer(text.tokenizer)
+    ends = tuple(tokenizer.start)
+    params = SamplingParams(max_tokens=min(100, settings.context_length), temperature=0.7, stop_ids=ends)
+    prompt = settings.prompt or ("" if tokenizer.start else "\n")
     encode_prompts([prompt], tokenizer, settings.context_length)
 
     def sample(model: nn.Module) -> list[str]:

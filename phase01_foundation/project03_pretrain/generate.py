@@ -1,0 +1,152 @@
+"""Write with a trained model: python -m phase01_foundation.project03_pretrain.generate --prompt "Once" """
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+
+from phase01_foundation.project01_minimal_gpt.generation import generate, stream
+from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
+from phase01_foundation.project02_tokenizer import tokenizer_json
+from phase01_foundation.project03_pretrain import hugging_face, safetensors_folder
+from phase01_foundation.project03_pretrain.attention import torch_attention
+from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.released import load_base
+from shared.artifacts import ArtifactError, CheckpointError
+from shared.command import exits_with_message
+from shared.device import pick_device
+
+STORY = 0.7  # the temperature for texts; answers to questions are greedy
+
+
+class Writer(NamedTuple):
+    """A model, the tokenizer for its prompts, and the tokens that end its texts."""
+
+    model: LLM
+    tokenizer: PromptTokenizer
+    ends: tuple[int, ...]
+
+
+def load(name: str = "tiny-base") -> Writer:
+    """A trained model by name, or, where the name has a slash, one in a folder that Hugging Face's libraries read.
+
+    Raises ArtifactError when there is no model of that name, CheckpointError, FormatError or OSError for a folder
+    with other or broken files. The model is on the CPU.
+    """
+    if "/" in name or Path(name).is_absolute():
+        return open_folder(Path(name))
+    model, tokenizer = load_base(name)
+    prompts = PromptTokenizer(tokenizer)
+    return Writer(model, prompts, tuple(prompts.start))
+
+
+def open_folder(folder: Path) -> Writer:
+    """The model of a folder with config.json, safetensors and tokenizer.json, its weights as they are stored.
+
+    config.json says which tokens begin and end a text. Raises as `load` does.
+    """
+    model = hugging_face.load(folder).eval()
+    tokenizer = tokenizer_json.load(folder / "tokenizer.json")
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: tokenizer.json has ids up to {tokenizer.vocab_size - 1}; "
+            f"the model knows those below {model.config.vocab_size}"
+        )
+    config = safetensors_folder.read_config(folder)
+    prompts = PromptTokenizer(tokenizer, _ids(config.get("bos_token_id")))
+    return Writer(model, prompts, tuple(_ids(config.get("eos_token_id"))))
+
+
+def _ids(value: Any) -> list[int]:
+    """The ids of an entry of config.json: one number, several, or null."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def question_prompt(question: str) -> str:
+    """A question in the form in which tinyworld's texts ask theirs."""
+    return f"Question: {question}\nAnswer:"
+
+
+def write(writer: Writer, prompts: Sequence[str], params: SamplingParams) -> None:
+    """Print the prompts with what follows them: one is streamed; several are written side by side, at once."""
+    if len(prompts) == 1:
+        print(prompts[0], end="", flush=True)
+        for _, piece in stream(writer.model, writer.tokenizer, prompts, params, torch_attention):
+            print(piece, end="", flush=True)
+        print()
+        return
+    texts = generate(writer.model, writer.tokenizer, prompts, params, torch_attention)
+    for prompt, text in zip(prompts, texts, strict=True):
+        print(f"{'─' * 40}\n{prompt}{text}")
+
+
+def main(
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text to go on from; give it again for more. Without any, the model begins a text.",
+            show_default=False,
+        ),
+    ] = None,
+    question: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Ask, in the form of tinyworld's questions, in place of a prompt.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The model's name, or, with a slash, a folder with a Hugging Face checkpoint.")
+    ] = "tiny-base",
+    max_tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 400,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="0 is greedy; below 1 bolder, above 1 wilder.", show_default=f"{STORY}; 0 for questions"
+        ),
+    ] = None,
+    top_k: Annotated[int, typer.Option(help="Choose among the k likeliest only; 0 is all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Choose among the likeliest that make up this share.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: used tokens become rarer.")] = 1.0,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help="End before this text; give it again for more.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Write with a trained model. One prompt is streamed; several are written side by side, at once.
+
+    A text ends where the model ends it, an answer at the end of its line. In --prompt, --question and --stop, \\n is
+    a new line.
+    """
+    with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError):
+        if prompt and question:
+            raise ValueError("give --prompt or --question, not both")
+        prompts = [_lines(text) for text in prompt or [""]]
+        stops = [_lines(text) for text in stop or []]
+        if question:
+            prompts = [question_prompt(_lines(text)) for text in question]
+            stops.append("\n")
+        if temperature is None:
+            temperature = 0.0 if question else STORY
+        params = SamplingParams(
+            max_tokens, temperature, top_k, top_p, repetition_penalty, stop=tuple(stops), seed=seed
+        )
+        place = pick_device(device)
+        writer = load(model)
+        writer.model.to(place)
+        write(writer, prompts, replace(params, stop_ids=writer.ends))
+
+
+def _lines(text: str) -> str:
+    return text.replace("\\n", "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
