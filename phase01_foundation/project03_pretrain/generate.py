@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 
-from phase01_foundation.project01_minimal_gpt.generation import generate, stream
+from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project03_pretrain import hugging_face, safetensors_folder
@@ -74,7 +74,11 @@ def question_prompt(question: str) -> str:
 
 
 def write(writer: Writer, prompts: Sequence[str], params: SamplingParams) -> None:
-    """Print the prompts with what follows them: one is streamed; several are written side by side, at once."""
+    """Print the prompts with what follows them: one is streamed; several are written side by side, at once.
+
+    Raises ValueError, before anything is printed, for a prompt that the model cannot start from.
+    """
+    encode_prompts(prompts, writer.tokenizer, writer.model.config.context_length)
     if len(prompts) == 1:
         print(prompts[0], end="", flush=True)
         for _, piece in stream(writer.model, writer.tokenizer, prompts, params, torch_attention):
