@@ -3,91 +3,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from phase01_foundation.project03_pretrain import hugging_face
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.hugging_face import load, read_config, save
+from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.hugging_face import load, save
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM
 from shared.checkpoint import CheckpointError
 
-SHAPES = {
-    "grouped": TINY,
-    "equal heads, tied": replace(TINY, kv_heads=4, tied_embeddings=True, rope_base=500.0, norm_eps=1e-6),
-    "one key head, wide heads": replace(TINY, kv_heads=1, layers=3, head_dim=6, hidden_dim=20),
-    "qk_norm": replace(TINY, qk_norm=True),
-    "qk_norm, tied, wide heads": replace(TINY, qk_norm=True, tied_embeddings=True, dim=18, head_dim=8),
-}
-shapes = pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES.keys())
-
-
-@pytest.fixture(scope="module")
-def transformers():
-    return pytest.importorskip("transformers", reason="transformers, the reference, is not installed")
-
-
-def open_theirs(transformers, folder):
-    """The folder as transformers opens it; an unread or missing tensor is an error."""
-    model, found = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
-    assert not any(found.values()), found
-    return model.eval()
-
-
-def same_angles(theirs, config):
-    """Our rotary frequencies for transformers' own, which differ in the last bit of float32."""
-    pairs = torch.arange(0, config.head_width, 2)
-    frequencies = config.rope_base ** (-pairs / config.head_width)
-    torch.testing.assert_close(theirs.model.rotary_emb.inv_freq.float(), frequencies)
-    theirs.model.rotary_emb.inv_freq = frequencies
-
 
 @pytest.mark.task(4)
-@shapes
-def test_what_is_saved_opens_in_transformers_and_says_the_same(transformers, tmp_path, config):
-    model, tokens = example(config)
-    save(model, tmp_path)
-    theirs = open_theirs(transformers, tmp_path)
-    assert type(theirs).__name__ == ("Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM")
-    expected = theirs(tokens).logits
-    torch.testing.assert_close(model(tokens), expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(model(tokens, attend=torch_attention), expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.task(4)
-@shapes
-def test_the_model_equals_transformers_in_float64(transformers, tmp_path, monkeypatch, config):
-    model, tokens = example(config, torch.float64)
-    save(model, tmp_path)
-    theirs = open_theirs(transformers, tmp_path).double()
-    same_angles(theirs, config)
-    for module in theirs.modules():
-        if type(module).__name__.endswith("RMSNorm"):  # transformers norms in float32 even here
-            monkeypatch.setattr(
-                module,
-                "forward",
-                lambda x, m=module: F.rms_norm(x, x.shape[-1:], m.weight, m.variance_epsilon),
-            )
-    torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.task(4)
-@shapes
-@pytest.mark.parametrize("shard", ["10GB", "3KB"])
-def test_what_transformers_saves_is_read(transformers, tmp_path, config, shard):
-    model, tokens = example(config)
-    save(model, tmp_path / "ours")
-    theirs = open_theirs(transformers, tmp_path / "ours")
-    theirs.save_pretrained(tmp_path / "theirs", max_shard_size=shard)
-    assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (shard == "3KB")
-    read = load(tmp_path / "theirs")
-    assert read.config == config
-    assert torch.equal(read(tokens), model(tokens))
-
-
-@pytest.mark.task(4)
-@shapes
+@pytest.mark.parametrize("config", [config for config in SHAPES if config.activation == "swiglu"])
 @pytest.mark.parametrize("shard_bytes", [10**9, 3000])
 def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path, config, shard_bytes):
     model, tokens = example(config)
@@ -100,14 +26,6 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path, config, shard_bytes)
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)
     assert (again.head.weight is again.embedding.weight) == config.tied_embeddings
-
-
-@pytest.mark.task(4)
-def test_shards_open_in_transformers(transformers, tmp_path):
-    model, tokens = example()
-    save(model, tmp_path, shard_bytes=3000)
-    theirs = open_theirs(transformers, tmp_path)
-    torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.task(4)
@@ -125,16 +43,6 @@ def test_the_ids_of_begin_and_end_are_told(tmp_path):
     save(example()[0], tmp_path, bos_token_id=1, eos_token_id=7)
     content = json.loads((tmp_path / "config.json").read_text())
     assert (content["bos_token_id"], content["eos_token_id"]) == (1, 7)
-
-
-@pytest.mark.task(4)
-@pytest.mark.parametrize("removed", ["rope_theta", "rope_parameters"])
-def test_older_and_newer_readers_find_the_rotary_base(transformers, tmp_path, removed):
-    save(example(SHAPES["equal heads, tied"])[0], tmp_path)
-    content = json.loads((tmp_path / "config.json").read_text())
-    del content[removed]
-    assert read_config(content).rope_base == 500.0
-    assert transformers.LlamaConfig(**content).rope_parameters["rope_theta"] == 500.0
 
 
 @pytest.mark.task(4)
@@ -174,35 +82,6 @@ def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, message)
     (tmp_path / "model.safetensors").write_bytes(b"broken, but the config is looked at first")
     with pytest.raises(CheckpointError, match=message):
         load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("rope", "base"),
-    [
-        ({}, 10_000.0),
-        ({"rope_theta": 5e5, "rope_scaling": None}, 5e5),
-        ({"rope_theta": 5e5, "rope_scaling": {"rope_type": "default"}}, 5e5),
-        ({"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, 1e6),
-    ],
-)
-def test_an_older_or_shorter_config_means_what_it_does_in_transformers(transformers, rope, base):
-    content = {
-        "model_type": "llama",
-        "vocab_size": 11,
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        **rope,
-    }
-    config, theirs = read_config(content), transformers.LlamaConfig(**content)
-    assert (config.rope_base, theirs.rope_parameters["rope_theta"]) == (base, base)
-    assert (config.norm_eps, config.kv_heads) == (theirs.rms_norm_eps, theirs.num_key_value_heads)
-    assert (config.head_width, config.context_length) == (theirs.head_dim, theirs.max_position_embeddings)
-    assert config.tied_embeddings == theirs.tie_word_embeddings
-    wide = transformers.Qwen3Config(**{**content, "model_type": "qwen3"})
-    assert read_config({**content, "model_type": "qwen3"}).head_width == wide.head_dim
-    assert read_config({**content, "model_type": "qwen3"}).context_length == wide.max_position_embeddings
 
 
 @pytest.mark.task(4)

@@ -125,17 +125,15 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
 @pytest.mark.task(3)
 def test_a_block_drops_out_of_what_each_half_adds():
     model, tokens = example(replace(TINY, dropout=0.4))
-    block, x, angles = (
-        model.get_submodule("blocks.0"),
-        model.embedding(tokens),
-        rotary_angles(torch.arange(16), 4),
-    )
+    block, x = model.get_submodule("blocks.0"), model.embedding(tokens)
+    angles = rotary_angles(torch.arange(16), 4)
     assert isinstance(block, Block)
     torch.manual_seed(1)
     found = block(x, angles, torch_attention)
     torch.manual_seed(1)
-    expected = x + F.dropout(block.attention(norm(x, block.attention_norm), angles, torch_attention), 0.4)
-    expected = expected + F.dropout(block.feed_forward(norm(expected, block.feed_forward_norm)), 0.4)
+    expected = x + block.dropout(block.attention(norm(x, block.attention_norm), angles, torch_attention))
+    expected = expected + block.dropout(block.feed_forward(norm(expected, block.feed_forward_norm)))
+    assert (expected - example()[0].get_submodule("blocks.0")(x, angles, torch_attention)).abs().max() > 0.1
     torch.testing.assert_close(found, expected)
 
 
@@ -148,9 +146,10 @@ def test_nothing_drops_out_of_a_model_in_use():
 
 @pytest.mark.task(3)
 def test_gradients_equal_finite_differences():
-    config = replace(SHAPES[2], layers=1, vocab_size=5, dim=8, hidden_dim=4, logit_softcap=3.0)
+    shape = {"layers": 1, "heads": 2, "head_dim": 4, "vocab_size": 5, "dim": 6, "hidden_dim": 4}
+    config = replace(SHAPES[2], **shape, logit_softcap=3.0)
     model, _ = example(config, torch.float64)
-    tokens = torch.tensor([[0, 3, 1, 4]])
+    tokens = torch.tensor([[0, 3, 1]])
     names, parameters = zip(*model.named_parameters(), strict=True)
 
     def loss(*values):
