@@ -64,12 +64,14 @@ class Run:
         All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
         follow from the seed and the step's number, so there is no generator to keep.
         """
+        model = self.whole_state()  # first: after a validation FSDP has parameters put together, and this parts them
         # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
         begun = any(optimizer.state for optimizer in self.optimizers)
+        optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {}
         state = {
             "identity": dict(identity),
-            "model": self.whole_state(),
-            "optimizers": get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {},
+            "model": model,
+            "optimizers": optimizers,
             "scaler": self.scaler.state_dict() if self.scaler else {},
             "batches": self.batches.state_dict(),
             "monitor": self.monitor.state_dict(),
@@ -109,7 +111,7 @@ class Run:
             setattr(self, name, state[name])
 
     def whole_state(self) -> dict[str, Tensor]:
-        """The model's weights on the CPU, put together from all shards.
+        """The model's weights on the CPU, put together from all shards; alone on a CPU, the model's own tensors.
 
         All processes must ask; the first one gets them, the others an empty dict.
         """

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -55,9 +55,10 @@ def training_step(
     all_rows = len(next(iter(batch.values())))
     parts = cut(batch, micro_batch)
     sums: dict[str, Tensor] = {}
+    several = dist.is_initialized()
     for number, part in enumerate(parts, start=1):
         part = to_device(part, device)
-        with gradients_are_shared(model, number == len(parts)):
+        with gradients_are_shared(model, number == len(parts)) if several else nullcontext():
             with autocast(device, dtype):
                 loss, metrics = loss_fn(model, part)
             weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
@@ -65,13 +66,13 @@ def training_step(
             (scaler.scale(scaled) if scaler else scaled).backward()
         for name, value in {**metrics, "loss": loss, "weight": 1.0}.items():
             sums[name] = sums.get(name, 0.0) + _number(value, device) * weight
-    if dist.is_initialized():
+    if several:
         for value in sums.values():
             dist.all_reduce(value)
     total = sums.pop("weight").item() or 1.0  # where nothing counts, all sums are 0
     means = {name: value.item() / total for name, value in sums.items()}
     # Of what all processes' gradients add up to, DDP and FSDP hand out the mean.
-    processes = dist.get_world_size() if dist.is_initialized() else 1
+    processes = dist.get_world_size() if several else 1
     norm = _rescale(model, optimizers, all_rows * processes / total, max_norm, scaler)
     applied = math.isfinite(norm) and math.isfinite(means["loss"])
     if applied:
@@ -119,6 +120,7 @@ def _apply(
 @contextmanager
 def gradients_are_shared(model: nn.Module, yes: bool) -> Iterator[None]:
     """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
+    model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper is neither
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(yes)
         yield
