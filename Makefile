@@ -25,6 +25,8 @@ ifeq ($(filter $(PRESET),$(PRESETS)),)
 $(error PRESET is '$(PRESET)'; it must be one of: $(PRESETS))
 endif
 
+WRITE := phase01_foundation.project03_pretrain.generate
+
 .DEFAULT_GOAL := help
 .PHONY: help run test setup coverage benchmarks lint types imports selfcheck notebooks report offline check \
 	constraints clean $(PHASES) $(PROJECTS)
@@ -34,8 +36,12 @@ help: ## this list
 		awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 	@echo "There is $(PHASES), and $(PROJECTS). Presets: $(PRESETS)."
 
-run: .venv/ready ## train a character-level GPT on Shakespeare, and sample from it: about two minutes
+run: .venv/ready ## train a character-level GPT on Shakespeare, two to three minutes; a released model tells a story
 	@$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset cpu
+	@printf '\nProject 3 has a larger model, trained for an hour. It tells a story and answers two questions.\n\n'
+	@$(PY) -m $(WRITE) --prompt 'Once upon a time'
+	@$(PY) -m $(WRITE) --question 'What frightens Tara?' \
+		--question 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?'
 
 test: .venv/ready-all ## run all tests; WORKERS=8 runs eight at a time instead of two
 	@$(PYTEST)

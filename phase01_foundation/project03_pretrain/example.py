@@ -1,7 +1,8 @@
-"""A small model to try things on, with nothing hidden by a zero."""
+"""A small model to try things on, with nothing hidden by a zero; and a small example, for `ladder trace 3`."""
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -28,3 +29,19 @@ def example(
         for parameter in model.parameters():
             parameter.normal_(mean=0.1, std=0.3)
     return model, torch.randint(config.vocab_size, (3, config.context_length))
+
+
+def trace_example() -> float:
+    """Take a training step on a batch of tokens with Muon, then score how likely the last tokens are."""
+    # Not above: the tests of the model's parts import this file, and need nothing of what trains it.
+    from phase01_foundation.project03_pretrain.batches import Batches
+    from phase01_foundation.project03_pretrain.optimizers import make_optimizers
+    from phase01_foundation.project03_pretrain.scoring import log_likelihoods
+    from phase01_foundation.project03_pretrain.step import training_step
+
+    model, _ = example(replace(TINY, layers=1))
+    text = np.arange(100, dtype=np.uint16) % TINY.vocab_size
+    batches = Batches(text, batch_size=2, context_length=TINY.context_length, seed=0)
+    training_step(model, make_optimizers(model), batches.next(), rate=0.01)
+    [answer] = log_likelihoods(model, [(text[:5], text[5:8])])
+    return answer.total
