@@ -27,45 +27,91 @@ from phase01_foundation.project02_tokenizer.words import WordTokenizer
 
 # project 3, pre-training
 from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
+from phase01_foundation.project03_pretrain.batches import Batch, Batches, side_by_side
+from phase01_foundation.project03_pretrain.blimp import blimp
+from phase01_foundation.project03_pretrain.error_analysis import analyse
+from phase01_foundation.project03_pretrain.evaluate import evaluate
+from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
+from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, from_tensors
+from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers
+from phase01_foundation.project03_pretrain.parallel import Processes, joined
+from phase01_foundation.project03_pretrain.released import load_base, publish_base
+from phase01_foundation.project03_pretrain.run import Run
+from phase01_foundation.project03_pretrain.scoring import greedy_batch, log_likelihoods, perplexity
+from phase01_foundation.project03_pretrain.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.skills import skill_scores
+from phase01_foundation.project03_pretrain.step import training_step
+from phase01_foundation.project03_pretrain.streaming import StreamingBatches
+from phase01_foundation.project03_pretrain.token_file import cached_tokens, read_tokens, write_tokens
+from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 
 __all__ = [
     "LLM",
     "Attend",
+    "Batch",
+    "Batches",
     "ByteBPE",
     "CharTokenizer",
     "Config",
+    "LossFn",
+    "Muon",
+    "Processes",
     "RMSNorm",
+    "Run",
     "SamplingParams",
+    "Speed",
+    "StreamingBatches",
     "Tokenizer",
+    "TrainerConfig",
     "WordTokenizer",
+    "analyse",
     "attention_weights",
+    "blimp",
+    "cached_tokens",
     "causal_attention",
     "choose",
     "clip_gradients",
+    "evaluate",
+    "fit",
+    "flops_per_token",
     "from_tensors",
     "generate",
+    "greedy_batch",
     "held_back",
+    "joined",
     "keep_top_k",
     "keep_top_p",
     "learning_rate",
+    "load_base",
     "load_gpt2",
     "load_model",
     "load_released",
     "load_tiktoken",
     "load_tokenizer",
     "load_trained_tokenizer",
+    "log_likelihoods",
+    "make_optimizers",
+    "next_token_loss",
     "penalize_repetition",
+    "perplexity",
+    "prepare",
+    "publish_base",
+    "read_tokens",
     "repeat_heads",
     "replace_linears",
     "rotary_angles",
     "rotate",
     "save_model",
     "save_tokenizer",
+    "side_by_side",
+    "skill_scores",
     "stream",
     "torch_attention",
     "train_tokenizer",
+    "training_step",
+    "write_tokens",
 ]
