@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.attention import causal_attention
+from phase01_foundation.project03_pretrain.dropout import UnitDropout
 
 Activation = Literal["swiglu", "squared_relu"]
 
@@ -55,7 +56,7 @@ class Config:
     logit_softcap: float | None = None
     """keep logits between ± this, by cap × tanh(logits / cap), as Gemma 2 does"""
     dropout: float = 0.0
-    """the share of units that what a block adds loses in training; for small corpora, read many times"""
+    """the share of units dropped in training from what each block adds; for small corpora, read many times"""
 
     def __post_init__(self):
         for name in ("vocab_size", "context_length", "layers", "heads", "kv_heads", "dim", "hidden_dim"):
@@ -159,25 +160,6 @@ class SquaredReLU(nn.Module):
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
         """Up, squared ReLU, and down again: each position by itself."""
         return self.down(F.relu(self.up(x)).square())
-
-
-class UnitDropout(nn.Module):
-    """In training, drop a random share of units, the same ones at all positions of a row, and scale up the others.
-
-    Gal & Ghahramani 2016 (arXiv:1512.05287). A random number for each unit of a row, instead of each unit of each
-    position: on a CPU, drawing those took a quarter of a training step.
-    """
-
-    def __init__(self, share: float):
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """x × mask / (1 - share), with a mask of (batch, 1, dim); x itself in evaluation mode or where share is 0."""
-        if not self.training or not self.share:
-            return x
-        kept = torch.rand(len(x), 1, x.shape[-1], device=x.device) >= self.share
-        return x * (kept / (1 - self.share)).to(x.dtype)
 
 
 class Block(nn.Module):
