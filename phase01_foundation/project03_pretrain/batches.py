@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt
+from jaxtyping import UInt
 from torch import Tensor
 
 Batch = dict[str, Tensor]
@@ -94,33 +94,30 @@ def side_by_side(
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[Batch]:
-    """The text in windows side by side, for validation: all of them or, spread over the text, about `windows`.
+    """The text in windows side by side, for validation: all of them or, spread over the text, `windows` of them.
 
-    Every rank gets as many batches as any other, since under FSDP all must call the model equally often: where
-    the windows do not divide, some appear twice, with targets of -100, which no loss counts. A rest that fills no
-    window is left out. Raises ValueError as Batches does.
+    Each rank gets `batch_size` windows at a time, and as many batches as any other rank, since under FSDP all must
+    call the model equally often: where the windows do not divide, some appear twice, with targets of -100, which no
+    loss counts. A rest that fills no window is left out. Raises ValueError as Batches does.
     """
+    check_shares(batch_size * world_size, rank, world_size)
     if len(ids) <= context_length:
         raise ValueError(
             f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
         )
     there = (len(ids) - 1) // context_length
-    count = min(windows or there, there)
+    count = there if windows is None else min(windows, there)
     chosen = [number * there // count for number in range(count)]
     share = batch_size * world_size
     for start in range(0, count, share):
-        mine = range(start + rank * batch_size, min(start + (rank + 1) * batch_size, start + share))
-        rows, blank = [], []
-        for number in mine:
-            begin = chosen[min(number, count - 1)] * context_length
-            rows.append(torch.from_numpy(ids[begin : begin + context_length + 1].astype(np.int64)))
-            blank.append(number >= count)
+        numbers = np.arange(start + rank * batch_size, start + (rank + 1) * batch_size)
         if world_size == 1:  # nobody waits for us: a shorter batch will do
-            rows = [row for row, twice in zip(rows, blank, strict=True) if not twice]
-            blank = [False] * len(rows)
-        whole = torch.stack(rows)  # (rows, time + 1)
+            numbers = numbers[numbers < count]
+        places = [chosen[min(number, count - 1)] * context_length for number in numbers]
+        pieces = np.stack([ids[place : place + context_length + 1] for place in places])
+        whole = torch.from_numpy(pieces.astype(np.int64))  # (rows, time + 1)
         tokens, targets = whole[:, :-1], whole[:, 1:].clone()
-        targets[torch.tensor(blank)] = -100
+        targets[torch.from_numpy(numbers >= count)] = -100
         yield {"tokens": tokens, "targets": targets}
 
 

@@ -64,7 +64,9 @@ class Run:
         All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
         follow from the seed and the step's number, so there is no generator to keep.
         """
-        model = self.whole_state()  # first: after a validation FSDP has parameters put together, and this parts them
+        model = (
+            self.whole_state()
+        )  # first: after a validation FSDP has parameters put together, and this parts them
         # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
         begun = any(optimizer.state for optimizer in self.optimizers)
         optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {}
@@ -115,7 +117,7 @@ class Run:
 
         All processes must ask; the first one gets them, the others an empty dict.
         """
-        return get_model_state_dict(self.model, options=WHOLE)
+        return get_model_state_dict(self.model, options=WHOLE)  # pyright: ignore[reportReturnType]
 
 
 RECORD = ("step", "tokens", "seconds", "history", "losses", "norms")

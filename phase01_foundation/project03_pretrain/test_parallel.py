@@ -224,7 +224,9 @@ def test_sharing_is_put_off_in_a_compiled_wrapper_too():
 
 def put_off():
     wrapped = spread(LLM(SHAPE), "ddp")
-    with gradients_are_shared(torch.compile(wrapped), False):
+    compiled = torch.compile(wrapped)
+    assert isinstance(compiled, torch.nn.Module)
+    with gradients_are_shared(compiled, False):
         inside = wrapped.require_backward_grad_sync
     return [inside, wrapped.require_backward_grad_sync]
 

@@ -27,7 +27,7 @@ def together(function: Callable[..., Any], *arguments: Any, ranks: int = 2) -> l
     The function must be one that can be imported. Where a process fails, all are ended, and its error is raised
     here, under its own type where that is one of Python's, with the process's traceback as a note.
     """
-    context = multiprocessing.get_context(METHOD)
+    context: Any = multiprocessing.get_context(METHOD)
     if (
         METHOD == "forkserver"
     ):  # torch imports the second one when it first needs it, which would be in each process

@@ -54,7 +54,10 @@ def _write_header(file: IO[bytes], count: int, dtype: type[np.unsignedinteger]) 
 
 def read_tokens(path: Path) -> UInt[np.ndarray, " tokens"]:
     """The ids of a file, mapped: nothing is read before it is used. Raises ValueError for another kind of file."""
-    ids = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        ids = np.lib.format.open_memmap(path, mode="r")
+    except ValueError as problem:
+        raise ValueError(f"{path} is no file of token ids: {problem}") from None
     if ids.ndim != 1 or ids.dtype not in (np.uint16, np.uint32):
         raise ValueError(f"{path} is no file of token ids: {ids.dtype}, shape {ids.shape}")
     return ids
