@@ -21,6 +21,9 @@ from shared.command import exits_with_message
 from shared.device import pick_device
 
 STORY = 0.7  # the temperature for texts; answers to questions are greedy
+NEXT_QUESTION = (
+    "\nQuestion:"  # what follows an answer in tinyworld, where a text goes on; an answer may have lines
+)
 
 
 class Writer(NamedTuple):
@@ -126,8 +129,9 @@ def main(
 ) -> None:
     """Write with a trained model. One prompt is streamed; several are written side by side, at once.
 
-    A text ends where the model ends it, an answer at the end of its line. In --prompt, --question and --stop, \\n is
-    a new line.
+    A text ends where the model ends it, an answer also before the next question.
+
+    In --prompt, --question and --stop, \\n is a new line.
     """
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError):
         if prompt and question:
@@ -136,7 +140,7 @@ def main(
         stops = [_lines(text) for text in stop or []]
         if question:
             prompts = [question_prompt(_lines(text)) for text in question]
-            stops.append("\n")
+            stops.append(NEXT_QUESTION)
         if temperature is None:
             temperature = 0.0 if question else STORY
         params = SamplingParams(
