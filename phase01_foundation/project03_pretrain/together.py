@@ -18,7 +18,7 @@ from shared import checkpoint
 
 # A server imports torch once, and each process is forked from it: a tenth of a second instead of four.
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-PATIENCE = timedelta(seconds=30)  # then a rank that waits for another one gives up
+PATIENCE = timedelta(seconds=60)  # then a rank that waits for another one gives up
 
 
 def together(function: Callable[..., Any], *arguments: Any, ranks: int = 2) -> list[Any]:

@@ -21,7 +21,7 @@ from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
 from phase01_foundation.project03_pretrain.monitor import DivergedError
-from phase01_foundation.project03_pretrain.parallel import Processes, joined
+from phase01_foundation.project03_pretrain.parallel import Processes, joined, threads_each
 from phase01_foundation.project03_pretrain.pretraining_data import TextData, load_data
 from phase01_foundation.project03_pretrain.released import publish_base
 from phase01_foundation.project03_pretrain.run import Run
@@ -45,7 +45,7 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
-    threads = set_threads(settings.threads)
+    threads = set_threads(settings.threads or threads_each())
     with joined(device) as (processes, device):
         if not processes.first:
             console = Console(quiet=True)

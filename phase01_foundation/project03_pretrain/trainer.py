@@ -89,7 +89,8 @@ def fit(
     for a checkpoint of other settings; DivergedError where no step has a finite gradient any more.
     """
     console = console if console and run.processes.first else Console(quiet=True)
-    if checkpoint.exists() and not settings.restart:
+    # All look before the first one writes.
+    if any_process(checkpoint.exists()) and not settings.restart:
         run.resume(checkpoint, identity)
         console.print(
             f"resumed at step {run.step:,} from {shown(checkpoint)}; --restart=true begins anew",
