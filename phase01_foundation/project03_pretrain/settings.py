@@ -121,6 +121,8 @@ class PretrainConfig(TrainerConfig):
     """width of the residual stream"""
     hidden_dim: int = 688
     """width inside the feed-forward"""
+    head_dim: int | None = None
+    """width of a head, where it is not dim / heads"""
     rope_base: float = 10_000.0
     tied_embeddings: bool = False
     qk_norm: bool = False
