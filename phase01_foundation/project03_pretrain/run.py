@@ -64,9 +64,8 @@ class Run:
         All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
         follow from the seed and the step's number, so there is no generator to keep.
         """
-        model = (
-            self.whole_state()
-        )  # first: after a validation FSDP has parameters put together, and this parts them
+        # First the weights: what FSDP has left put together after a validation goes back to shards with this.
+        model = self.whole_state()
         # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
         begun = any(optimizer.state for optimizer in self.optimizers)
         optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {}
