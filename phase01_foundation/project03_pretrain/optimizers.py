@@ -84,6 +84,10 @@ class Muon(torch.optim.Optimizer):
                     parameter.add_(_cut(update.to(parameter.dtype), parameter), alpha=-scale)
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        """Where a matrix is to go, before that is orthogonalized: takes the gradient into state["velocity"], and mixes.
+
+        The gradient stays as it is. The velocity begins as zeros.
+        """
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if "velocity" not in state:

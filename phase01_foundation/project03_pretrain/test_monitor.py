@@ -118,9 +118,7 @@ def test_ten_skipped_steps_in_a_row_end_the_run():
 
 @task
 @given(
-    st.lists(
-        st.builds(Step, st.floats(0, 10), st.floats(0, 100), st.just(True)) | st.just(BAD), max_size=120
-    ),
+    st.lists(st.builds(Step, st.floats(0, 10), st.floats(0, 100), st.just(True)) | st.just(BAD), max_size=50),
     st.integers(0, 120),
 )
 def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, steps, stop):
@@ -133,6 +131,7 @@ def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, step
                 seen.append(str(end))
         return seen
 
+    steps = [*noisy(0, 70), *steps]  # so that the windows are full
     whole, first, second = Monitor(), Monitor(), Monitor()
     expected = watch(whole, steps)
     found = watch(first, steps[:stop])
