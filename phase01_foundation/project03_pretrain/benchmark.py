@@ -2,14 +2,14 @@
 
 `cpu` measures the trainer: a step of the 125M preset, activation memory, resuming, several processes; five minutes.
 `base` evaluates tiny-base and tiny-draft on all tasks. `speedrun` and `wikitext2` train these presets, in eight and
-fifteen minutes, `gpu` the real size on a GPU. `smoke` runs all of it in seconds, on so little that it means nothing.
+ten minutes, `gpu` the real size on a GPU. `smoke` runs all of it in seconds, on so little that it means nothing.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import typer
@@ -98,6 +98,39 @@ def wikitext2(report: Report, smoke: bool) -> None:
     curve(report, "wikitext2", run)
 
 
+class Figure(NamedTuple):
+    """One number of an evaluation, for the report."""
+
+    name: str
+    value: float
+    unit: str = ""
+    note: str = ""
+    peers: dict[str, float] | None = None
+
+
+def figures(task: str, found: dict[str, Any]) -> list[Figure]:
+    """The figures of one task, from what `evaluate` found."""
+    if task == "perplexity":
+        note = f"{found['loss']:.4f} nats a token; {found['tokens']:,} tokens of documents never trained on"
+        return [
+            Figure("perplexity a token, tinyworld", found["per_token"], note=note),
+            Figure("perplexity a word, tinyworld", found["per_word"], note=note),
+        ]
+    if task == "skills":
+        note = f"{found['items']:,} questions, greedy answers"
+        skills = [
+            Figure(f"exact match, {skill}", 100 * share, "%") for skill, share in found["by_skill"].items()
+        ]
+        return [Figure("exact match, tinyworld", 100 * found["accuracy"], "%", note), *skills]
+    if task == "blimp":
+        note = f"{found['pairs']:,} pairs of sentences, 67 paradigms"
+        return [Figure("BLiMP", 100 * found["accuracy"], "%", note, {"chance": 100 * found["chance"]})]
+    note = f"{found['count']:,} questions; acc {100 * found['acc']:.1f}%"
+    return [
+        Figure(f"{task}, acc_norm", 100 * found["acc_norm"], "%", note, {"chance": 100 * found["chance"]})
+    ]
+
+
 def base(report: Report, smoke: bool) -> None:
     """The released models, on every task there is."""
     names = ["smoke"] if smoke else ["tiny-base", "tiny-draft"]
@@ -114,22 +147,10 @@ def base(report: Report, smoke: bool) -> None:
         )  # fmt: skip
         for task in ("perplexity", "skills") if smoke else TASKS:
             found = evaluate(model, tokenizer, task, 2 if smoke else None, pick_dtype(), Console(stderr=True))
-            if task == "perplexity":
-                report.figure(f"{name}: perplexity a token, tinyworld", found["per_token"], "",
-                              note=f"{found['loss']:.4f} nats; {found['tokens']:,} tokens of documents never trained on")  # fmt: skip
-                report.figure(f"{name}: perplexity a word, tinyworld", found["per_word"], "")
-            elif task == "skills":
-                report.figure(f"{name}: exact match, tinyworld", 100 * found["accuracy"], "%",
-                              note=f"{found['items']:,} items, greedy answers")  # fmt: skip
-                for skill, share in found["by_skill"].items():
-                    report.figure(f"{name}: exact match, {skill}", 100 * share, "%")
-            elif task == "blimp":
-                report.figure(f"{name}: BLiMP", 100 * found["accuracy"], "%", peers={"chance": 50},
-                              note=f"{found['pairs']:,} pairs, 67 paradigms")  # fmt: skip
-            else:
-                report.figure(f"{name}: {task}, acc_norm", 100 * found["acc_norm"], "%",
-                              peers={"chance": 100 * found["chance"]},
-                              note=f"{found['count']:,} questions; acc {100 * found['acc']:.1f}%")  # fmt: skip
+            for figure in figures(task, found):
+                report.figure(
+                    f"{name}: {figure.name}", figure.value, figure.unit, None, figure.peers, figure.note
+                )
         history = card["history"]
         report.series(f"training: {name}", [entry["tokens"] for entry in history],
                       [entry["validation_loss"] for entry in history], "tokens read", "validation loss")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the benchmark measures of the trainer itself: speed, memory, and whether stopping or sharing changes anything."""
+"""What the benchmark measures of the trainer: speed, memory, and whether stopping or sharing changes anything."""
 
 import os
 import signal

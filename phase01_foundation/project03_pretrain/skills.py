@@ -12,6 +12,7 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared.tinyworld import Item, Score, evaluation, score
 
+NEXT_QUESTION = "\nQuestion"
 ROOM = 8  # tokens that an answer may be longer than the longest right one: enough to see what goes wrong
 
 
@@ -34,24 +35,22 @@ def skill_scores(
 ) -> Skills:
     """Greedy answers to the fixed items of a split, scored by exact match; shared.tinyworld says what matches.
 
-    The prompt is <|endoftext|>, where the tokenizer has it, and "Question: ...", a new line, "Answer:". An answer
-    ends at the line's end or at <|endoftext|>. Raises ValueError for a split or a number of items there is not.
+    The prompt is <|endoftext|>, where the tokenizer has it, and "Question: ...", a new line, "Answer:". An answer may
+    have several lines; it ends where the next question begins or at <|endoftext|>, as in training. Raises ValueError
+    for a split or a number of items there is not.
     """
     items = [item for group in evaluation(split, per_skill).values() for item in group]
     prompts = [begin(tokenizer) + encode(tokenizer, item.query) for item in items]
     longest = max(len(encode(tokenizer, " " + item.answer)) for item in items)
-    answers = greedy_batch(model, prompts, longest + ROOM, line_ends(tokenizer), batch_size, dtype, attend)
-    predictions = [tokenizer.decode(answer).partition("\n")[0].strip() for answer in answers]
+    answers = greedy_batch(model, prompts, longest + ROOM, answer_ends(tokenizer), batch_size, dtype, attend)
+    predictions = [tokenizer.decode(answer).partition(NEXT_QUESTION)[0].strip() for answer in answers]
     return Skills(score(items, predictions), items, predictions)
 
 
-def line_ends(tokenizer: Tokenizer[Any]) -> set[int]:
-    """The ids that can only come after an answer: those that begin with a new line, and <|endoftext|>."""
-    ends = set(begin(tokenizer))
-    for id in range(tokenizer.vocab_size):
-        try:
-            if tokenizer.decode_bytes([id]).startswith(b"\n"):
-                ends.add(id)
-        except ValueError:  # not every id below vocab_size need be in use
-            continue
-    return ends
+def answer_ends(tokenizer: Tokenizer[Any]) -> set[int]:
+    """The ids that come only after an answer: <|endoftext|>, and the first word of a question where that is one token.
+
+    Where it is several tokens, none of them says enough, and what is written after an answer is cut off as text.
+    """
+    question = encode(tokenizer, NEXT_QUESTION)[len(encode(tokenizer, "\n")) :]
+    return {*begin(tokenizer), *(question if len(question) == 1 else [])}

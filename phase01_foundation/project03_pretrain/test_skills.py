@@ -7,7 +7,7 @@ from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import skills as module
 from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.skills import line_ends, skill_scores
+from phase01_foundation.project03_pretrain.skills import answer_ends, skill_scores
 from shared import tinyworld
 
 TOKENIZER = Tokenizer(
@@ -20,11 +20,13 @@ def model():
     return example(replace(TINY, vocab_size=296, context_length=600), torch.float32)[0]
 
 
-def test_an_answer_ends_at_the_line_or_the_text():
-    ends = line_ends(TOKENIZER)
-    newline = TOKENIZER.encode("\n")
-    assert {295, *newline} <= ends
-    assert not ends & set(TOKENIZER.encode("Sam rowed the boat.", disallowed_special=()))
+def test_an_answer_ends_with_the_text_or_at_the_next_question():
+    assert answer_ends(TOKENIZER) == {295}, "with few entries, Question is several tokens"
+    large = Tokenizer(
+        ByteBPE.train([tinyworld.text("train", 0, 200_000)], 600, native=False), {"<|endoftext|>": 600}
+    )
+    [question] = answer_ends(large) - {600}
+    assert large.decode([question]) == "Question"
 
 
 def test_right_answers_are_counted(model, monkeypatch):
@@ -33,7 +35,7 @@ def test_right_answers_are_counted(model, monkeypatch):
 
     def answer(model, prompts, max_tokens, stop_ids, *more):
         given.update(prompts=prompts, max_tokens=max_tokens, stop_ids=stop_ids)
-        # The first half is right, the rest says nothing; what follows a new line does not count.
+        # The first half is right, the rest says nothing; the next question does not count.
         said = [f" {one.answer}." if i < len(items) / 2 else "" for i, one in enumerate(items)]
         return [TOKENIZER.encode(text + "\nQuestion") for text in said]
 
@@ -50,9 +52,17 @@ def test_right_answers_are_counted(model, monkeypatch):
 def test_a_real_model_answers(model):
     found = skill_scores(model, TOKENIZER, "validation", 1, dtype=torch.bfloat16)
     assert len(found.predictions) == len(found.items) == found.score.total == len(tinyworld.SKILLS)
-    assert not any("\n" in prediction for prediction in found.predictions)
+    assert not any("\nQuestion" in prediction for prediction in found.predictions)
 
 
 def test_what_there_is_not_is_refused(model):
     with pytest.raises(ValueError, match="per_skill must be at least 1"):
         skill_scores(model, TOKENIZER, per_skill=0)
+
+
+def test_an_answer_may_have_several_lines(model, monkeypatch):
+    items = [one for group in tinyworld.evaluation("test", 20).values() for one in group]
+    assert any("\n" in one.answer for one in items)
+    right = [TOKENIZER.encode(f" {one.answer}\nQuestion: ") for one in items]
+    monkeypatch.setattr(module, "greedy_batch", lambda *arguments: right)
+    assert skill_scores(model, TOKENIZER, "test", 20).score.accuracy == 1
