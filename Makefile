@@ -38,7 +38,7 @@ help: ## this list
 
 run: .venv/ready ## train a character-level GPT on Shakespeare, two to three minutes; a released model tells a story
 	@$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset cpu
-	@printf '\nProject 3 has a larger model, trained for an hour. It tells a story and answers two questions.\n\n'
+	@printf '\nProject 3 has a larger model, which was trained for an hour. It tells a story and answers two questions.\n\n'
 	@$(PY) -m $(WRITE) --prompt 'Once upon a time'
 	@$(PY) -m $(WRITE) --question 'What frightens Tara?' \
 		--question 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?'

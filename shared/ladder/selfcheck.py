@@ -181,10 +181,9 @@ def _jobs(project: Project, folder: Path) -> Iterator[Job]:
         stubbed = {target.file: stub_file(project, target.file, [task]) for target in task.write}
         work = _overlay(project, folder / f"{project.number}-stub-{task.number}", stubbed)
         yield Job(f"{STUB} {task.number}", project, work, (task.number,))
-    for mutant in project.mutants:
-        work = _overlay(
-            project, folder / f"{project.number}-{mutant.name}", {mutant.file: _mutated(project, mutant)}
-        )
+    for number, mutant in enumerate(project.mutants):  # two tasks may have mutants of one name
+        changed = {mutant.file: _mutated(project, mutant)}
+        work = _overlay(project, folder / f"{project.number}-mutant-{number}", changed)
         yield Job(f"{MUTANT} {mutant.name}", project, work, (mutant.task,), stop_at_first=True)
 
 
