@@ -88,7 +88,7 @@ selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, expo
 	@$(PY) -m shared.ladder selfcheck
 
 notebooks: .venv/ready-all ## run every explore.ipynb from top to bottom
-	@$(if $(NOTEBOOKS),$(PY) -m pytest --nbmake $(NOTEBOOKS),echo "There is no notebook yet.")
+	@$(if $(NOTEBOOKS),$(PY) -m pytest --timeout=900 --nbmake $(NOTEBOOKS),echo "There is no notebook yet.")
 
 offline: .venv/ready ## train for seconds with no mirror, cache or network: the embedded corpus stands in
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
