@@ -91,27 +91,6 @@ def assert_same(together, alone, tolerance=1e-10):
         torch.testing.assert_close(tensor, alone["weights"][name], rtol=0, atol=tolerance, msg=name)
 
 
-@task
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-@pytest.mark.parametrize("shape", [SHAPE, TIED], ids=["untied", "tied"])
-def test_two_processes_are_one(parallel, optimizer, shape):
-    """Also where they cut their rows into parts, and compute blocks a second time."""
-    settings = replace(SETTINGS, optimizer=optimizer)
-    alone = trained(shape, settings)
-    changed = replace(settings, parallel=parallel, micro_batch=3, gradient_checkpointing=shape is TIED)
-    assert_same(together(trained, shape, changed), alone)
-
-
-@task
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_in_float32_they_differ_by_rounding_only(parallel):
-    settings = replace(SETTINGS, optimizer="adamw")  # Muon's bfloat16 would round up here and down there
-    alone = trained(SHAPE, settings, torch.float32)
-    changed = replace(settings, parallel=parallel)
-    assert_same(together(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
-
-
 def continued(folder, settings, name, steps, after=None):
     """Go on from the checkpoint `after`, take some steps, and save another one."""
     run = begin(TIED, settings)
@@ -135,40 +114,6 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, optimizer):
     assert_same(together(continued, tmp_path, fsdp, "two", 1, "one"), expected[1])
     assert_same(together(continued, tmp_path, ddp, "three", 1, "two"), expected[2])
     assert_same([continued(tmp_path, settings, "four", 2, "three")], expected[3])
-
-
-def interrupted(folder, settings):
-    """Train with `fit`; the last process gets a SIGTERM in the third step."""
-    run = begin(settings=settings)
-
-    def loss_fn(model, batch):
-        if run.step == 2 and run.processes.rank == dist.get_world_size() - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return next_token_loss(model, batch)
-
-    checkpoint = folder / "checkpoint.safetensors"
-    try:
-        fit(
-            run, settings, checkpoint, IDENTITY, lambda model, last: {"validation_loss": 0.0}, loss_fn=loss_fn
-        )
-    except Interrupted as stop:
-        return {"step": run.step, "said": str(stop)}
-    return {}
-
-
-@task
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, parallel):
-    settings = replace(SETTINGS, parallel=parallel)
-    first, second = together(interrupted, tmp_path, settings)
-    assert first == second
-    assert first["step"] == 3
-    assert "checkpoint.safetensors" in first["said"]
-    whole = begin()
-    take(whole, settings, 3)
-    run = begin()
-    run.resume(tmp_path / "checkpoint.safetensors", IDENTITY)
-    assert_same([take(run, settings, 2)], take(whole, settings, 2))
 
 
 class Collectives(TorchDispatchMode):
@@ -263,6 +208,69 @@ def test_fsdp_processes_keep_a_part_each(optimizer):
     assert {kind: sum(share[kind] for share in shares) for kind in numbers} == numbers
     for share in shares:
         assert all(0.45 * numbers[kind] < share[kind] < 0.55 * numbers[kind] for kind in numbers)
+
+
+@task
+@pytest.mark.parametrize(
+    ("parallel", "optimizer", "shape"),
+    [
+        ("ddp", "adamw", SHAPE),
+        ("ddp", "muon", TIED),
+        ("fsdp", "adamw", SHAPE),
+        ("fsdp", "adamw", TIED),
+        ("fsdp", "muon", SHAPE),
+        ("fsdp", "muon", TIED),
+    ],
+)
+def test_two_processes_are_one(parallel, optimizer, shape):
+    """Also where they cut their rows into parts, and compute blocks a second time."""
+    settings = replace(SETTINGS, optimizer=optimizer)
+    alone = trained(shape, settings)
+    changed = replace(settings, parallel=parallel, micro_batch=3, gradient_checkpointing=shape is TIED)
+    assert_same(together(trained, shape, changed), alone)
+
+
+@task
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_in_float32_they_differ_by_rounding_only(parallel):
+    settings = replace(SETTINGS, optimizer="adamw")  # Muon's bfloat16 would round up here and down there
+    alone = trained(SHAPE, settings, torch.float32)
+    changed = replace(settings, parallel=parallel)
+    assert_same(together(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
+
+
+def interrupted(folder, settings):
+    """Train with `fit`; the last process gets a SIGTERM in the third step."""
+    run = begin(settings=settings)
+
+    def loss_fn(model, batch):
+        if run.step == 2 and run.processes.rank == dist.get_world_size() - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return next_token_loss(model, batch)
+
+    checkpoint = folder / "checkpoint.safetensors"
+    try:
+        fit(
+            run, settings, checkpoint, IDENTITY, lambda model, last: {"validation_loss": 0.0}, loss_fn=loss_fn
+        )
+    except Interrupted as stop:
+        return {"step": run.step, "said": str(stop)}
+    return {}
+
+
+@task
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, parallel):
+    settings = replace(SETTINGS, parallel=parallel)
+    first, second = together(interrupted, tmp_path, settings)
+    assert first == second
+    assert first["step"] == 3
+    assert "checkpoint.safetensors" in first["said"]
+    whole = begin()
+    take(whole, settings, 3)
+    run = begin()
+    run.resume(tmp_path / "checkpoint.safetensors", IDENTITY)
+    assert_same([take(run, settings, 2)], take(whole, settings, 2))
 
 
 def validated(parallel):
