@@ -164,7 +164,8 @@ def resume(report: Report, settings: PretrainConfig) -> None:
 def processes(report: Report, settings: PretrainConfig) -> None:
     """Train with one process, and with two by DDP and FSDP2: the largest difference of a weight, and the loss."""
     common = ["--preset", "smoke", "--dtype", "float32", "--steps", str(settings.steps), "--device", "cpu"]
-    common += ["--threads", "1", "--tensorboard", "false"]
+    # Not Muon: its products are in bfloat16, where a difference in the last digit of a sum soon becomes one that shows.
+    common += ["--threads", "1", "--tensorboard", "false", "--optimizer", "adamw"]
     module = "phase01_foundation.project03_pretrain.train"
     with own_work_folder():
         ways = {"one": [sys.executable, "-m", module]}
@@ -190,8 +191,7 @@ def processes(report: Report, settings: PretrainConfig) -> None:
     for kind, title in (("ddp", "DDP"), ("fsdp", "FSDP2")):
         apart = max((tensors["one"][n] - tensors[kind][n]).abs().max().item() for n in tensors["one"])
         report.figure(
-            f"{title}, two processes against one: largest difference of a weight", apart, "", ("<=", 1e-3),
-            note=f"{settings.steps} steps in float32, gradients added up over two parts a process; validation loss "
-            f"{losses[kind]:.6f} against {losses['one']:.6f}. Sums in another order differ in the last digit, and "
-            "Muon's bfloat16 products carry that on",
+            f"{title}, two processes against one: largest difference of a weight", apart, "", ("<=", 1e-4),
+            note=f"{settings.steps} steps of AdamW in float32, gradients added up over two parts a process; validation "
+            f"loss {losses[kind]:.6f} against {losses['one']:.6f}; what differs is the order of sums",
         )  # fmt: skip
