@@ -58,6 +58,9 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size()), device
+        # All leave together: torchrun ends the others when one process dies, and gloo's threads can make one die that
+        # ends at once after its last exchange, while the first is still writing the model.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 

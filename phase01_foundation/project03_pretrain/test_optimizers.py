@@ -12,9 +12,9 @@ from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimize
 task = pytest.mark.task(5)
 
 CONFIG = Config(11, 8, layers=2, heads=2, kv_heads=1, dim=8, hidden_dim=12, qk_norm=True)
-# bfloat16 keeps 8 bits, and each iteration multiplies the rounding of small singular values by up to 3.4. Over 3,000
-# random matrices, entries were at most 0.09 off, and over 120 runs of four steps a run 5% of its way.
-ROUNDING = 0.1
+# bfloat16 keeps 8 bits, and each iteration multiplies the rounding of small singular values by up to 3.4. Of 15,000
+# matrices that hypothesis made, a few had an entry 0.1 off; over 120 runs of four steps, a run was at most 5% off.
+ROUNDING = 0.2
 ROUNDING_OF_STEPS = 0.07
 
 
@@ -52,7 +52,7 @@ def test_singular_values_become_about_one_and_directions_stay(rows, columns, sca
 
 
 @task
-@pytest.mark.parametrize(("steps", "rounding"), [(0, 0.005), (1, 0.02), (3, 0.06), (5, ROUNDING)])
+@pytest.mark.parametrize(("steps", "rounding"), [(0, 0.005), (1, 0.02), (3, 0.1), (5, ROUNDING)])
 def test_it_is_a_polynomial_of_each_singular_value(steps, rounding):
     """So many times s → 3.4445 s - 4.7750 s³ + 2.0315 s⁵, from s over the Frobenius norm."""
     left, singular, right, whole = matrix(6, 9, [3.0, 2.0, 1.5, 1.0, 0.8, 0.7])
@@ -143,7 +143,9 @@ def test_momentum_is_a_moving_mean_with_nesterovs_look_ahead():
         torch.testing.assert_close(muon.state[parameter]["velocity"], velocity)
         assert torch.equal(parameter.grad, gradient), "the gradient is not ours to change"
         expected = -0.2 * 3**0.5 * orthogonalize(0.25 * gradient + 0.75 * velocity).float()
-        torch.testing.assert_close(parameter.detach() - before, expected, rtol=0, atol=ROUNDING)
+        torch.testing.assert_close(
+            parameter.detach() - before, expected, rtol=0, atol=0.2 * 3**0.5 * ROUNDING
+        )
 
 
 @task

@@ -54,6 +54,8 @@ def test_alone_nothing_is_joined_or_spread(monkeypatch):
 def test_what_torchrun_started_is_joined_and_left(monkeypatch, fails):
     for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}.items():
         monkeypatch.setenv(name, str(value))
+    waited = []
+    monkeypatch.setattr(dist, "barrier", lambda: waited.append(dist.is_initialized()))
     with pytest.raises(ZeroDivisionError) if fails else nullcontext(), joined(CPU) as (processes, _):
         assert processes == Processes(0, 1)
         assert dist.get_backend() == "gloo"
@@ -62,6 +64,7 @@ def test_what_torchrun_started_is_joined_and_left(monkeypatch, fails):
         assert dist.is_initialized(), "who joined first leaves last"
         assert 1 / (not fails)
     assert not dist.is_initialized()
+    assert waited == ([] if fails else [True]), "for the others, unless they wait in vain"
 
 
 def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
