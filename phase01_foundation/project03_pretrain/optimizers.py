@@ -67,7 +67,7 @@ class Muon(torch.optim.Optimizer):
                     )
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take one step with the gradients that are there; a parameter without one is left alone."""
         for group in self.param_groups:
             updates = defaultdict(list)
