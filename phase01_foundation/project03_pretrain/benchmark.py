@@ -190,7 +190,8 @@ def draw(record: Path) -> None:
         )
     if released := some("training:"):
         title, unit = "Validation loss of the released models", "validation loss (nats a token)"
-        plot.lines(folder / "base.png", released, title, "tokens read", unit)
+        millions = {name: ([count / 1e6 for count in x], y) for name, (x, y) in released.items()}
+        plot.lines(folder / "base.png", millions, title, "tokens read (millions)", unit)
     seconds = "seconds of training"
     if "speedrun" in series:
         levels = {f"nanoGPT on an A100: {A100}": A100}
