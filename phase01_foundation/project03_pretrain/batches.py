@@ -69,6 +69,11 @@ class Batches:
         return self.ids[begin : begin + self.context_length + 1]
 
     def _start_pass(self, number: int) -> None:
+        """Draw, for pass number `number`, where its first window begins and in which order its windows come.
+
+        `_offset` is from 0 to as many tokens as the windows leave over, and `_order` a permutation of their numbers,
+        both from numpy's default_rng([seed, number]); `_pass` remembers which pass they are for.
+        """
         random = np.random.default_rng([self.seed, number])
         room = len(self.ids) - 1 - self.windows * self.context_length
         self._offset = int(random.integers(room + 1))

@@ -23,6 +23,7 @@ from shared.ladder.runner import Results, pytest_arguments, read_events
 from shared.project import Project, root_folder
 
 SECONDS = 120
+WHOLE_SECONDS = 600  # for all tests of a project, in one process of a slow machine
 MEMORY_GB = 8.0
 
 

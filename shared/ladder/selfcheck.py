@@ -176,7 +176,7 @@ def _signature_faults(project: Project) -> Iterator[str]:
 
 
 def _jobs(project: Project, folder: Path) -> Iterator[Job]:
-    yield Job(REFERENCE, project, overlay=None)
+    yield Job(REFERENCE, project, overlay=None, seconds=jobs.WHOLE_SECONDS)
     for task in project.tasks:
         stubbed = {target.file: stub_file(project, target.file, [task]) for target in task.write}
         work = _overlay(project, folder / f"{project.number}-stub-{task.number}", stubbed)
