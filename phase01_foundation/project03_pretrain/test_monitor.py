@@ -1,8 +1,9 @@
 import math
 import random
+from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase01_foundation.project03_pretrain.monitor import DivergedError, Monitor
@@ -116,12 +117,15 @@ def test_ten_skipped_steps_in_a_row_end_the_run():
     assert monitor.skipped == 37
 
 
-@task
-@given(
-    st.lists(st.builds(Step, st.floats(0, 10), st.floats(0, 100), st.just(True)) | st.just(BAD), max_size=50),
-    st.integers(0, 120),
+STEPS = st.lists(
+    st.builds(Step, st.floats(0, 10), st.floats(0, 100), st.just(True)) | st.just(BAD), max_size=15
 )
-def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, steps, stop):
+
+
+@task
+@settings(max_examples=50)
+@given(st.lists(STEPS | st.just([BAD] * 11), max_size=4), st.integers(0, 140))
+def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, parts, stop):
     def watch(monitor, part):
         seen = []
         for step in part:
@@ -131,7 +135,7 @@ def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, step
                 seen.append(str(end))
         return seen
 
-    steps = [*noisy(0, 70), *steps]  # so that the windows are full
+    steps = [*noisy(0, 70), *chain(*parts)]  # so that the windows are full
     whole, first, second = Monitor(), Monitor(), Monitor()
     expected = watch(whole, steps)
     found = watch(first, steps[:stop])
