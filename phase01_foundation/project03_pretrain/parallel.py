@@ -8,6 +8,7 @@ every matrix, of its gradient and of its optimizer state, and a block is put tog
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,11 +59,12 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size()), device
-        # All leave together: torchrun ends the others when one process dies, and gloo's threads can make one die that
-        # ends at once after its last exchange, while the first is still writing the model.
-        dist.barrier()
+        dist.barrier()  # torchrun ends all when one ends badly, and the first may still be writing the model
     finally:
         dist.destroy_process_group()
+        # What the last exchange was about, gloo's thread drops after the exchange, and needs Python for it: were this
+        # process at its end by then, it would abort.
+        time.sleep(0.1)
 
 
 def threads_each() -> int:

@@ -80,7 +80,8 @@ def overlaid(house):
     ],
 )
 def test_a_job_that_breaks_out_says_how(house, overlaid, start, why):
-    assert run(find(1), overlaid(start), seconds=2).why_cut_off == why
+    limit = 2 if "sleep" in start else 60  # on a busy machine, starting alone may take two seconds
+    assert run(find(1), overlaid(start), seconds=limit).why_cut_off == why
 
 
 def test_a_job_has_no_gpu_no_network_and_a_folder_of_its_own(house, overlaid, monkeypatch):
