@@ -30,10 +30,7 @@ class Batches:
         rank: int = 0,
         world_size: int = 1,
     ):
-        if len(ids) <= context_length:
-            raise ValueError(
-                f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
-            )
+        check_length(ids, context_length)
         check_shares(batch_size, rank, world_size)
         self.ids, self.context_length, self.seed = ids, context_length, seed
         self.batch_size = batch_size
@@ -81,6 +78,14 @@ class Batches:
         self._pass = number
 
 
+def check_length(ids: UInt[np.ndarray, " length"], context_length: int) -> None:
+    """Raises ValueError for a text that does not hold one window and the token that follows it."""
+    if len(ids) <= context_length:
+        raise ValueError(
+            f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
+        )
+
+
 def check_shares(batch_size: int, rank: int, world_size: int) -> None:
     """Raises ValueError unless `world_size` ranks, this one among them, can share a batch equally."""
     if not 0 <= rank < world_size:
@@ -106,10 +111,7 @@ def side_by_side(
     loss counts. A rest that fills no window is left out. Raises ValueError as Batches does.
     """
     check_shares(batch_size * world_size, rank, world_size)
-    if len(ids) <= context_length:
-        raise ValueError(
-            f"the text has {len(ids):,} tokens; a context of {context_length} needs at least {context_length + 1}"
-        )
+    check_length(ids, context_length)
     there = (len(ids) - 1) // context_length
     count = there if windows is None else min(windows, there)
     chosen = [number * there // count for number in range(count)]
