@@ -11,7 +11,6 @@ WikiText-103's train.txt has none, for it is found on the Hugging Face hub alone
 """
 
 import difflib
-import hashlib
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 
 from shared.corpora import SOURCES, File, Source, whole
-from shared.files import ROOT, data_folder, shown
+from shared.files import data_folder, shown
 from shared.pinned import (
     ORIGINS,
     ChecksumError,
@@ -239,11 +238,8 @@ def _generate(split: str, seed: int, characters: int) -> tuple[str, str]:
     """One split's text, and where it is from. It is kept by seed, size and the generator's own source."""
     import shared.tinyworld as tinyworld  # only who asks for it pays for it
 
-    code = hashlib.sha256()
-    for path in sorted((ROOT / "shared" / "tinyworld").rglob("*.py")):
-        code.update(path.read_bytes())
     folder = data_folder() / "corpora" / EMBEDDED
-    kept = folder / f"{split}-{seed}-{characters}-{code.hexdigest()[:12]}.txt"
+    kept = folder / f"{split}-{seed}-{characters}-{tinyworld.version()}.txt"
     if kept.is_file():
         return kept.read_bytes().decode(), f"from the cache {shown(folder)}"
     if characters >= 1_000_000:
