@@ -69,7 +69,7 @@ def publish(
     config.json and card.json are copies to be read. Raises ValueError for a name that is no plain folder
     name, TypeError for a config or card that JSON cannot hold, both before anything is written.
     """
-    _check_name(name)
+    check_name(name)
     device = next((tensor.device for tensor in tensors.values()), torch.device("cpu"))
     full_card = {"name": name, **provenance(device), **card}
     parts = {
@@ -90,7 +90,7 @@ def find(name: str, build: Callable[[], object] | None = None, command: str = ""
     what builds it. Raises ArtifactError with the names that exist, ValueError for a name that is no plain
     folder name.
     """
-    _check_name(name)
+    check_name(name)
     artifact = _look(name)
     if artifact is None and build is not None:
         print(f"model: {name} is not there yet; building it", file=sys.stderr)
@@ -126,7 +126,8 @@ def _released_models() -> Path:
     return data_folder() / "models"
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ValueError for a name that no model can have, as it must be a plain folder name."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"{name!r} cannot name a model: use small letters, digits, '-', '_' and '.'")
 

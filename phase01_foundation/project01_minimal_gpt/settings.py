@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phase01_foundation.project01_minimal_gpt.model import GPTConfig
+from shared import artifacts
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class TrainConfig:
     """begin anew, whatever checkpoint there is"""
 
     def __post_init__(self):
+        artifacts.check_name(self.name)
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -45,6 +45,7 @@ class TrainConfig:
     special_tokens: list[str] = field(default_factory=lambda: ["<|endoftext|>"])
 
     def __post_init__(self):
+        artifacts.check_name(self.name)
         check_settings(self.kind, self.vocab_size, self.special_tokens, self.pattern, self.least)
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -84,10 +84,21 @@ def available(settings: PretrainConfig) -> str:
 def texts(settings: PretrainConfig, corpus: str, split: str) -> Iterable[str]:
     """The documents of a split; a corpus that does not come in documents is one."""
     if corpus == data.EMBEDDED:
-        return data.stream(corpus, split, characters=tinyworld_characters(settings, split))
+        size = tinyworld_characters(settings, split)
+        asked = round(settings.questions * size) if split == "train" else 0
+        return chain(data.stream(corpus, split, characters=size - asked), questions(asked))
     if corpus == "wikitext103":
         return data.stream(corpus, split)
     return [data.load(corpus, splits=[split]).split(split)]
+
+
+def questions(characters: int) -> Iterator[str]:
+    """Instructions with their answers, all skills equally often, until there are that many characters or a few more."""
+    items = tinyworld.instructions("train")
+    while characters > 0:
+        text = next(items).text
+        characters -= len(text)
+        yield text
 
 
 def tinyworld_characters(settings: PretrainConfig, split: str) -> int:
@@ -100,7 +111,8 @@ def text_name(settings: PretrainConfig, corpus: str, split: str) -> str:
     """A name that says exactly which text it is, for the file of its ids."""
     if corpus != data.EMBEDDED:
         return f"{corpus}-{split}"
-    return f"{corpus}-{tinyworld.version()}-{split}-{tinyworld_characters(settings, split)}"
+    name = f"{corpus}-{tinyworld.version()}-{split}-{tinyworld_characters(settings, split)}"
+    return f"{name}-questions-{settings.questions}" if settings.questions and split == "train" else name
 
 
 def pick_tokenizer(settings: PretrainConfig, corpus: str) -> Tokenizer[Any]:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from phase01_foundation.project03_pretrain.model import Activation, Config
 from phase01_foundation.project03_pretrain.optimizers import Kind
-from shared import data
+from shared import artifacts, data
 
 PARALLEL = ("ddp", "fsdp")
 
@@ -58,6 +58,7 @@ class TrainerConfig:
     """begin anew, whatever checkpoint there is"""
 
     def __post_init__(self):
+        artifacts.check_name(self.name)
         for name in ("steps", "batch_size", "evaluate_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -104,6 +105,10 @@ class PretrainConfig(TrainerConfig):
     """the corpus to use when that one cannot be had; null makes it an error"""
     characters: int | None = None
     """the size of tinyworld's train split, where that is the corpus"""
+    questions: float = 0.0
+    """of these characters, the share that is instructions with their answers, each a document of its own"""
+    whole_documents: bool = False
+    """rows begin where a document begins, so that a document which fits is whole in one; else they begin anywhere"""
     tokenizer: str = "bpe"
     """char or bpe, made from the corpus; or the name of a trained tokenizer, or of a model, to take that one"""
     vocab_size: int = 4096
@@ -139,6 +144,10 @@ class PretrainConfig(TrainerConfig):
             raise ValueError(f"validation_windows must be at least 1, not {self.validation_windows}")
         if self.characters is not None and self.characters < 1:
             raise ValueError(f"characters must be at least 1, not {self.characters}")
+        if not 0 <= self.questions < 1:
+            raise ValueError(f"questions must be 0 or more and below 1, not {self.questions}")
+        if self.questions and self.corpus != data.EMBEDDED:
+            raise ValueError(f"questions are made for {data.EMBEDDED} only, not for {self.corpus}")
 
     def shape(self, vocab_size: int) -> Config:
         """The model's shape for that many tokens. Raises ValueError where the numbers do not fit."""

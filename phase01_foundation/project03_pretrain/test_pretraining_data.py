@@ -80,6 +80,20 @@ def test_the_second_time_the_ids_are_read_and_not_made(encoded):
     assert other.identity != first.identity
 
 
+def test_questions_are_a_share_of_the_train_text(encoded):
+    plain, mixed = load_data(SETTINGS), load_data(replace(SETTINGS, questions=0.25))
+    documents = mixed.tokenizer.decode(mixed.train.tolist()).split(END_OF_TEXT)[1:]
+    told = list(data.stream("tinyworld", "train", characters=6_000))
+    asked = documents[len(told) :]
+    assert documents[: len(told)] == told
+    assert all(text.startswith("Question: ") and text.count("\nAnswer: ") == 1 for text in asked)
+    assert 2_000 <= sum(map(len, asked)) < 2_000 + len(asked[-1]), "no more than it takes"
+    assert [name.endswith("train-8000-questions-0.25") for name in encoded] == [False, False, True, False]
+    validation = [text.tokenizer.decode(text.validation.tolist()) for text in (plain, mixed)]
+    assert validation[0] == validation[1]
+    assert plain.identity != mixed.identity
+
+
 def test_the_validation_text_of_tinyworld_is_a_million_characters_at_most():
     sizes = {None: (20_000_000, 1_000_000), 8_000: (8_000, 8_000), 30_000_000: (30_000_000, 1_000_000)}
     for characters, (train, validation) in sizes.items():
@@ -110,6 +124,11 @@ def test_tinyworld_stands_in_for_what_cannot_be_had(corpus, capsys):
     assert f"It stands in for {corpus}" in capsys.readouterr().err
     with pytest.raises(data.MissingCorpusError, match=r"LADDER_OFFLINE is set"):
         load_data(replace(SETTINGS, corpus=corpus, fallback=None))
+
+
+def test_questions_are_made_for_tinyworld_only():
+    with pytest.raises(ValueError, match="questions are made for tinyworld only, not for shakespeare"):
+        replace(SETTINGS, corpus="shakespeare", questions=0.1)
 
 
 def test_a_text_shorter_than_the_context_is_named(cats):

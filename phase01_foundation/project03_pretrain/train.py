@@ -16,6 +16,7 @@ from torch import nn
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project03_pretrain.batches import Batches, side_by_side, to_device
+from phase01_foundation.project03_pretrain.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
@@ -26,12 +27,14 @@ from phase01_foundation.project03_pretrain.pretraining_data import TextData, loa
 from phase01_foundation.project03_pretrain.released import publish_base
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 from shared import artifacts, config, data, plot
 from shared.bench import peak_flops
 from shared.command import exits_with_message
 from shared.device import autocast, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
+from shared.memory import keep_freed_memory
 
 CONFIGS = ROOT / "phase01_foundation" / "project03_pretrain" / "configs"
 VALIDATION_BATCH = 16  # windows at once
@@ -46,6 +49,7 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
     threads = set_threads(settings.threads or threads_each())
+    keep_freed_memory()
     with joined(device) as (processes, device):
         if not processes.first:
             console = Console(quiet=True)
@@ -53,14 +57,7 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         sample = sampling(text, settings)  # a prompt that cannot be is found now, not at the first validation
         torch.manual_seed(settings.seed)
         model = LLM(settings.shape(text.tokenizer.vocab_size)).to(device)
-        batches = Batches(
-            text.train,
-            settings.batch_size,
-            settings.context_length,
-            settings.seed,
-            processes.rank,
-            processes.world_size,
-        )
+        batches = reading(text, settings, processes)
         console.print(
             f"model: {model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, context "
             f"{settings.context_length}, {text.tokenizer.vocab_size:,} tokens; {len(text.train):,} to train on, "
@@ -89,6 +86,16 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         artifact = publish(run, trained, text, settings)
         checkpoint.unlink(missing_ok=True)  # done: the same command now trains anew
         return run, artifact
+
+
+def reading(text: TextData, settings: PretrainConfig, processes: Processes) -> Batches:
+    """The batches of the train text. Raises ValueError where rows cannot begin with documents."""
+    shares = settings.batch_size, settings.context_length, settings.seed, processes.rank, processes.world_size
+    if not settings.whole_documents:
+        return Batches(text.train, *shares)
+    if END_OF_TEXT not in text.tokenizer.special_tokens:
+        raise ValueError(f"whole_documents needs a tokenizer with {END_OF_TEXT}, which leads each document")
+    return DocumentBatches(text.train, text.tokenizer.special_tokens[END_OF_TEXT], *shares)
 
 
 def validation(text: TextData, settings: PretrainConfig, processes: Processes, dtype: torch.dtype):

@@ -1,6 +1,7 @@
 """`ladder trace`: the call tree of a project's small example, with the shapes that went in and came out."""
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -60,6 +61,8 @@ def is_ours(code: CodeType) -> bool:
     """Whether a function belongs to a project, the learner's or the reference's, or to `shared`."""
     file = Path(code.co_filename)
     if "<" in code.co_name or file.name == "__init__.py":  # lambdas, comprehensions; packages being imported
+        return False
+    if not code.co_flags & inspect.CO_OPTIMIZED:  # the body of a class, of a module imported on the way
         return False
     if file.is_relative_to(SHARED):
         return file.parent == SHARED and file.name not in ("overlay.py", "project.py", "source.py")

@@ -103,6 +103,8 @@ def test_only_the_curriculums_functions_are_shown(house):
     assert not is_ours(code(house / "phase01_demo/project01_sum/__init__.py"))
     assert not is_ours(code(house / "elsewhere.py"))
     assert not is_ours((lambda: 1).__code__)
+    a_class = compile("class C: pass", str(house / SUMS), "exec").co_consts[0]
+    assert not is_ours(a_class), "its body runs when its module is imported"
 
 
 def test_bench_sets_both_runs_side_by_side(house, ladder):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -56,3 +58,36 @@ def test_on_a_gpu_torch_counts(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_real_gpu():
     assert peak_memory(lambda: torch.ones(MIB, device="cuda"), "cuda") == 4 * MIB
+
+
+FAULTS = """
+import ctypes, resource, sys
+from shared.memory import keep_freed_memory
+
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+size, c = 20 * 2**20, ctypes.CDLL(None)
+c.malloc.restype, c.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+for _ in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = c.malloc(ctypes.c_size_t(size))
+    ctypes.memset(block, 1, size)
+    c.free(block)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / (size / resource.getpagesize()))
+"""
+
+
+def faults(way):
+    """The share of a block's pages that the system must make anew when it is asked for again."""
+    done = subprocess.run([sys.executable, "-c", FAULTS, way], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has the switch")
+def test_freed_memory_is_kept():
+    assert faults("kept") < 0.1
+
+
+def test_systems_without_the_switch_are_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not memory.keep_freed_memory()
