@@ -1,10 +1,18 @@
-"""How a command ends when it cannot do what it was told: one line for a person, an exit code, and no traceback."""
+"""What commands show a person: how far training is, and, where they cannot do what they were told, one line why."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,3 +49,10 @@ def _reason(problem: OSError) -> str:
 
 def _say(console: Console, message: str, style: str | None = None) -> None:
     console.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def steps_bar(console: Console) -> Progress:
+    """A bar of training steps with the time left; tasks have a field `loss`. It shows nothing on a quiet console."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeElapsedColumn())
+    left = (TextColumn("left"), TimeRemainingColumn())
+    return Progress(*columns, *left, console=console, disable=console.quiet)

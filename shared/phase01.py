@@ -27,8 +27,10 @@ from phase01_foundation.project02_tokenizer.words import WordTokenizer
 
 # project 3, pre-training
 from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
-from phase01_foundation.project03_pretrain.batches import Batch, Batches, side_by_side
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, side_by_side
 from phase01_foundation.project03_pretrain.blimp import blimp
+from phase01_foundation.project03_pretrain.document_batches import DocumentBatches
+from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.evaluate import evaluate
 from phase01_foundation.project03_pretrain.flops import flops_per_token
@@ -50,6 +52,7 @@ from phase01_foundation.project03_pretrain.token_file import cached_tokens, read
 from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 
 __all__ = [
+    "IGNORED",
     "LLM",
     "Attend",
     "Batch",
@@ -57,9 +60,11 @@ __all__ = [
     "ByteBPE",
     "CharTokenizer",
     "Config",
+    "DocumentBatches",
     "LossFn",
     "Muon",
     "Processes",
+    "PromptTokenizer",
     "RMSNorm",
     "Run",
     "SamplingParams",

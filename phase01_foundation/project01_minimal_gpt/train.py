@@ -8,14 +8,6 @@ import time
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
@@ -30,7 +22,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, data, plot
-from shared.command import Interrupted, exits_with_message
+from shared.command import Interrupted, exits_with_message, steps_bar
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 
@@ -89,7 +81,7 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
 
     run.save(checkpoint, settings.shaping())  # a folder that cannot be written is found now, not in minutes
 
-    with _progress(console) as progress, catch_interrupts() as interrupted:
+    with steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
             advance(run, settings, train_ids, dtype)
@@ -151,11 +143,6 @@ def _line(run: Run, settings: TrainConfig) -> str:
         f"validation loss {entry['validation_loss']:.4f}   largest gradient norm {entry['gradient_norm']:.2f}   "
         f"{rate:,.0f} characters/s"
     )
-
-
-def _progress(console: Console) -> Progress:
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    return Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console)
 
 
 def _publish(run: Run, settings: TrainConfig, corpus: str) -> artifacts.Artifact:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 Batch = dict[str, Tensor]
 """tensors whose first dimension counts the texts; a language model's are tokens and targets, (batch, time)"""
+IGNORED = -100  # a target that does not count
 
 
 class Batches:
@@ -107,7 +108,7 @@ def side_by_side(
     """The text in windows side by side, for validation: all of them or, spread over the text, `windows` of them.
 
     Each rank gets `batch_size` windows at a time, and as many batches as any other rank, since under FSDP all must
-    call the model equally often: where the windows do not divide, some appear twice, with targets of -100, which no
+    call the model equally often: where the windows do not divide, some appear twice, with targets IGNORED, which no
     loss counts. A rest that fills no window is left out. Raises ValueError as Batches does.
     """
     check_shares(batch_size * world_size, rank, world_size)
@@ -124,7 +125,7 @@ def side_by_side(
         pieces = np.stack([ids[place : place + context_length + 1] for place in places])
         whole = torch.from_numpy(pieces.astype(np.int64))  # (rows, time + 1)
         tokens, targets = whole[:, :-1], whole[:, 1:].clone()
-        targets[torch.from_numpy(numbers >= count)] = -100
+        targets[torch.from_numpy(numbers >= count)] = IGNORED
         yield {"tokens": tokens, "targets": targets}
 
 

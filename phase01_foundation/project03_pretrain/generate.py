@@ -16,14 +16,12 @@ from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain.skills import NEXT_QUESTION
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
 from shared.device import pick_device
 
 STORY = 0.7  # the temperature for texts; answers to questions are greedy
-NEXT_QUESTION = (
-    "\nQuestion:"  # what follows an answer in tinyworld, where a text goes on; an answer may have lines
-)
 
 
 class Writer(NamedTuple):

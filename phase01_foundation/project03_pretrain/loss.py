@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from phase01_foundation.project03_pretrain.batches import Batch
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batch
 
 Metrics = Mapping[str, Tensor | float]
 LossFn = Callable[[nn.Module, Batch], tuple[Tensor, Metrics]]
-IGNORED = -100  # a target that does not count
 
 
 def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:

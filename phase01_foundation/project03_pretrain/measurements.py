@@ -27,7 +27,7 @@ from shared import artifacts
 from shared.bench import Arm, Report, measure, peak_flops
 from shared.command import Interrupted
 from shared.device import autocast, pick_dtype
-from shared.memory import peak_memory
+from shared.memory import keep_freed_memory, peak_memory
 
 VOCABULARY = 10_000
 
@@ -71,6 +71,33 @@ def large_model(report: Report, settings: PretrainConfig, smoke: bool) -> None:
         "memory of the process after a 125M step", memory, "GiB", ("<=", total),
         note=f"of {total:.1f} GiB; weights, gradients and the optimizers' state of {size} parameters in float32, and "
         "the activations of one row",
+    )  # fmt: skip
+
+
+def rows_at_once(report: Report, settings: PretrainConfig, smoke: bool) -> None:
+    """Throughput of the preset's training step by how many rows it takes at once, their gradients added up."""
+    dtype = pick_dtype()
+    keep_freed_memory()  # as training does
+    config = settings.shape(300 if smoke else settings.vocab_size)
+    torch.manual_seed(0)
+    model = LLM(config)
+    optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
+    batch = random_batch(config, settings.batch_size)
+    rows = [count for count in (16, 8, 4, 2, 1) if count <= settings.batch_size]
+
+    def arm(count: int) -> Arm:
+        step = lambda: training_step(model, optimizers, batch, 1e-3, micro_batch=count, dtype=dtype)  # noqa: E731
+        return Arm(f"{count} rows at once", step, work=settings.batch_size * config.context_length)
+
+    measured = measure([arm(count) for count in rows], warmup=1, repeats=1 if smoke else 5)
+    speeds = [one.throughput for one in measured.values()]
+    best = max(measured, key=lambda name: measured[name].throughput)
+    report.series("training throughput by rows at once", rows, speeds, "rows at once", "tokens/s")
+    report.figure(
+        f"training throughput, {settings.name}, {best}", measured[best].throughput, "tokens/s",
+        peers={name: one.throughput for name, one in measured.items() if name != best},
+        note=f"steps of {settings.batch_size} × {config.context_length} tokens, {model.parameter_count():,} "
+        "parameters, not compiled; the gradients of the parts add up to the same",
     )  # fmt: skip
 
 

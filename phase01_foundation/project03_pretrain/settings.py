@@ -9,6 +9,7 @@ from phase01_foundation.project03_pretrain.optimizers import Kind
 from shared import artifacts, data
 
 PARALLEL = ("ddp", "fsdp")
+FEWEST_CHARACTERS = 2_000  # a shorter text of tinyworld may hold no document
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class TrainerConfig:
     dtype: str = "auto"
     """of the matrix products: auto, float32, bfloat16 or float16 (with loss scaling)"""
     threads: int = 0
-    """0 is one a core"""
+    """of each process; 0: the cores, shared by the processes of this machine"""
     restart: bool = False
     """begin anew, whatever checkpoint there is"""
 
@@ -142,8 +143,8 @@ class PretrainConfig(TrainerConfig):
             raise ValueError(f"fallback must be {data.EMBEDDED} or null, not {self.fallback!r}")
         if self.validation_windows < 1:
             raise ValueError(f"validation_windows must be at least 1, not {self.validation_windows}")
-        if self.characters is not None and self.characters < 1:
-            raise ValueError(f"characters must be at least 1, not {self.characters}")
+        if self.characters is not None and self.characters < FEWEST_CHARACTERS:
+            raise ValueError(f"characters must be at least {FEWEST_CHARACTERS:,}, not {self.characters:,}")
         if not 0 <= self.questions < 1:
             raise ValueError(f"questions must be 0 or more and below 1, not {self.questions}")
         if self.questions and self.corpus != data.EMBEDDED:

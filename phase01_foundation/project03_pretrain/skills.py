@@ -12,7 +12,7 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared.tinyworld import Item, Score, evaluation, score
 
-NEXT_QUESTION = "\nQuestion"
+NEXT_QUESTION = "\nQuestion"  # what follows an answer where the text goes on; an answer may have lines
 ROOM = 8  # tokens that an answer may be longer than the longest right one: enough to see what goes wrong
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
+from phase01_foundation.project03_pretrain.batches import IGNORED
+from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.step import training_step
 

@@ -232,7 +232,7 @@ def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(com
         "--optimizer=sgd": "Expected a typing.Literal['muon', 'adamw']. Got value: sgd",
         "--parallel=tp": "parallel must be ddp or fsdp, not 'tp'",
         "--validation_windows=0": "validation_windows must be at least 1, not 0",
-        "--characters=0": "characters must be at least 1, not 0",
+        "--characters=10": "characters must be at least 2,000, not 10",
         "--questions=1": "questions must be 0 or more and below 1, not 1",
         "--whole_documents=true": "whole_documents needs a tokenizer with <|endoftext|>",
         "--name=My model": "'My model' cannot name a model",

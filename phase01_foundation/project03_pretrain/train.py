@@ -15,11 +15,11 @@ from torch import nn
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project03_pretrain.batches import Batches, side_by_side, to_device
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batches, side_by_side, to_device
 from phase01_foundation.project03_pretrain.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.flops import flops_per_token
-from phase01_foundation.project03_pretrain.loss import IGNORED, next_token_loss
+from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
 from phase01_foundation.project03_pretrain.monitor import DivergedError
 from phase01_foundation.project03_pretrain.parallel import Processes, joined, threads_each

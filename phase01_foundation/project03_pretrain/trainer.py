@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,14 +9,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import nn
 
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
@@ -29,7 +20,7 @@ from phase01_foundation.project03_pretrain.parallel import Processes, any_proces
 from phase01_foundation.project03_pretrain.run import Run, Source
 from phase01_foundation.project03_pretrain.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.step import Step, training_step
-from shared.command import Interrupted
+from shared.command import Interrupted, steps_bar
 from shared.device import pick_dtype
 from shared.files import shown
 
@@ -108,7 +99,7 @@ def fit(
         run.step,
         console,
     )
-    with draw as drawn, progress_bar(console) as progress, catch_interrupts() as interrupted:
+    with draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
             step = advance(run, settings, loss_fn)
@@ -241,18 +232,3 @@ def _draw_stock(drawn: Curves, run: Run) -> None:
     )
     for number, text in enumerate(entry.get("samples", [])):
         drawn.text(run.step, f"sample {number}", text)
-
-
-@contextmanager
-def progress_bar(console: Console):
-    """A bar with the loss and the time left; nothing, where nobody watches."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=console.quiet,
-    ) as progress:
-        yield progress
