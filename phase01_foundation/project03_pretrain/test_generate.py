@@ -65,7 +65,7 @@ def test_a_question_has_the_form_of_tinyworlds_items(run):
     assert generate.question_prompt(item.prompt) == item.query
     done = run("--question", "Why?", "--max-tokens", "12")
     prompt = generate.question_prompt("Why?")
-    assert done.stdout == prompt + greedy(prompt, 12).partition("\nQuestion:")[0] + "\n"
+    assert done.stdout == prompt + greedy(prompt, 12).partition("\nQuestion")[0] + "\n"
 
 
 def test_answers_end_before_the_next_question_and_are_greedy(monkeypatch, run):
@@ -76,7 +76,7 @@ def test_answers_end_before_the_next_question_and_are_greedy(monkeypatch, run):
     run("--question", "Why?", "--temperature", "1.5")
     [(questions, asked), (texts, written), (_, warm)] = seen
     assert questions == ["Question: Why?\nAnswer:", "Question: Who?\nAnswer:"]
-    assert asked == SamplingParams(400, 0.0, stop=(".", "\nQuestion:"), stop_ids=(290,))
+    assert asked == SamplingParams(400, 0.0, stop=(".", "\nQuestion"), stop_ids=(290,))
     assert texts == ["a\nb"]
     assert written == SamplingParams(400, 0.7, 5, 0.9, 1.5, stop_ids=(290,))
     assert warm.temperature == 1.5
