@@ -2,7 +2,7 @@
 
 `cpu` measures the trainer: a step of the 125M preset, activation memory, resuming, several processes; five minutes.
 `base` evaluates tiny-base and tiny-draft on all tasks. `speedrun` and `wikitext2` train these presets, in seven and in
-ten minutes, `gpu` the real size on a GPU. `smoke` runs all of it in seconds, on so little that it means nothing.
+fifteen minutes, `gpu` the real size on a GPU. `smoke` runs all of it in seconds, on so little that it means nothing.
 """
 
 import json
