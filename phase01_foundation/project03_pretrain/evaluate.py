@@ -57,7 +57,9 @@ def _perplexity(
     words, size = (
         sum(counts) for counts in zip(*((len(t.split()), len(t.encode())) for t in texts), strict=True)
     )
-    found = perplexity(model, ids, words=words, bytes=size, dtype=dtype, attend=torch_attention)
+    # Every token with half a context before it, or all that there is: few texts begin where a window does.
+    stride = max(1, model.config.context_length // 2)
+    found = perplexity(model, ids, stride, words=words, bytes=size, dtype=dtype, attend=torch_attention)
     figures = {
         "loss": found.loss,
         "per_token": found.per_token,

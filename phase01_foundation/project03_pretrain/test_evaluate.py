@@ -61,7 +61,9 @@ def test_perplexity_is_that_of_the_documents(run):
     done = run("--tasks", "perplexity", "--limit", "2")
     texts = [tinyworld.document(index, "test").text for index in range(2)]
     ids = [id for text in texts for id in begin(TOKENIZER) + encode(TOKENIZER, text)]
-    expected = perplexity(MODEL, ids, words=sum(len(text.split()) for text in texts))
+    expected = perplexity(
+        MODEL, ids, MODEL.config.context_length // 2, words=sum(len(text.split()) for text in texts)
+    )
     found = json.loads(done.stdout.splitlines()[-1])["perplexity"]
     assert found["loss"] == pytest.approx(expected.loss, rel=1e-5)
     assert found["per_word"] == pytest.approx(expected.per_word, rel=1e-4)
