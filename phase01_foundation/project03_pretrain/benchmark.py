@@ -112,6 +112,7 @@ def figures(task: str, found: dict[str, Any]) -> list[Figure]:
     """The figures of one task, from what `evaluate` found."""
     if task == "perplexity":
         note = f"{found['loss']:.4f} nats a token; {found['tokens']:,} tokens of documents never trained on"
+        note += ", each with half a context before it"
         return [
             Figure("perplexity a token, tinyworld", found["per_token"], note=note),
             Figure("perplexity a word, tinyworld", found["per_word"], note=note),
