@@ -97,7 +97,7 @@ offline: .venv/ready ## train for seconds with no mirror, cache or network: the 
 		tee "$$folder/log" && grep -q '^corpus: tinyworld' "$$folder/log" && grep -q '^A sample' "$$folder/log"
 
 report: .venv/ready-all ## write what was measured into the READMEs
-	@$(PY) -m shared.report
+	@$(PY) -m shared.measuring.readmes
 
 constraints: .venv/ready-all ## pin in constraints.txt what is installed now
 	@{ sed -n '/^#/p' constraints.txt && $(PY) -m pip freeze --all --exclude-editable | \

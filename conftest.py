@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-import shared.typechecker  # the hook finds it by name, once it is imported
+import shared.ladder.typechecker  # the hook finds it by name, once it is imported
 
 ROOT = Path(__file__).parent
 sources = [path for folder in ("shared", "phase??_*") for path in ROOT.glob(f"{folder}/**/*.py")]
@@ -22,7 +22,7 @@ modules = [
     # its name stands for all that is in it.
     if not path.name.startswith(("test_", "conftest", "__"))
 ]
-install_import_hook(modules, f"{shared.typechecker.__name__}.check")
+install_import_hook(modules, f"{shared.ladder.typechecker.__name__}.check")
 
 settings.register_profile("ladder", deadline=None)  # a deadline would be a wall-clock assertion
 settings.load_profile("ladder")

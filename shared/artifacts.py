@@ -13,7 +13,7 @@ import torch
 
 from shared.checkpoint import CheckpointError, read, read_metadata, write
 from shared.files import data_folder, shown, work_folder, write_text
-from shared.provenance import provenance
+from shared.measuring.provenance import provenance
 
 __all__ = ["Artifact", "ArtifactError", "CheckpointError", "find", "publish", "read", "write"]
 

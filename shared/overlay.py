@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from shared.project import load
+from shared.ladder.project import load
 
 
 def overlay(path: Iterable[str]) -> list[str]:

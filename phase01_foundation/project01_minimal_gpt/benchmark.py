@@ -26,10 +26,11 @@ from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, advance, load_data, take_stock, train
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step
-from shared import config, plot
-from shared.bench import Arm, Report, measure, peak_flops
+from shared import config
 from shared.device import autocast, pick_dtype, set_threads
-from shared.project import load
+from shared.ladder.project import load
+from shared.measuring import plot
+from shared.measuring.arms import Arm, Report, measure, peak_flops
 
 FOLDER = CONFIGS.parent
 TARGET = 1.88

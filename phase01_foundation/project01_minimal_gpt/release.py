@@ -17,7 +17,7 @@ from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
 from shared import artifacts
 from shared.command import exits_with_message
-from shared.data import CorpusError
+from shared.corpora import CorpusError
 from shared.device import pick_dtype
 from shared.files import shown
 

@@ -52,7 +52,7 @@ def corpus(own_folders, monkeypatch):
         def split(self, name):
             return {"train": TEXT, "validation": TEXT[:300]}[name]
 
-    monkeypatch.setattr(train_command.data, "load", lambda name, **options: Corpus())
+    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Corpus())
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ from phase01_foundation.project01_minimal_gpt.training import (
     sample_batch,
     training_step,
 )
-from shared import artifacts, config, data, plot
+from shared import artifacts, config, corpora
 from shared.command import Interrupted, exits_with_message, steps_bar
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
+from shared.measuring import plot
 
 CONFIGS = (
     ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"
@@ -37,7 +38,7 @@ def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch
 
     Raises CorpusError for a corpus that cannot be had, ValueError for one too short for the context.
     """
-    corpus = data.load(
+    corpus = corpora.load(
         settings.corpus,
         fallback=settings.fallback,
         splits=["train", "validation"],
@@ -178,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
     settings = config.parse(TrainConfig, CONFIGS, argv, description="Train a character-level GPT.")
     console = Console(soft_wrap=True)
-    kinds = ValueError, data.CorpusError, artifacts.CheckpointError, FloatingPointError
+    kinds = ValueError, corpora.CorpusError, artifacts.CheckpointError, FloatingPointError
     with exits_with_message(console, *kinds):
         run, artifact = train(settings, console)
     best = run.history[-1]

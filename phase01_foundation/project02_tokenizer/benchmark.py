@@ -27,12 +27,13 @@ from phase01_foundation.project02_tokenizer.released import load_released
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import bytes_per_token
 from phase01_foundation.project02_tokenizer.training import train_tokenizer
-from shared import data, plot
-from shared.bench import Arm, Report, measure
+from shared import corpora
 from shared.device import set_threads
 from shared.files import ROOT
+from shared.ladder.project import load
 from shared.machine import cores
-from shared.project import load
+from shared.measuring import plot
+from shared.measuring.arms import Arm, Report, measure
 
 FOLDER = Path(__file__).parent
 VOCAB_SIZE = 10_000
@@ -106,8 +107,8 @@ def mixed_text(lines: list[str], smoke: bool) -> str:
     parts = ["".join(lines)]
     for name in () if smoke else ("shakespeare", "tinystories"):
         try:
-            parts.append(data.load(name, splits=["train"]).split("train"))
-        except data.CorpusError as problem:
+            parts.append(corpora.load(name, splits=["train"]).split("train"))
+        except corpora.CorpusError as problem:
             print(f"left out: {problem}", file=sys.stderr)
     code = (
         path for folder in ("shared", "phase01_foundation") for path in sorted((ROOT / folder).rglob("*.py"))
@@ -261,7 +262,7 @@ def main(preset: Annotated[Literal["smoke", "cpu"], typer.Option()] = "cpu") -> 
     report = Report(FOLDER, load(FOLDER).promise, preset, command)
     if fast.kernels() is None:
         print("Without a compiler, all that follows is measured in Python.", file=sys.stderr)
-    corpus = data.load(
+    corpus = corpora.load(
         "tinyworld" if smoke else "wikitext2",
         fallback=None if smoke else "tinyworld",
         splits=["train", "test"],
@@ -276,7 +277,7 @@ def main(preset: Annotated[Literal["smoke", "cpu"], typer.Option()] = "cpu") -> 
     for name in () if smoke else RELEASED:
         try:
             released = load_released(name)
-        except data.CorpusError as problem:
+        except corpora.CorpusError as problem:
             print(f"left out: {problem}", file=sys.stderr)
             continue
         gpt2 = released if name == "gpt2" else gpt2

@@ -1,13 +1,12 @@
 """Tokenizers that others have trained and released, by name: gpt2, r50k_base, cl100k_base, o200k_base.
 
-Their files come from the mirror, the cache or a download, and are checked; see shared.data.
+Their files come from the mirror, the cache or a download, and are checked; see shared.corpora.
 """
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import from_ranks, parse_gpt2, parse_ranks
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from shared.corpora import File
-from shared.data import read_file
+from shared.corpora import File, read_file
 
 ORIGIN = "https://openaipublic.blob.core.windows.net"
 ENCODER = File(
@@ -54,7 +53,7 @@ NAMES = ("gpt2", *RANKS)
 def load_released(name: str, native: bool = True) -> Tokenizer[ByteBPE]:
     """The tokenizer of that name, one of NAMES; `native=False` keeps to Python.
 
-    Raises ValueError for another name, and shared.data's CorpusError when a file cannot be had.
+    Raises ValueError for another name, and shared.corpora's CorpusError when a file cannot be had.
     """
     if name == "gpt2":
         files = read_file(ENCODER).decode(), read_file(VOCAB).decode()

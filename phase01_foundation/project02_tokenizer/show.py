@@ -11,7 +11,7 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
-from shared.data import CorpusError
+from shared.corpora import CorpusError
 
 COLORS = (
     "black on bright_cyan",

@@ -12,7 +12,7 @@ from phase01_foundation.project02_tokenizer import pretokenize, released
 from phase01_foundation.project02_tokenizer.released import load_released
 from phase01_foundation.project02_tokenizer.tokenizer_json import load, to_json
 from shared import tinyworld
-from shared.corpora import SOURCES
+from shared.corpora import CATALOGUE
 from shared.files import ROOT
 
 MIRROR = Path(os.environ.get("LADDER_DATA_MIRROR") or "none")
@@ -32,7 +32,7 @@ if not (MIRROR / released.VOCAB.path).is_file():
 def mixed():
     """Books, WikiText-2, code, emoji, and every character there is: more than 10 MB."""
     parts = [tinyworld.text("train", 0, 100_000)]
-    (wikitext,) = SOURCES["wikitext2"].splits["train"][0]
+    (wikitext,) = CATALOGUE["wikitext2"].splits["train"][0]
     books = sorted((MIRROR / "books").glob("*.txt"))[:8]
     code = [
         path for folder in ("shared", "phase01_foundation") for path in sorted((ROOT / folder).rglob("*.py"))

@@ -34,7 +34,7 @@ def corpus(own_folders, monkeypatch):
         def split(self, name):
             return {"train": TEXT, "validation": TEXT[:300]}[name]
 
-    monkeypatch.setattr(train_command.data, "load", lambda name, **options: Corpus())
+    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Corpus())
 
 
 def run(**changes):
@@ -91,7 +91,7 @@ def test_the_command_trains_and_says_what_to_do_next(capsys):
 
 
 def test_the_command_names_what_is_wrong_before_any_work(capsys, monkeypatch):
-    monkeypatch.setattr(train_command.data, "load", lambda *_, **__: pytest.fail("the corpus was read"))
+    monkeypatch.setattr(train_command.corpora, "load", lambda *_, **__: pytest.fail("the corpus was read"))
     for argument, message in {
         "--vocab_size=100": "vocab_size must be at least 257, the 256 bytes and 1 special tokens, not 100",
         "--vocab_size=null": "not None",

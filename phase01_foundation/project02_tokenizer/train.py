@@ -13,7 +13,7 @@ from rich.console import Console
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.training import check_settings, train_tokenizer
-from shared import artifacts, config, data
+from shared import artifacts, config, corpora
 from shared.command import exits_with_message
 from shared.files import ROOT, shown
 
@@ -51,7 +51,7 @@ class TrainConfig:
 
 def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer[Any], artifacts.Artifact]:
     """Train as the settings say, and publish. Raises CorpusError for a corpus that cannot be had."""
-    corpus = data.load(
+    corpus = corpora.load(
         settings.corpus,
         fallback=settings.fallback,
         splits=["train", "validation"],
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed."""
     settings = config.parse(TrainConfig, CONFIGS, argv, description="Train a tokenizer.")
     console = Console(soft_wrap=True)
-    with exits_with_message(console, ValueError, data.CorpusError):
+    with exits_with_message(console, ValueError, corpora.CorpusError):
         tokenizer, artifact = train(settings, console)
     console.print(
         f"{tokenizer.vocab_size:,} entries, learnt in {artifact.card['training_seconds']:.2f} s; "

@@ -22,10 +22,11 @@ from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
-from shared import artifacts, config, data, plot
-from shared.bench import Report
+from shared import artifacts, config, corpora
 from shared.device import pick_device, pick_dtype, set_threads
-from shared.project import load
+from shared.ladder.project import load
+from shared.measuring import plot
+from shared.measuring.arms import Report
 
 FOLDER = CONFIGS.parent
 A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100
@@ -77,7 +78,7 @@ def wikitext2(report: Report, smoke: bool) -> None:
     run, artifact, settings = trained("wikitext2", smoke)
     model, tokenizer = load_base(artifact.name)
     for split in ("validation", "test"):
-        corpus = data.load(settings.corpus, splits=[split], characters=settings.characters)
+        corpus = corpora.load(settings.corpus, splits=[split], characters=settings.characters)
         text = corpus.split(split)
         ids = tokenizer.encode_to_array(text, disallowed_special=())
         # As the field counts: each line's end is a word too.

@@ -21,8 +21,7 @@ from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.encoding import encode_pair
 from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.scoring import log_likelihoods
-from shared.corpora import GITHUB, File
-from shared.data import read_file
+from shared.corpora import GITHUB, File, read_file
 
 CHANCE = 0.5
 ZIP = File(
@@ -58,7 +57,7 @@ class BlimpScore:
 
 
 def load_blimp() -> list[Paradigm]:
-    """All paradigms, in the order of their names. Raises shared.data's CorpusError when the file cannot be had."""
+    """All paradigms, in the order of their names. Raises shared.corpora's CorpusError when the file cannot be had."""
     return parse(read_file(ZIP))
 
 

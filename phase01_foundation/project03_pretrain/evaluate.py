@@ -25,7 +25,7 @@ from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
-from shared.data import CorpusError
+from shared.corpora import CorpusError
 from shared.device import pick_device, pick_dtype
 from shared.files import write_text
 
@@ -170,7 +170,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
 ) -> None:
-    """Evaluate a trained model. perplexity and skills need no file; the others read theirs through shared.data."""
+    """Evaluate a trained model. perplexity and skills need no file; the others read theirs through shared.corpora."""
     console = Console()
     names = [name.strip() for name in tasks.split(",")]
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError, CorpusError):

@@ -24,10 +24,10 @@ from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.step import training_step
 from phase01_foundation.project03_pretrain.train import train
 from shared import artifacts
-from shared.bench import Arm, Report, measure, peak_flops
 from shared.command import Interrupted
 from shared.device import autocast, pick_dtype
-from shared.memory import keep_freed_memory, peak_memory
+from shared.measuring.arms import Arm, Report, measure, peak_flops
+from shared.measuring.memory import keep_freed_memory, peak_memory
 
 VOCABULARY = 10_000
 

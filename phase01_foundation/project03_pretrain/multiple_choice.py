@@ -20,8 +20,7 @@ from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.encoding import encode_pair
 from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.scoring import log_likelihoods
-from shared.corpora import GITHUB, File
-from shared.data import read_file
+from shared.corpora import GITHUB, File, read_file
 
 HELLASWAG = File(
     "eval/hellaswag_val_full.txt",

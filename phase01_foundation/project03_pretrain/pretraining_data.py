@@ -19,7 +19,7 @@ from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, cached_tokens
-from shared import artifacts, config, data, tinyworld
+from shared import artifacts, config, corpora, tinyworld
 
 TINYWORLD_CHARACTERS = 20_000_000  # of the train split, unless the settings say otherwise
 VALIDATION_CHARACTERS = 1_000_000
@@ -68,28 +68,28 @@ def load_data(settings: PretrainConfig, processes: Processes | None = None) -> T
 
 def available(settings: PretrainConfig) -> str:
     """The corpus that will be read: the one wanted, or, where that cannot be had, its stand-in."""
-    if settings.corpus == data.EMBEDDED:
+    if settings.corpus == corpora.EMBEDDED:
         return settings.corpus
     try:
         for split in ("train", "validation"):
-            data.stream(settings.corpus, split)
+            corpora.stream(settings.corpus, split)
         return settings.corpus
-    except data.MissingCorpusError:
-        data.stream(
+    except corpora.MissingCorpusError:
+        corpora.stream(
             settings.corpus, fallback=settings.fallback
         )  # says what stands in and why, or raises again
-        return data.EMBEDDED
+        return corpora.EMBEDDED
 
 
 def texts(settings: PretrainConfig, corpus: str, split: str) -> Iterable[str]:
     """The documents of a split; a corpus that does not come in documents is one."""
-    if corpus == data.EMBEDDED:
+    if corpus == corpora.EMBEDDED:
         size = tinyworld_characters(settings, split)
         asked = round(settings.questions * size) if split == "train" else 0
-        return chain(data.stream(corpus, split, characters=size - asked), questions(asked))
+        return chain(corpora.stream(corpus, split, characters=size - asked), questions(asked))
     if corpus == "wikitext103":
-        return data.stream(corpus, split)
-    return [data.load(corpus, splits=[split]).split(split)]
+        return corpora.stream(corpus, split)
+    return [corpora.load(corpus, splits=[split]).split(split)]
 
 
 def questions(characters: int) -> Iterator[str]:
@@ -109,7 +109,7 @@ def tinyworld_characters(settings: PretrainConfig, split: str) -> int:
 
 def text_name(settings: PretrainConfig, corpus: str, split: str) -> str:
     """A name that says exactly which text it is, for the file of its ids."""
-    if corpus != data.EMBEDDED:
+    if corpus != corpora.EMBEDDED:
         return f"{corpus}-{split}"
     name = f"{corpus}-{tinyworld.version()}-{split}-{tinyworld_characters(settings, split)}"
     return f"{name}-questions-{settings.questions}" if settings.questions and split == "train" else name
@@ -133,7 +133,7 @@ def pick_tokenizer(settings: PretrainConfig, corpus: str) -> Tokenizer[Any]:
         both = "".join("".join(texts(settings, corpus, split)) for split in ("train", "validation"))
         return train_tokenizer([both], "char", None, [])
     documents: Iterator[str] = iter(texts(settings, corpus, "train"))
-    if corpus == data.EMBEDDED:
+    if corpus == corpora.EMBEDDED:
         documents = islice(documents, DOCUMENTS_FOR_TOKENIZER)
     lines = (line for text in documents for line in StringIO(text, newline="\n"))
     return train_tokenizer(lines, "bpe", settings.vocab_size, [END_OF_TEXT])

@@ -30,7 +30,7 @@ from phase01_foundation.project03_pretrain.skills import skill_scores
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts
 from shared.command import exits_with_message
-from shared.data import EMBEDDED
+from shared.corpora import EMBEDDED
 from shared.device import pick_dtype
 from shared.files import shown
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from phase01_foundation.project03_pretrain.model import Activation, Config
 from phase01_foundation.project03_pretrain.optimizers import Kind
-from shared import artifacts, data
+from shared import artifacts, corpora
 
 PARALLEL = ("ddp", "fsdp")
 FEWEST_CHARACTERS = 2_000  # a shorter text of tinyworld may hold no document
@@ -139,16 +139,16 @@ class PretrainConfig(TrainerConfig):
     def __post_init__(self):
         super().__post_init__()
         self.shape(vocab_size=1)  # which checks the rest
-        if self.fallback not in (None, data.EMBEDDED):
-            raise ValueError(f"fallback must be {data.EMBEDDED} or null, not {self.fallback!r}")
+        if self.fallback not in (None, corpora.EMBEDDED):
+            raise ValueError(f"fallback must be {corpora.EMBEDDED} or null, not {self.fallback!r}")
         if self.validation_windows < 1:
             raise ValueError(f"validation_windows must be at least 1, not {self.validation_windows}")
         if self.characters is not None and self.characters < FEWEST_CHARACTERS:
             raise ValueError(f"characters must be at least {FEWEST_CHARACTERS:,}, not {self.characters:,}")
         if not 0 <= self.questions < 1:
             raise ValueError(f"questions must be 0 or more and below 1, not {self.questions}")
-        if self.questions and self.corpus != data.EMBEDDED:
-            raise ValueError(f"questions are made for {data.EMBEDDED} only, not for {self.corpus}")
+        if self.questions and self.corpus != corpora.EMBEDDED:
+            raise ValueError(f"questions are made for {corpora.EMBEDDED} only, not for {self.corpus}")
 
     def shape(self, vocab_size: int) -> Config:
         """The model's shape for that many tokens. Raises ValueError where the numbers do not fit."""

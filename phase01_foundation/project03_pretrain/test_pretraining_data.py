@@ -16,7 +16,7 @@ from phase01_foundation.project03_pretrain.pretraining_data import (
 from phase01_foundation.project03_pretrain.released import publish_base
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
-from shared import artifacts, data
+from shared import artifacts, corpora
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -58,7 +58,7 @@ def encoded(monkeypatch):
 def test_documents_are_led_by_the_end_of_text():
     text = load_data(SETTINGS)
     end = text.tokenizer.special_tokens[END_OF_TEXT]
-    documents = list(data.stream("tinyworld", "train", characters=8_000))
+    documents = list(corpora.stream("tinyworld", "train", characters=8_000))
     assert text.corpus == "tinyworld"
     assert (text.train == end).sum() == len(documents)
     assert text.tokenizer.decode(text.train.tolist()) == "".join(END_OF_TEXT + text for text in documents)
@@ -83,7 +83,7 @@ def test_the_second_time_the_ids_are_read_and_not_made(encoded):
 def test_questions_are_a_share_of_the_train_text(encoded):
     plain, mixed = load_data(SETTINGS), load_data(replace(SETTINGS, questions=0.25))
     documents = mixed.tokenizer.decode(mixed.train.tolist()).split(END_OF_TEXT)[1:]
-    told = list(data.stream("tinyworld", "train", characters=6_000))
+    told = list(corpora.stream("tinyworld", "train", characters=6_000))
     asked = documents[len(told) :]
     assert documents[: len(told)] == told
     assert all(text.startswith("Question: ") and text.count("\nAnswer: ") == 1 for text in asked)
@@ -122,7 +122,7 @@ def test_tinyworld_stands_in_for_what_cannot_be_had(corpus, capsys):
     assert text.corpus == "tinyworld"
     assert text.identity == load_data(SETTINGS).identity
     assert f"It stands in for {corpus}" in capsys.readouterr().err
-    with pytest.raises(data.MissingCorpusError, match=r"LADDER_OFFLINE is set"):
+    with pytest.raises(corpora.MissingCorpusError, match=r"LADDER_OFFLINE is set"):
         load_data(replace(SETTINGS, corpus=corpus, fallback=None))
 
 

@@ -10,7 +10,7 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.streaming import StreamingBatches
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, read_tokens, write_tokens
 from shared import checkpoint
-from shared.data import stream
+from shared.corpora import stream
 
 task = pytest.mark.task(2)
 

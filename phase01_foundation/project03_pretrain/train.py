@@ -29,12 +29,13 @@ from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
-from shared import artifacts, config, data, plot
-from shared.bench import peak_flops
+from shared import artifacts, config, corpora
 from shared.command import exits_with_message
 from shared.device import autocast, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
-from shared.memory import keep_freed_memory
+from shared.measuring import plot
+from shared.measuring.arms import peak_flops
+from shared.measuring.memory import keep_freed_memory
 
 CONFIGS = ROOT / "phase01_foundation" / "project03_pretrain" / "configs"
 VALIDATION_BATCH = 16  # windows at once
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
     settings = config.parse(PretrainConfig, CONFIGS, argv, description="Pre-train a language model.")
     console = Console(soft_wrap=True)
-    kinds = ValueError, data.CorpusError, artifacts.ArtifactError, artifacts.CheckpointError, DivergedError
+    kinds = ValueError, corpora.CorpusError, artifacts.ArtifactError, artifacts.CheckpointError, DivergedError
     with exits_with_message(console, *kinds):
         run, artifact = train(settings, console)
     if artifact is None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.ladder.house import LadderError, console, environment, require_started, say, short, work_folder
-from shared.project import Project, root_folder
+from shared.ladder.project import Project, root_folder
 
 
 def bench(project: Project, preset: str) -> None:

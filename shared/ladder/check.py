@@ -18,10 +18,10 @@ from shared.ladder.house import (
     short,
     yours,
 )
+from shared.ladder.project import Project, Task, projects
 from shared.ladder.runner import Results, run_tests
+from shared.ladder.source import definitions
 from shared.overlay import find_fault
-from shared.project import Project, Task, projects
-from shared.source import definitions
 
 POLL_SECONDS = 0.3
 

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from shared.ladder.house import LadderError
-from shared.project import ProjectError, find, projects
+from shared.ladder.project import ProjectError, find, projects
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
 

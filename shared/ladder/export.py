@@ -20,8 +20,8 @@ from rich.markup import escape
 
 from shared.files import data_folder, replacing
 from shared.ladder.house import counted, say, short
+from shared.ladder.project import Project, projects, root_folder
 from shared.ladder.stubs import stub_file
-from shared.project import Project, projects, root_folder
 
 SHARED = Path(__file__).resolve().parents[1]
 ROOT_FILES = ("pyproject.toml", "constraints.txt", "conftest.py", "LICENSE", ".gitignore")

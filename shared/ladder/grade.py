@@ -20,8 +20,8 @@ from shared.files import write_text
 from shared.ladder import jobs
 from shared.ladder.house import LadderError, console, counted, say, short
 from shared.ladder.jobs import Job, Outcome
+from shared.ladder.project import Project, Task
 from shared.ladder.submissions import Submission, read_submissions
-from shared.project import Project, Task
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared import files
-from shared.project import Project
+from shared.ladder.project import Project
 
 console = Console(highlight=False)
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.ladder.house import LadderError
+from shared.ladder.project import Project, root_folder
 from shared.ladder.runner import Results, pytest_arguments, read_events
-from shared.project import Project, root_folder
 
 SECONDS = 120
 WHOLE_SECONDS = 600  # for all tests of a project, in one process of a slow machine

@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.files import write_text
 from shared.ladder.house import LadderError, is_started, work_folder, yours
-from shared.project import Project, Target, Task
-from shared.source import fingerprint, function, is_stub
+from shared.ladder.project import Project, Target, Task
+from shared.ladder.source import fingerprint, function, is_stub
 
 TO_WRITE, WRITTEN, PASSED, CHANGED = "to write", "written", "passed", "changed since it passed"
 

@@ -17,7 +17,7 @@ import pytest
 
 from shared.ladder.calls import Call, recording
 from shared.ladder.failure import NUMBERS, explain
-from shared.project import Project, load
+from shared.ladder.project import Project, load
 
 CALLS = 50
 

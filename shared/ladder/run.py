@@ -18,7 +18,7 @@ from shared.ladder.house import (
     work_folder,
     yours,
 )
-from shared.project import Project, root_folder
+from shared.ladder.project import Project, root_folder
 
 
 def run(project: Project, command: str, arguments: Sequence[str]) -> int:

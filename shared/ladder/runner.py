@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder.house import LadderError, environment
-from shared.project import Project, root_folder
+from shared.ladder.project import Project, root_folder
 
 TEST_SECONDS = 180  # one test of a learner's endless loop; a slow laptop's training test needs less
 

@@ -21,10 +21,10 @@ from shared.ladder import jobs
 from shared.ladder.export import export_passes
 from shared.ladder.house import console, counted, say
 from shared.ladder.jobs import Job, Outcome
+from shared.ladder.project import Mutant, Project
 from shared.ladder.runner import test_files
+from shared.ladder.source import function, signature
 from shared.ladder.stubs import stub_file
-from shared.project import Mutant, Project
-from shared.source import function, signature
 
 # A heading must hold the word (or one of the words) and come in this order.
 README_SECTIONS = (

@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from shared.ladder.house import counted, say, short
 from shared.ladder.progress import stubs
+from shared.ladder.project import Project, Task
 from shared.ladder.runner import Results
-from shared.project import Project, Task
 
 DID_NOT_RAISE = re.compile(r"DID NOT RAISE (?:<class ')?([\w.]+)")
 LONGEST_MESSAGE = 14  # lines

@@ -7,7 +7,7 @@ from rich.table import Table
 from shared.ladder import progress
 from shared.ladder.house import LadderError, console, is_started, say
 from shared.ladder.progress import CHANGED, PASSED, Progress
-from shared.project import Project, projects, root_folder
+from shared.ladder.project import Project, projects, root_folder
 
 MARKS = {
     PASSED: "[green]●[/]",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import libcst as cst
 
-from shared.project import Project, Task
+from shared.ladder.project import Project, Task
 
 WIDTH = 100
 

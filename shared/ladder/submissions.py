@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from shared.ladder.house import LadderError
+from shared.ladder.project import Project
+from shared.ladder.source import definitions
 from shared.ladder.stubs import stub_file
-from shared.project import Project
-from shared.source import definitions
 
 LARGEST = 2**20  # bytes of one source file; a zip that claims more is not unpacked
 

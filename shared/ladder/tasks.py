@@ -23,10 +23,10 @@ from shared.ladder.house import (
     work_folder,
     yours,
 )
+from shared.ladder.project import Project, Target, Task
 from shared.ladder.runner import run_tests
+from shared.ladder.source import function
 from shared.ladder.stubs import put_functions, stub_file
-from shared.project import Project, Target, Task
-from shared.source import function
 
 SIDE_BY_SIDE = 150  # columns of the terminal
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 from shared.ladder.calls import Call, recording
 from shared.ladder.failure import explain
 from shared.ladder.house import LadderError, is_started, say, short, work_folder, yours
+from shared.ladder.project import PROJECT_FOLDERS, Project, root_folder
 from shared.ladder.show import show_failure
-from shared.project import PROJECT_FOLDERS, Project, root_folder
 
 SHARED = Path(__file__).resolve().parents[1]
 

@@ -14,8 +14,8 @@ import pytest
 from shared.ladder import runner
 from shared.ladder.cli import main
 from shared.ladder.house import console
+from shared.ladder.project import Project
 from shared.ladder.runner import Results, read_events
-from shared.project import Project
 
 SUMS = '''"""Sums."""
 

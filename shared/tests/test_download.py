@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from shared import download
-from shared.download import DownloadError, fetch, reach
+from shared.corpora import download
+from shared.corpora.download import DownloadError, fetch, reach
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

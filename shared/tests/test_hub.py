@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import hub
-from shared.corpora import HubSplit
-from shared.download import DownloadError
-from shared.hub import described, hub_lines
+from shared.corpora import hub
+from shared.corpora.catalogue import HubSplit
+from shared.corpora.download import DownloadError
+from shared.corpora.hub import described, hub_lines
 
 SPLIT = HubSplit("some/text", "small-v1", "validation", "0123456789abcdef")
 

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from shared.ladder import check, progress, runner
+from shared.ladder.project import find
 from shared.ladder.runner import Results, read_events, run_tests
-from shared.project import find
 
 SUMS = "work/phase01_demo/project01_sum/sums.py"
 STUB_1 = 'raise NotImplementedError("project 1, task 1: total — Adds up whole numbers.")'

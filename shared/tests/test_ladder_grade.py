@@ -9,9 +9,9 @@ import zipfile
 import pytest
 
 from shared.ladder.export import _without_phases, needed, write_house
+from shared.ladder.project import find
 from shared.ladder.stubs import stub_file
 from shared.ladder.submissions import read_submission
-from shared.project import find
 
 FOLDER = "phase01_demo/project01_sum"
 

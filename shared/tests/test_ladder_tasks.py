@@ -6,9 +6,9 @@ import pytest
 
 from shared.ladder import progress
 from shared.ladder.house import console
+from shared.ladder.project import find
+from shared.ladder.source import function, is_stub, signature
 from shared.ladder.stubs import make_stubs, put_functions, stub_file
-from shared.project import find
-from shared.source import function, is_stub, signature
 
 SUMS = "work/phase01_demo/project01_sum/sums.py"
 

@@ -93,12 +93,12 @@ def test_only_the_curriculums_functions_are_shown(house):
 
     import shared.files
     import shared.ladder.house
-    import shared.project
+    import shared.ladder.project
 
     assert is_ours(code(house / "phase01_demo/project01_sum/sums.py"))
     assert is_ours(code(house / SUMS))
     assert is_ours(code(shared.files.__file__))
-    assert not is_ours(code(shared.project.__file__))
+    assert not is_ours(code(shared.ladder.project.__file__))
     assert not is_ours(code(shared.ladder.house.__file__))
     assert not is_ours(code(house / "phase01_demo/project01_sum/__init__.py"))
     assert not is_ours(code(house / "elsewhere.py"))

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from shared import memory
-from shared.memory import peak_memory
+from shared.measuring import memory
+from shared.measuring.memory import peak_memory
 
 MIB = 2**20
 
@@ -62,7 +62,7 @@ def test_on_a_real_gpu():
 
 FAULTS = """
 import ctypes, resource, sys
-from shared.memory import keep_freed_memory
+from shared.measuring.memory import keep_freed_memory
 
 if sys.argv[1] == "kept":
     assert keep_freed_memory()

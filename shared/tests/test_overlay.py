@@ -5,9 +5,9 @@ import importlib.util
 
 import pytest
 
+from shared.ladder.project import find
 from shared.ladder.stubs import stub_file
 from shared.overlay import overlay
-from shared.project import find
 
 
 @pytest.fixture

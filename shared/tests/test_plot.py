@@ -3,7 +3,7 @@ from itertools import pairwise
 import matplotlib.image
 import pytest
 
-from shared import plot
+from shared.measuring import plot
 
 
 @pytest.fixture

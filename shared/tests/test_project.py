@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.project import ProjectError, Target, find, load, projects
+from shared.ladder.project import ProjectError, Target, find, load, projects
 
 SUM = "phase01_demo/project01_sum"
 

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import provenance
 from shared.files import ROOT
+from shared.measuring import provenance
 
 
 def test_a_record_has_what_a_reader_asks_for():

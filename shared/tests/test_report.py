@@ -1,165 +1,150 @@
 import json
-from pathlib import Path
+import math
 
+import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared import report
-from shared.project import Project, ProjectError
-from shared.report import ReportError, main, update
-
-MARKS = "# Title\n\nText.\n\n<!-- results:start -->\nold\n<!-- results:end -->\n\nMore.\n"
-FIGURE = {"unit": "nats", "target": ["<=", 1.6], "met": True, "note": "", "threads": 2}
-FIGURE |= {"date": "2026-11-20T10:00:00+00:00", "command": "python -m x | cat"}
-RECORD = {
-    "promise": "p",
-    "device": "AMD EPYC",
-    "machine": {"cores": 2, "memory": 23.5, "os": "Linux 6.1"},
-    "versions": {"python": "3.11", "torch": "2.13.0"},
-    "measured": {
-        "loss": {**FIGURE, "value": 1.543, "note": "it loses nothing"},
-        "speed": {**FIGURE, "value": 9000, "unit": "tokens/s", "target": None, "met": None},
-    },
-    "peers": {"loss": {"nanoGPT": 1.886}},
-}
+from shared.measuring import report
+from shared.measuring.report import Report, met, number, target
 
 
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    """A repository of two projects: the first measured, the second not."""
-    budget = {"minutes_cpu": 1.0, "minutes_gpu": 1.0, "ram_gb": 1.0, "hours": 1.0, "difficulty": "easy"}
-    none = dict.fromkeys(("needs", "produces", "papers", "tasks", "mutants"), ())
-    told = {"build": "a thing", "promise": "1.60", "headline": ("loss", "no such"), "trace": None}
-    built = []
-    for number, title in ((1, "Minimal GPT"), (2, "Tokenizer")):
-        folder = tmp_path / "phase01_x" / f"project0{number}_y"
-        folder.mkdir(parents=True)
-        (folder / "README.md").write_text(MARKS)
-        built.append(Project(number=number, title=title, folder=folder, **budget, **none, **told))
-    (tmp_path / "README.md").write_text("# Root\n<!-- scoreboard:start --><!-- scoreboard:end -->\nend\n")
-    monkeypatch.setattr(report, "projects", lambda root: built)
-    monkeypatch.setenv("LADDER_ROOT", str(tmp_path))
-    write_record(built[0].folder, RECORD)
+@pytest.fixture(autouse=True)
+def house(monkeypatch, tmp_path):
+    monkeypatch.delenv("LADDER_RESULTS", raising=False)
+    monkeypatch.setattr(report, "slug", lambda _: "some-cpu-2-cores")
     return tmp_path
 
 
-def write_record(folder: Path, record: object, name: str = "amd"):
-    (folder / "results").mkdir(exist_ok=True)
-    (folder / "results" / f"{name}.json").write_text(json.dumps(record))
+def test_a_record_holds_all_that_a_reader_needs(house, capsys):
+    report = Report(house, "a loss of 1.60", "cpu", command="python -m x")
+    report.figure("loss", 1.55, "nats", ("<=", 1.6), {"nanoGPT": 1.89}, "two threads")
+    report.figure("speed", 1000, "tokens/s", (">=", 2000))
+    report.series("curve", [1, 2], [3.0, 2.5], "step", "loss")
+    path = report.finish()
+    assert path == house / "results" / "some-cpu-2-cores.json"
+    record = json.loads(path.read_text())
+    assert {"promise", "measured", "peers", "command", "device", "threads", "versions", "date"} <= set(record)
+    loss = record["measured"]["loss"]
+    assert (loss["value"], loss["unit"], loss["target"], loss["met"]) == (1.55, "nats", ["<=", 1.6], True)
+    assert (loss["command"], loss["preset"], loss["note"]) == ("python -m x", "cpu", "two threads")
+    assert loss["threads"] == torch.get_num_threads()
+    assert record["measured"]["speed"]["met"] is False
+    assert record["peers"] == {"loss": {"nanoGPT": 1.89}, "speed": {}}
+    assert record["series"]["curve"] == {"x": [1, 2], "y": [3.0, 2.5], "x_label": "step", "y_label": "loss"}
+
+    *screen, last = capsys.readouterr().out.splitlines()
+    assert json.loads(last) == {key: value for key, value in record.items() if key != "series"}
+    table = "\n".join(screen)
+    for words in ("a loss of 1.60", "1.55 nats", "≤ 1.6", "yes", "nanoGPT: 1.89", "≥ 2,000", "no", str(path)):
+        assert words in table.replace("\n", "") or words in table
 
 
-def first(house: Path) -> Path:
-    return house / "phase01_x" / "project01_y"
+def test_a_later_run_keeps_what_it_does_not_measure(house, capsys):
+    first = Report(house, "p", "cpu", command="first")
+    first.figure("loss", 2.0, peers={"peer": 3.0})
+    first.figure("speed", 10.0)
+    first.series("curve", [1], [2], "x", "y")
+    first.finish()
+    second = Report(house, "p", "cpu", command="second")
+    second.figure("loss", 1.0)
+    record = json.loads(second.finish().read_text())
+    assert {name: (one["value"], one["command"]) for name, one in record["measured"].items()} == {
+        "loss": (1.0, "second"),
+        "speed": (10.0, "first"),
+    }
+    assert record["peers"] == {"loss": {}, "speed": {}}
+    assert set(record["series"]) == {"curve"}
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(last["measured"]) == {"loss"}, "the last line is of this run alone"
 
 
-def test_a_readme_gets_its_table_and_keeps_the_rest(house):
-    update(house)
-    assert (first(house) / "README.md").read_text() == (
-        "# Title\n\nText.\n\n<!-- results:start -->\n\n"
-        "**AMD EPYC**, 2 cores, 23.5 GiB, Linux 6.1; python 3.11, torch 2.13.0\n\n"
-        "| figure | measured | target | met | peers | run |\n"
-        "|---|---|---|---|---|---|\n"
-        "| loss | 1.543 nats | ≤ 1.6 | yes | nanoGPT: 1.886 | 1 |\n"
-        "| speed | 9,000 tokens/s |  |  |  | 1 |\n\n"
-        "- run 1: `python -m x | cat`, 2026-11-20, threads: 2\n\n"
-        "Notes:\n\n- loss: it loses nothing\n\n"
-        "<!-- results:end -->\n\nMore.\n"
-    )
-    assert "Nothing is measured yet" in (house / "phase01_x" / "project02_y" / "README.md").read_text()
+def test_a_smoke_run_touches_no_results(house):
+    report = Report(house, "p", "smoke")
+    report.figure("loss", 9.0)
+    assert report.finish().is_file()
+    assert list(house.iterdir()) == []
 
 
-def test_what_figures_have_in_common_is_said_once(house):
-    other = {**FIGURE, "value": 2, "command": "python -m y", "note": "the same"}
-    measured = {"a": {**FIGURE, "value": 1, "note": "the same"}, "b": other, "c": {**other, "note": ""}}
-    write_record(first(house), {**RECORD, "measured": measured, "peers": {}})
-    update(house)
-    text = (first(house) / "README.md").read_text()
-    assert "| a | 1 nats | ≤ 1.6 | yes |  | 1 |\n| b | 2 nats | ≤ 1.6 | yes |  | 2 |\n| c |" in text
-    assert text.count("python -m y") == 1
-    assert "- a; b: the same\n" in text
+@pytest.mark.parametrize("preset", ["smoke", "cpu"])
+def test_results_go_where_the_environment_says(house, monkeypatch, preset):
+    monkeypatch.setenv("LADDER_RESULTS", str(house / "elsewhere"))
+    assert Report(house, "p", preset).finish().parent == house / "elsewhere"
+    assert not (house / "results").exists()
 
 
-def test_the_scoreboard_has_a_row_for_each_project(house):
-    missed = {**RECORD, "device": "Apple M3", "measured": {"loss": {**FIGURE, "value": 1.7, "met": False}}}
-    write_record(first(house), missed, "apple")
-    update(house)
-    assert (house / "README.md").read_text() == (
-        "# Root\n<!-- scoreboard:start -->\n\n"
-        "| # | project | what you build | promised | measured |\n|---|---|---|---|---|\n"
-        "| 1 | [Minimal GPT](phase01_x/project01_y/) | a thing | 1.60 "
-        "| loss: 1.543 nats, AMD EPYC<br>loss: 1.7 nats (missed), Apple M3 |\n"
-        "| 2 | [Tokenizer](phase01_x/project02_y/) | a thing | 1.60 | not yet |\n\n"
-        "<!-- scoreboard:end -->\nend\n"
-    )
-    assert (first(house) / "README.md").read_text().count("| figure |") == 2, "a table for each device"
+def test_the_command_is_this_process_unless_one_is_given(house, monkeypatch):
+    monkeypatch.setattr("sys.orig_argv", ["python", "-m", "phase.project.benchmark"])
+    report = Report(house, "p", "cpu")
+    report.figure("x", 1)
+    record = json.loads(report.finish().read_text())
+    assert record["command"] == record["measured"]["x"]["command"] == "python -m phase.project.benchmark"
 
 
-def test_a_second_run_changes_nothing(house, capsys):
-    assert main([]) == 0
-    assert capsys.readouterr().out == (
-        "phase01_x/project01_y/README.md: brought up to date\n"
-        "phase01_x/project02_y/README.md: brought up to date\n"
-        "README.md: brought up to date\n"
-    )
-    assert main([]) == 0
-    assert capsys.readouterr().out == "every README is up to date\n"
+def test_mistakes_are_named(house):
+    with pytest.raises(ValueError, match="there is no project folder"):
+        Report(house / "none", "p", "cpu")
+    report = Report(house, "p", "cpu")
+    report.figure("x", 1)
+    with pytest.raises(ValueError, match="the figure 'x' is there already"):
+        report.figure("x", 2)
+    for value, peers in [(math.nan, {}), (1.0, {"peer": math.inf})]:
+        with pytest.raises(ValueError, match="the figure 'y' is not made of finite numbers"):
+            report.figure("y", value, peers=peers)
+    with pytest.raises(ValueError, match="the target of 'y' compares by '~'; use <=, <, >=, >, =="):
+        report.figure("y", 1, target=("~", 2))
+    with pytest.raises(ValueError, match="the series 's' has 1 x and 2 y values"):
+        report.series("s", [1], [1, 2], "x", "y")
 
 
-def test_check_finds_what_is_stale_and_changes_nothing(house, capsys):
-    before = (first(house) / "README.md").read_text()
-    assert main(["--check"]) == 1
-    assert "phase01_x/project01_y/README.md: stale; run make report" in capsys.readouterr().out
-    assert (first(house) / "README.md").read_text() == before
-    main([])
-    assert main(["--check"]) == 0
+def test_numbers_of_any_kind_become_json(house):
+    report = Report(house, "p", "cpu")
+    report.figure("x", np.float32(1.5), target=("<=", np.float64(2)), peers={"peer": torch.tensor(2.5)})
+    report.series("s", range(3), np.array([1.0, np.nan, np.inf]), "x", "y")
+    record = json.loads(report.finish().read_text())
+    assert record["measured"]["x"]["met"] is True
+    assert record["series"]["s"]["y"] == [1.0, None, None]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"measured": 1, "peers": 1, "series": 1}'])
+def test_a_broken_record_is_named_before_anything_is_measured(house, text):
+    (house / "results").mkdir()
+    (house / "results" / "some-cpu-2-cores.json").write_text(text)
+    with pytest.raises(ValueError, match=r"some-cpu-2-cores\.json is no results file"):
+        Report(house, "p", "cpu")
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "no marks",
-        "<!-- results:start -->",
-        "<!-- results:end --><!-- results:start -->",
-        MARKS + MARKS,
-    ],
+    ("sign", "value", "answer"),
+    [("<=", 2, True), ("<", 2, False), (">=", 2, True), (">", 2, False), ("==", 2, True), ("==", 3, False)],
 )
-def test_a_readme_without_its_marks_stops_everything(house, capsys, text):
-    (house / "phase01_x" / "project02_y" / "README.md").write_text(text)
-    assert main([]) == 2
-    assert "must have the lines <!-- results:start --> and <!-- results:end -->" in capsys.readouterr().err
-    assert (first(house) / "README.md").read_text() == MARKS, "nothing was written"
+def test_targets_compare(house, sign, value, answer):
+    report = Report(house, "p", "cpu")
+    report.figure("x", value, target=(sign, 2))
+    assert report._record["measured"]["x"]["met"] is answer
 
 
-def test_a_missing_readme(house):
-    (house / "README.md").unlink()
-    with pytest.raises(ReportError, match=r"README.md is missing"):
-        update(house)
+def test_numbers_as_people_read_them():
+    shown = {
+        1.54321: "1.543",
+        0.0001234: "0.0001234",
+        1234567.8: "1,234,568",
+        12: "12",
+        1500: "1,500",
+        2.0: "2",
+    }
+    assert {value: number(value) for value in shown} == shown
+    assert [target(None), target(["<=", 1.6]), target([">", 1000]), target(["==", 0])] == [
+        "",
+        "≤ 1.6",
+        "> 1,000",
+        "= 0",
+    ]
+    assert [met(True), met(False), met(None)] == ["yes", "no", ""]
 
 
-@pytest.mark.parametrize(
-    ("record", "words"),
-    [
-        ([], "is no results file"),
-        ({"measured": {"x": 1}}, "is no results file"),
-        ({}, "lacks device, machine, measured, peers, versions"),
-        (
-            {**RECORD, "measured": {"x": {"value": 1}}},
-            "lacks command, date, met, note, target, threads, unit",
-        ),
-    ],
-)
-def test_a_file_that_holds_no_results(house, record, words):
-    write_record(first(house), record)
-    with pytest.raises(ReportError, match=words):
-        update(house)
-    (first(house) / "results" / "amd.json").write_text("{")
-    with pytest.raises(ReportError, match="is no results file"):
-        update(house)
-
-
-def test_a_broken_project_is_one_line(house, monkeypatch, capsys):
-    def broken(root):
-        raise ProjectError("project.toml: missing key title")
-
-    monkeypatch.setattr(report, "projects", broken)
-    assert main([]) == 2
-    assert capsys.readouterr().err == "error: project.toml: missing key title\n"
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_shown_number_is_near_the_true_one(value):
+    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=6e-4)

@@ -8,8 +8,8 @@ import pytest
 from shared.ladder import jobs, selfcheck
 from shared.ladder.export import export_passes
 from shared.ladder.jobs import Job, Outcome
+from shared.ladder.project import find
 from shared.ladder.runner import Results
-from shared.project import find
 
 FOLDER = "phase01_demo/project01_sum"
 

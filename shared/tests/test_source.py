@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.source import definitions, fingerprint, function, is_stub, signature
+from shared.ladder.source import definitions, fingerprint, function, is_stub, signature
 
 
 def found(text, name):

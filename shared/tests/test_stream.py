@@ -1,22 +1,25 @@
-"""`shared.data.stream`, and corpora that come from the hub."""
+"""`shared.corpora.reading.stream`, and corpora that come from the hub."""
 
 import hashlib
 from itertools import islice
 
 import pytest
 
-from shared import corpora, data, pinned, tinyworld
-from shared.corpora import SOURCES, File, HubSplit, Source, whole, wikitext_articles
-from shared.data import (
+from shared import tinyworld
+from shared.corpora import (
     ChecksumError,
     MissingCorpusError,
     UnknownCorpusError,
     UnknownSplitError,
+    catalogue,
     load,
+    pinned,
     read_file,
+    reading,
     stream,
 )
-from shared.download import DownloadError
+from shared.corpora.catalogue import CATALOGUE, Entry, File, HubSplit, whole, wikitext_articles
+from shared.corpora.download import DownloadError
 
 # A carriage return and a line separator are no line ends.
 TEXT = "".join(f"line {i}\r \u2028 — é\n" for i in range(1000)) + "no end"
@@ -42,12 +45,12 @@ def house(monkeypatch, tmp_path):
     monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("LADDER_DATA_MIRROR", raising=False)
     sources = {
-        "poem": Source("MIT", {"train": ((POEM,), whole), "test": ((POEM,), lambda text: text[:20])}),
-        "wiki": Source(
+        "poem": Entry("MIT", {"train": ((POEM,), whole), "test": ((POEM,), lambda text: text[:20])}),
+        "wiki": Entry(
             "MIT", {"train": ((TRAIN,), whole), "validation": ((VALID,), whole)}, wikitext_articles
         ),
     }
-    monkeypatch.setattr(data, "SOURCES", sources)
+    monkeypatch.setattr(reading, "CATALOGUE", sources)
 
     def offline(*_):
         raise DownloadError("the network is down")
@@ -145,11 +148,11 @@ def test_the_hub_is_streamed_as_it_is_needed_and_not_kept(house, hub, capsys):
 def test_loaded_from_the_hub_once_then_from_the_cache(house, hub, monkeypatch, capsys):
     first = load("wiki", splits=["train"])
     assert first.split("train") == "".join(ARTICLES)
-    assert first.source == "download"
+    assert first.origin == "download"
     kept = house / "data" / "corpora" / "hub" / "some" / "wiki" / "v1" / "0123456789abcdef" / "train.txt"
     assert kept.read_bytes().decode() == "".join(ARTICLES)
     monkeypatch.setattr(pinned, "hub_lines", lambda _: pytest.fail("read again"))
-    assert load("wiki", splits=["train"]).source == "cache"
+    assert load("wiki", splits=["train"]).origin == "cache"
     assert list(stream("wiki")) == ARTICLES
     lines = capsys.readouterr().err.splitlines()
     assert f"read from the hub's some/wiki, v1, train, revision 01234567, kept in {kept.parent}" in lines[0]
@@ -222,8 +225,8 @@ def test_tinyworld_stands_in_at_the_length_of_what_it_stands_for(capsys):
     assert text == tinyworld.text("test", 0, 5_000), "a twentieth of the smallest size"
     line = capsys.readouterr().err
     assert "corpus: tinyworld, test piece by piece, generated as it is read. It stands in for poem" in line
-    assert data._stand_in_size(data.SOURCES["wiki"]) == 20_000_000, "of unknown size"
-    assert data._stand_in_size(SOURCES["wikitext2"]) == 13_175_278
+    assert reading._stand_in_size(reading.CATALOGUE["wiki"]) == 20_000_000, "of unknown size"
+    assert reading._stand_in_size(CATALOGUE["wikitext2"]) == 13_175_278
 
 
 # ---- bad input
@@ -253,7 +256,7 @@ def test_articles_begin_at_titles():
 
 
 def test_wikitext103_has_the_hubs_splits():
-    source = SOURCES["wikitext103"]
+    source = CATALOGUE["wikitext103"]
     for split, (files, make) in source.splits.items():
         [only] = files
         assert make is whole
@@ -263,7 +266,7 @@ def test_wikitext103_has_the_hubs_splits():
             "wikitext-103-v1",
             split,
         )
-    assert corpora.wikitext_articles is source.pieces is SOURCES["wikitext2"].pieces
+    assert catalogue.wikitext_articles is source.pieces is CATALOGUE["wikitext2"].pieces
 
 
 def test_bytes_of_a_file_that_was_downloaded(monkeypatch):

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from shared.device import slug
 from shared.files import shown, write_text
-from shared.provenance import provenance
+from shared.measuring.provenance import provenance
 
 COMPARE = {"<=": le, "<": lt, ">=": ge, ">": gt, "==": eq}
 

@@ -3,8 +3,8 @@ import statistics
 import pytest
 import torch
 
-from shared import bench
-from shared.bench import Arm, Measurement, measure
+from shared.measuring import arms
+from shared.measuring.arms import Arm, Measurement, measure
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def clock(monkeypatch):
             return self.now
 
     hand = Clock()
-    monkeypatch.setattr(bench.time, "perf_counter", hand)
-    monkeypatch.setattr(bench, "peak_memory", lambda run, device: run() or 12345)
+    monkeypatch.setattr(arms.time, "perf_counter", hand)
+    monkeypatch.setattr(arms, "peak_memory", lambda run, device: run() or 12345)
     return hand
 
 
@@ -121,22 +121,22 @@ def test_a_real_measurement():
 
 
 def test_the_limits_of_the_machine_count_what_they_say(clock, monkeypatch):
-    monkeypatch.setattr(bench, "_once", lambda arm, device: (arm.run(), 0.5))
-    assert bench.peak_flops(size=32) == 2 * 32**3 / 0.5
-    assert bench.peak_flops(torch.bfloat16, size=16) == 2 * 16**3 / 0.5
-    assert bench.memory_bandwidth(megabytes=1) == 2 * 2**20 / 0.5
+    monkeypatch.setattr(arms, "_once", lambda arm, device: (arm.run(), 0.5))
+    assert arms.peak_flops(size=32) == 2 * 32**3 / 0.5
+    assert arms.peak_flops(torch.bfloat16, size=16) == 2 * 16**3 / 0.5
+    assert arms.memory_bandwidth(megabytes=1) == 2 * 2**20 / 0.5
 
 
 def test_the_limits_are_the_fastest_of_several(monkeypatch):
     times = iter([9.0, 3.0, 1.0, *[2.0] * 8])
-    monkeypatch.setattr(bench, "_once", lambda arm, device: (arm.run(), next(times)))
-    assert bench.memory_bandwidth(megabytes=1) == 2 * 2**20
+    monkeypatch.setattr(arms, "_once", lambda arm, device: (arm.run(), next(times)))
+    assert arms.memory_bandwidth(megabytes=1) == 2 * 2**20
 
 
 def test_a_gpu_is_waited_for(monkeypatch):
     waited = []
     monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
-    bench.synchronize("cpu")
+    arms.synchronize("cpu")
     assert waited == []
-    bench.synchronize("cuda:0")
+    arms.synchronize("cuda:0")
     assert waited == [torch.device("cuda:0")]

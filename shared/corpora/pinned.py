@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from shared.corpora import File, HubSplit
-from shared.download import DownloadError, fetch, progress_bar
+from shared.corpora.catalogue import File, HubSplit
+from shared.corpora.download import DownloadError, fetch, progress_bar
+from shared.corpora.hub import described, hub_lines
 from shared.files import data_folder, replacing, shown
-from shared.hub import described, hub_lines
 
 Origin = Literal["mirror", "cache", "download", "embedded"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)  # from near to far

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from shared.memory import peak_memory
-from shared.results import Report
+from shared.measuring.memory import peak_memory
+from shared.measuring.report import Report
 
 __all__ = ["Arm", "Measurement", "Report", "measure", "memory_bandwidth", "peak_flops", "synchronize"]
 

@@ -41,7 +41,7 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Source:
+class Entry:
     """A corpus: its licence, and for every split the files it is made from and the function that makes it.
 
     `pieces` joins the lines of a split to documents, where the corpus shows where they begin.
@@ -168,12 +168,12 @@ _TINYSTORIES_VALID = File(
     "5fc1fb0113df62b567fb271806cd645ce8d75f59c58ca0b764c03d3b6ff34ca6",
 )
 
-SOURCES = {
-    "shakespeare": Source(
+CATALOGUE = {
+    "shakespeare": Entry(
         "public domain",
         {"train": ((_SHAKESPEARE,), _first_nine_tenths), "validation": ((_SHAKESPEARE,), _last_tenth)},
     ),
-    "wikitext2": Source(
+    "wikitext2": Entry(
         "CC BY-SA 3.0",
         {
             "train": ((_WIKITEXT2_TRAIN,), whole),
@@ -182,7 +182,7 @@ SOURCES = {
         },
         wikitext_articles,
     ),
-    "wikitext103": Source(
+    "wikitext103": Entry(
         "CC BY-SA 3.0",
         {
             "train": ((_WIKITEXT103_TRAIN,), whole),
@@ -191,14 +191,14 @@ SOURCES = {
         },
         wikitext_articles,
     ),
-    "tinystories": Source(
+    "tinystories": Entry(
         "CDLA-Sharing 1.0",
         {
             "train": ((_TINYSTORIES_V2, _TINYSTORIES_V1), _tinystories),
             "validation": ((_TINYSTORIES_VALID,), whole),
         },
     ),
-    "names": Source(
+    "names": Entry(
         "MIT",
         {
             "train": ((_NAMES,), _names("0123456789abcd")),

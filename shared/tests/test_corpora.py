@@ -6,17 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import corpora, data, pinned
-from shared.corpora import SOURCES, File, Source
-from shared.data import (
+from shared.corpora import (
     ChecksumError,
     MirrorError,
     MissingCorpusError,
     UnknownCorpusError,
     UnknownSplitError,
+    catalogue,
     load,
+    pinned,
+    reading,
 )
-from shared.download import DownloadError
+from shared.corpora.catalogue import CATALOGUE, Entry, File
+from shared.corpora.download import DownloadError
 
 TEXT = "".join(f"line {i} — é\n" for i in range(1000))
 
@@ -34,10 +36,10 @@ LOCAL = file("local/b.txt", "only in a mirror\n")
 def house(own_folders, monkeypatch):
     """A mirror and a data folder of their own, two small corpora, and a network that is down."""
     sources = {
-        "poem": Source("MIT", {"train": ((POEM,), str.upper), "validation": ((POEM,), str.lower)}),
-        "both": Source("MIT", {"train": ((POEM, LOCAL), lambda a, b: a + b), "test": ((LOCAL,), str)}),
+        "poem": Entry("MIT", {"train": ((POEM,), str.upper), "validation": ((POEM,), str.lower)}),
+        "both": Entry("MIT", {"train": ((POEM, LOCAL), lambda a, b: a + b), "test": ((LOCAL,), str)}),
     }
-    monkeypatch.setattr(data, "SOURCES", sources)
+    monkeypatch.setattr(reading, "CATALOGUE", sources)
     monkeypatch.setattr(pinned, "fetch", offline)
     return own_folders
 
@@ -77,7 +79,7 @@ def test_from_the_mirror(mirror, capsys):
     corpus = load("poem")
     assert corpus.split("train") == TEXT.upper()
     assert corpus.split("validation") == TEXT.lower()
-    assert (corpus.name, corpus.source, corpus.licence) == ("poem", "mirror", "MIT")
+    assert (corpus.name, corpus.origin, corpus.licence) == ("poem", "mirror", "MIT")
     line = f"corpus: poem, {2 * len(TEXT):,} characters, from the mirror {mirror / 'poem' / 'input.txt'}\n"
     assert capsys.readouterr().err == line
 
@@ -88,7 +90,7 @@ def test_downloaded_once_then_from_the_cache(house, monkeypatch, capsys):
     first, second = load("poem"), load("poem")
     assert asked == [(POEM.url, POEM.size, POEM.sha256)]
     assert first.splits == second.splits
-    assert (first.source, second.source) == ("download", "cache")
+    assert (first.origin, second.origin) == ("download", "cache")
     cached = house / "data" / "corpora" / POEM.path
     lines = capsys.readouterr().err.splitlines()
     assert f"downloaded from {POEM.url}, kept in {cached.parent}, as no mirror is set" in lines[0]
@@ -99,7 +101,7 @@ def test_a_mirror_need_not_have_everything(mirror, monkeypatch):
     (mirror / POEM.path).unlink()
     monkeypatch.setattr(pinned, "fetch", lambda *_: TEXT.encode())
     corpus = load("both")
-    assert corpus.source == "download"
+    assert corpus.origin == "download"
     assert f"the mirror {mirror} does not have it" in corpus.note
     assert f"from the mirror {mirror / 'local'}" in corpus.note, "of several files, the folder is enough"
 
@@ -134,7 +136,7 @@ def test_a_broken_file_of_the_cache_is_fetched_anew(house, monkeypatch):
     ):
         load("poem")
     monkeypatch.setattr(pinned, "fetch", lambda *_: TEXT.encode())
-    assert load("poem").source == "download"
+    assert load("poem").origin == "download"
     assert cached.read_bytes() == TEXT.encode()
 
 
@@ -193,7 +195,7 @@ def test_the_embedded_corpus_is_made_once(house, tinyworld, capsys):
     second = load("tinyworld", characters=200_000, seed=3)
     assert len(tinyworld) == 3
     assert first.splits == second.splits
-    assert first.source == second.source == "embedded"
+    assert first.origin == second.origin == "embedded"
     lines = capsys.readouterr().err.splitlines()
     assert "generated, kept in" in lines[0]
     assert "from the cache" in lines[1]
@@ -220,7 +222,7 @@ def test_the_embedded_corpus_works_where_nothing_can_be_kept(house, tinyworld):
 
 def test_the_embedded_corpus_stands_in(tinyworld, capsys):
     corpus = load("poem", fallback="tinyworld")
-    assert (corpus.name, corpus.source) == ("tinyworld", "embedded")
+    assert (corpus.name, corpus.origin) == ("tinyworld", "embedded")
     assert tinyworld[0] == ("train", 0, 100_000), "as long as the poem, but never too short to use"
     line = capsys.readouterr().err
     assert "corpus: tinyworld," in line
@@ -231,7 +233,7 @@ def test_the_embedded_corpus_stands_in(tinyworld, capsys):
 
 
 def test_every_real_file_is_pinned():
-    files = {one for source in SOURCES.values() for paths, _ in source.splits.values() for one in paths}
+    files = {one for source in CATALOGUE.values() for paths, _ in source.splits.values() for one in paths}
     files = {one for one in files if one.path != "wikitext-103/train.txt"}  # of which no checksum is known
     assert {len(one.sha256) for one in files} == {64}
     assert len({one.path for one in files}) == len({one.sha256 for one in files}) == len(files)
@@ -239,7 +241,7 @@ def test_every_real_file_is_pinned():
 
 
 def test_shakespeare_is_cut_at_nine_tenths():
-    splits = SOURCES["shakespeare"].splits
+    splits = CATALOGUE["shakespeare"].splits
     train, validation = (splits[name][1](TEXT) for name in ("train", "validation"))
     assert train + validation == TEXT
     assert len(train) == int(0.9 * len(TEXT))
@@ -247,7 +249,7 @@ def test_shakespeare_is_cut_at_nine_tenths():
 
 def test_a_name_is_in_one_split_only():
     names = "".join(f"name{i}\n" for i in range(4000)) + "name7\n"
-    parts = [make(names).split() for _, make in SOURCES["names"].splits.values()]
+    parts = [make(names).split() for _, make in CATALOGUE["names"].splits.values()]
     assert sorted(name for part in parts for name in part) == sorted(names.split())
     assert not set(parts[0]) & set(parts[1])
     assert not (set(parts[0]) | set(parts[1])) & set(parts[2])
@@ -255,22 +257,24 @@ def test_a_name_is_in_one_split_only():
 
 
 def test_what_is_not_cut_is_whole():
-    assert [make(TEXT) for _, make in SOURCES["wikitext2"].splits.values()] == [TEXT] * 3
+    assert [make(TEXT) for _, make in CATALOGUE["wikitext2"].splits.values()] == [TEXT] * 3
 
 
 def test_tinystories_keep_whole_stories():
     v2 = "A story.\n<|endoftext|>\nAnother.\n<|endoftext|>\nCut in the mid"
-    assert corpora._tinystories(v2, "More.\n") == "A story.\n<|endoftext|>\nAnother.\n<|endoftext|>\nMore.\n"
+    assert (
+        catalogue._tinystories(v2, "More.\n") == "A story.\n<|endoftext|>\nAnother.\n<|endoftext|>\nMore.\n"
+    )
 
 
 def test_loading_text_does_not_load_torch():
-    code = "import sys, shared.data; sys.exit('torch' in sys.modules)"
+    code = "import sys, shared.corpora.reading; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ.copy(), check=False).returncode == 0
 
 
 def test_a_file_that_is_no_corpus_comes_the_same_way(mirror, monkeypatch, capsys):
-    assert data.read_file(LOCAL) == b"only in a mirror\n"
+    assert reading.read_file(LOCAL) == b"only in a mirror\n"
     assert f"file: {LOCAL.path}, from the mirror" in capsys.readouterr().err
     monkeypatch.delenv("LADDER_DATA_MIRROR")
     with pytest.raises(MissingCorpusError, match="there is no download of it"):
-        data.read_file(LOCAL)
+        reading.read_file(LOCAL)

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.corpora import HubSplit
-from shared.download import DownloadError, reach
+from shared.corpora.catalogue import HubSplit
+from shared.corpora.download import DownloadError, reach
 
 
 def described(which: HubSplit) -> str:

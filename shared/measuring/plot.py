@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from shared.files import replacing
-from shared.results import number
+from shared.measuring.report import number
 
 # Okabe and Ito's palette, which all common kinds of colour blindness tell apart; black and yellow, which
 # vanish on a dark or a white page, are left out.

@@ -1,4 +1,4 @@
-"""Writes what was measured into the READMEs: `make report`, or `python -m shared.report [--check]`.
+"""Writes what was measured into the READMEs: `make report`, or `python -m shared.measuring.readmes [--check]`.
 
 Every project's README gets the table of its results between the marks `<!-- results:start -->` and
 `<!-- results:end -->`; the root README gets a row for each project between `<!-- scoreboard:start -->` and
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.files import write_text
-from shared.project import Project, ProjectError, projects, root_folder
-from shared.results import met, number, target
+from shared.ladder.project import Project, ProjectError, projects, root_folder
+from shared.measuring.report import met, number, target
 
 
 class ReportError(Exception):
@@ -24,7 +24,7 @@ class ReportError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 when all is well, 1 when `--check` finds a stale README, 2 when something is broken."""
     parser = argparse.ArgumentParser(
-        prog="python -m shared.report", description="Write results into the READMEs."
+        prog="python -m shared.measuring.readmes", description="Write results into the READMEs."
     )
     parser.add_argument(
         "--check", action="store_true", help="change nothing; exit with 1 if a README is stale"

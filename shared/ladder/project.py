@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from shared.source import definitions
+from shared.ladder.source import definitions
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FOLDERS = "phase??_*/project??_*"
 
 BUDGET = ("minutes_cpu", "minutes_gpu", "ram_gb", "hours")
