@@ -25,7 +25,7 @@ from shared.ladder.stubs import stub_file
 
 SHARED = Path(__file__).resolve().parents[1]
 ROOT_FILES = ("pyproject.toml", "constraints.txt", "conftest.py", "LICENSE", ".gitignore")
-LEFT_OUT = {"__pycache__", "results", ".ipynb_checkpoints", "tests"}
+LEFT_OUT = {"__pycache__", "results", ".ipynb_checkpoints", "tests", "mutants.toml"}
 BEGIN = """# Project {number}: {title}
 
 {build}
@@ -74,8 +74,6 @@ def write_house(project: Project, house: Path) -> None:
         stub = stub_file(project, file)
         _put(house / project.path / file, stub)
         _put(house / "work" / project.path / file, stub)
-    toml = (project.folder / "project.toml").read_text(encoding="utf-8")
-    _put(house / project.path / "project.toml", _without_mutants(toml))
     for name in project.needs:
         if (data_folder() / "models" / name).is_dir():
             _copy(data_folder() / "models" / name, house / "data" / "models" / name)
@@ -164,17 +162,6 @@ def _without_phases(text: str, kept: set[str]) -> str:
         for entry in (f'"{phase}", ', f', "{phase}"', f'"{phase}"'):  # first, last, or alone in its list
             text = text.replace(entry, "")
     return text
-
-
-def _without_mutants(text: str) -> str:
-    """project.toml without its [[mutant]] tables; each ends where the next table begins."""
-    lines, keep = [], True
-    for line in text.splitlines(keepends=True):
-        if line.startswith("["):
-            keep = line.strip() != "[[mutant]]"
-        if keep:
-            lines.append(line)
-    return "".join(lines).rstrip() + "\n"
 
 
 def _zip(folder: Path, target: Path) -> int:

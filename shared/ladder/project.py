@@ -1,4 +1,4 @@
-"""Reads project.toml: what a project promises, what its tasks write, which mistakes its tests must catch."""
+"""Reads project.toml: what a project promises, and what its tasks write."""
 
 import os
 import tomllib
@@ -16,7 +16,7 @@ PROJECT_FOLDERS = "phase??_*/project??_*"
 
 BUDGET = ("minutes_cpu", "minutes_gpu", "ram_gb", "hours")
 REQUIRED = ("number", "title", "build", "promise", "headline", *BUDGET, "difficulty", "needs", "produces")
-OPTIONAL = ("papers", "trace", "task", "mutant")
+OPTIONAL = ("papers", "trace", "task")
 DIFFICULTIES = ("easy", "medium", "hard")
 
 
@@ -47,17 +47,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """A plausible mistake: `find` becomes `replace` in `file`, and a test of the task must notice."""
-
-    task: int
-    name: str
-    file: str
-    find: str
-    replace: str
-
-
-@dataclass(frozen=True)
 class Project:
     """One project folder as its project.toml describes it. Times are in minutes and hours, memory in GiB."""
 
@@ -76,7 +65,6 @@ class Project:
     papers: tuple[str, ...]
     trace: Target | None
     tasks: tuple[Task, ...]
-    mutants: tuple[Mutant, ...]
     folder: Path
 
     @property
@@ -141,20 +129,15 @@ def find(number: int, root: Path | None = None) -> Project:
 def load(folder: Path) -> Project:
     """Reads and checks `folder`/project.toml.
 
-    Raises ProjectError for a missing or broken file, a missing, unknown or badly typed key, a `write` target
-    that its file does not define, and a mutant whose `find` does not occur exactly once.
+    Raises ProjectError for a missing or broken file, a missing, unknown or badly typed key, and a `write` target
+    that its file does not define.
     """
     path = Path(folder).resolve() / "project.toml"
     where = "/".join(path.parts[-3:])
-    try:
-        table = _Table(tomllib.loads(path.read_text(encoding="utf-8")), where)
-    except FileNotFoundError:
-        raise ProjectError(f"{where} does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{where} is not valid TOML: {error}") from None
+    table = read_table(path)
     table.check_keys(REQUIRED, OPTIONAL)
 
-    sources = _Sources(path.parent)
+    sources = Sources(path.parent)
     tasks = tuple(_task(part, sources) for part in table.parts("task"))
     numbers = [task.number for task in tasks]
     if numbers != list(range(1, len(tasks) + 1)):
@@ -162,7 +145,6 @@ def load(folder: Path) -> Project:
     for target, count in Counter(target for task in tasks for target in task.write).items():
         if count > 1:
             raise ProjectError(f"{where}: {target} is written {count} times; a function belongs to one task")
-    mutants = tuple(_mutant(part, sources, len(tasks)) for part in table.parts("mutant"))
     difficulty = table.text("difficulty")
     if difficulty not in DIFFICULTIES:
         raise ProjectError(f"{where}: difficulty is {difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
@@ -183,12 +165,22 @@ def load(folder: Path) -> Project:
         papers=table.texts("papers"),
         trace=_target(table.text("trace"), f"{where}: trace", sources) if "trace" in table.values else None,
         tasks=tasks,
-        mutants=mutants,
         folder=path.parent,
     )
 
 
-class _Sources:
+def read_table(path: Path) -> "Table":
+    """A TOML file of a project. Raises ProjectError for one that is missing or broken."""
+    where = "/".join(path.parts[-3:])
+    try:
+        return Table(tomllib.loads(path.read_text(encoding="utf-8")), where)
+    except FileNotFoundError:
+        raise ProjectError(f"{where} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{where} is not valid TOML: {error}") from None
+
+
+class Sources:
     """The project's Python files, each read once."""
 
     def __init__(self, folder: Path) -> None:
@@ -207,7 +199,7 @@ class _Sources:
         return self.texts[file]
 
 
-def _task(table: "_Table", sources: _Sources) -> Task:
+def _task(table: "Table", sources: Sources) -> Task:
     table.check_keys(("number", "title", "write", "points", "hints"))
     write = tuple(_target(text, f"{table.where}: write", sources) for text in table.texts("write"))
     if not write:
@@ -218,7 +210,7 @@ def _task(table: "_Table", sources: _Sources) -> Task:
     return Task(table.integer("number"), table.text("title"), write, points, table.texts("hints"))
 
 
-def _target(text: str, where: str, sources: _Sources) -> Target:
+def _target(text: str, where: str, sources: Sources) -> Target:
     file, _, name = text.partition(":")
     if not name:
         raise ProjectError(f"{where}: {text!r} should be 'file.py:function' or 'file.py:Class.method'")
@@ -230,28 +222,7 @@ def _target(text: str, where: str, sources: _Sources) -> Target:
     return Target(file, name)
 
 
-def _mutant(table: "_Table", sources: _Sources, tasks: int) -> Mutant:
-    table.check_keys(("task", "name", "file", "find", "replace"))
-    mutant = Mutant(
-        task=table.integer("task"),
-        name=table.text("name"),
-        file=table.text("file"),
-        find=table.text("find"),
-        # An empty replacement is fair: a forgotten line is a common mistake.
-        replace=table.text("replace", may_be_empty=True),
-    )
-    where = f"{table.where} ({mutant.name})"
-    if not 1 <= mutant.task <= tasks:
-        raise ProjectError(f"{where}: there is no task {mutant.task}; the project has {tasks}")
-    count = sources.read(mutant.file, where).count(mutant.find)
-    if count != 1:
-        raise ProjectError(f"{where}: find occurs {count} times in {mutant.file}; it must occur exactly once")
-    if mutant.find == mutant.replace:
-        raise ProjectError(f"{where}: find and replace are the same text")
-    return mutant
-
-
-class _Table:
+class Table:
     """A TOML table whose values are checked as they are taken out."""
 
     def __init__(self, values: dict[str, Any], where: str) -> None:
@@ -265,11 +236,11 @@ class _Table:
         if missing := [key for key in required if key not in self.values]:
             raise ProjectError(f"{self.where}: missing key {', '.join(missing)}")
 
-    def parts(self, key: str) -> "Iterator[_Table]":
+    def parts(self, key: str) -> "Iterator[Table]":
         values = self.values.get(key, [])
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             raise self.error(key, f"tables, each begun by [[{key}]]")
-        return (_Table(value, f"{self.where}, {key} {i}") for i, value in enumerate(values, 1))
+        return (Table(value, f"{self.where}, {key} {i}") for i, value in enumerate(values, 1))
 
     def text(self, key: str, may_be_empty: bool = False) -> str:
         value = self.values[key]

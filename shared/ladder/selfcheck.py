@@ -21,7 +21,8 @@ from shared.ladder import jobs
 from shared.ladder.export import export_passes
 from shared.ladder.house import console, counted, say
 from shared.ladder.jobs import Job, Outcome
-from shared.ladder.project import Mutant, Project
+from shared.ladder.mutants import Mutant, read_mutants
+from shared.ladder.project import Project
 from shared.ladder.runner import test_files
 from shared.ladder.source import function, signature
 from shared.ladder.stubs import stub_file
@@ -128,7 +129,7 @@ def fixed_faults(project: Project) -> list[str]:
     faults += [
         f"task {task.number} has no mutant"
         for task in project.tasks
-        if task.number not in {mutant.task for mutant in project.mutants}
+        if task.number not in {mutant.task for mutant in read_mutants(project)}
     ]
     if not project.tasks:
         faults.append("it has no task")
@@ -181,7 +182,7 @@ def _jobs(project: Project, folder: Path) -> Iterator[Job]:
         stubbed = {target.file: stub_file(project, target.file, [task]) for target in task.write}
         work = _overlay(project, folder / f"{project.number}-stub-{task.number}", stubbed)
         yield Job(f"{STUB} {task.number}", project, work, (task.number,))
-    for number, mutant in enumerate(project.mutants):  # two tasks may have mutants of one name
+    for number, mutant in enumerate(read_mutants(project)):  # two tasks may have mutants of one name
         changed = {mutant.file: _mutated(project, mutant)}
         work = _overlay(project, folder / f"{project.number}-mutant-{number}", changed)
         yield Job(f"{MUTANT} {mutant.name}", project, work, (mutant.task,), stop_at_first=True)
@@ -217,7 +218,7 @@ def _show(
             escape(project.title),
             str(len(project.tasks)),
             str(project.points),
-            f"{killed[project.number]}/{len(project.mutants)}",
+            f"{killed[project.number]}/{len(read_mutants(project))}",
             f"[red]{found}[/]" if found else "[green]none[/]",
         )
     console.print(table)

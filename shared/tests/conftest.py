@@ -115,8 +115,9 @@ title = "Sums so far"
 write = ["sums.py:running", "sums.py:Counter.add"]
 points = 3
 hints = ["A generator remembers where it was.", "yield result inside the loop."]
+"""
 
-[[mutant]]
+SUM_MUTANTS = """[[mutant]]
 task = 1
 name = "keeps_the_last"
 file = "sums.py"
@@ -161,8 +162,9 @@ title = "The mean"
 write = ["means.py:mean"]
 points = 1
 hints = ["A sum, and a count.", "total(values) / len(values)"]
+"""
 
-[[mutant]]
+MEAN_MUTANTS = """[[mutant]]
 task = 1
 name = "divides_by_one_more"
 file = "means.py"
@@ -216,6 +218,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "phase01_demo/__init__.py": "",
         "phase01_demo/project01_sum/__init__.py": INIT,
         "phase01_demo/project01_sum/project.toml": SUM_TOML,
+        "phase01_demo/project01_sum/mutants.toml": SUM_MUTANTS,
         "phase01_demo/project01_sum/sums.py": SUMS,
         "phase01_demo/project01_sum/test_sums.py": TEST_SUMS,
         "phase01_demo/project01_sum/benchmark.py": BENCHMARK,
@@ -224,6 +227,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "phase02_demo/__init__.py": "",
         "phase02_demo/project02_mean/__init__.py": INIT,
         "phase02_demo/project02_mean/project.toml": MEAN_TOML,
+        "phase02_demo/project02_mean/mutants.toml": MEAN_MUTANTS,
         "phase02_demo/project02_mean/means.py": MEAN,
         "phase02_demo/project02_mean/test_means.py": TEST_MEAN,
     }

@@ -54,7 +54,7 @@ def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):
         find(2), "means.py"
     )
     assert not (tmp_path / "out/work" / FOLDER).exists()
-    assert "mutant" not in (tmp_path / "out/phase02_demo/project02_mean/project.toml").read_text()
+    assert not (tmp_path / "out/phase02_demo/project02_mean/mutants.toml").exists()
 
 
 def test_the_released_models_that_a_project_needs_come_along(house, tmp_path, monkeypatch):

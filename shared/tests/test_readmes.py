@@ -27,7 +27,7 @@ RECORD = {
 def house(tmp_path, monkeypatch):
     """A repository of two projects: the first measured, the second not."""
     budget = {"minutes_cpu": 1.0, "minutes_gpu": 1.0, "ram_gb": 1.0, "hours": 1.0, "difficulty": "easy"}
-    none = dict.fromkeys(("needs", "produces", "papers", "tasks", "mutants"), ())
+    none = dict.fromkeys(("needs", "produces", "papers", "tasks"), ())
     told = {"build": "a thing", "promise": "1.60", "headline": ("loss", "no such"), "trace": None}
     built = []
     for number, title in ((1, "Minimal GPT"), (2, "Tokenizer")):

@@ -159,7 +159,7 @@ def test_faults_of_a_reference_run(house):
     ("file", "old", "new", "fault"),
     [
         ("project.toml", '"Start from nothing.", ', "", "task 1 has fewer than two hints"),
-        ("project.toml", "task = 2", "task = 1", "task 2 has no mutant"),
+        ("mutants.toml", "task = 2", "task = 1", "task 2 has no mutant"),
         ("project.toml", "hours = 0.5", "hours = 0", "hours is 0"),
         ("sums.py", '    """Adds up whole numbers."""\n', "", "sums.py:total has no docstring"),
         ("README.md", "## Budget", "## Money", "README.md has no section on: budget"),
