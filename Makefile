@@ -28,7 +28,7 @@ endif
 WRITE := phase01_foundation.project03_pretrain.generate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup coverage benchmarks lint types imports selfcheck notebooks report offline check \
+.PHONY: help run test setup coverage benchmarks lint types selfcheck notebooks report offline check \
 	constraints clean $(PHASES) $(PROJECTS)
 
 help: ## this list
@@ -81,9 +81,6 @@ lint: .venv/ready-all ## ruff: mistakes and format
 types: .venv/ready-all ## pyright
 	@$(PY) -m pyright
 
-imports: .venv/ready-all ## import-linter: who may import whom
-	@.venv/bin/lint-imports --no-logo
-
 selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
 	@$(PY) -m shared.ladder selfcheck
 
@@ -107,7 +104,7 @@ constraints: .venv/ready-all ## pin in constraints.txt what is installed now
 	@touch .venv/ready .venv/ready-all
 
 clean: ## remove .venv and caches; data/ and work/ stay
-	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* *.egg-info
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
 	@find . \( -path ./data -o -path ./work -o -path ./.git \) -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
