@@ -133,3 +133,19 @@ def test_the_globs_of_pyproject_take_in_every_phase_there_is_and_any_to_come(nam
     ):
         assert [glob for glob in globs if fnmatch(name, glob)], f"{globs} do not take in {name}"
         assert not any(fnmatch(other, glob) for glob in globs for other in ("data", "work", "phases"))
+
+
+def test_what_ladder_new_makes_obeys(house, ladder):
+    for number, phase in (
+        (8, "phase03_core_inference"),
+        (9, "phase03_core_inference"),
+        (30, "phase10_deployment"),
+    ):
+        assert ladder("new", number, phase, "thing").code == 0
+    assert (
+        len([file for file in house.glob("phase??_*/project??_thing/*.py") if list(imports(file, house))])
+        == 12
+    )
+    house_faults = faults(house)
+    assert [fault for fault in house_faults if "_thing" in fault] == []
+    assert house_faults, "the house's second project breaks the rule, and is seen beside them"
