@@ -25,10 +25,19 @@ ifeq ($(filter $(PRESET),$(PRESETS)),)
 $(error PRESET is '$(PRESET)'; it must be one of: $(PRESETS))
 endif
 
+# The notebook of project N. `make notebook` without an N, or with one that has none, ends before anything is set up.
+NOTEBOOK = $(foreach file,$(NOTEBOOKS),$(if $(filter project$(N)_% project0$(N)_%,$(subst /, ,$(file))),$(file)))
+ifneq ($(filter notebook,$(MAKECMDGOALS)),)
+ifneq ($(words $(NOTEBOOK)),1)
+$(error N is '$(N)'; projects with a notebook: $(foreach file,$(NOTEBOOKS),\
+	$(patsubst 0%,%,$(patsubst project%,%,$(firstword $(subst _, ,$(filter project%,$(subst /, ,$(file)))))))))
+endif
+endif
+
 WRITE := phase01_foundation.project03_pretrain.generate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup coverage benchmarks lint types selfcheck notebooks report offline check \
+.PHONY: help run test setup coverage benchmarks lint types selfcheck notebook notebooks report offline check \
 	constraints clean $(PHASES) $(PROJECTS)
 
 help: ## this list
@@ -83,6 +92,9 @@ types: .venv/ready-all ## pyright
 
 selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
 	@$(PY) -m shared.ladder selfcheck
+
+notebook: .venv/ready-all ## open the notebook of a project in JupyterLab, as in: make notebook N=3
+	@$(PY) -m jupyter lab $(NOTEBOOK)
 
 notebooks: .venv/ready-all ## run every explore.ipynb from top to bottom
 	@$(if $(NOTEBOOKS),$(PY) -m pytest --timeout=900 --nbmake $(NOTEBOOKS),echo "There is no notebook yet.")
