@@ -25,10 +25,19 @@ ifeq ($(filter $(PRESET),$(PRESETS)),)
 $(error PRESET is '$(PRESET)'; it must be one of: $(PRESETS))
 endif
 
+# The notebook of project N. `make notebook` without an N, or with one that has none, ends before anything is set up.
+NOTEBOOK = $(foreach file,$(NOTEBOOKS),$(if $(filter project$(N)_% project0$(N)_%,$(subst /, ,$(file))),$(file)))
+ifneq ($(filter notebook,$(MAKECMDGOALS)),)
+ifneq ($(words $(NOTEBOOK)),1)
+$(error N is '$(N)'; projects with a notebook: $(foreach file,$(NOTEBOOKS),\
+	$(patsubst 0%,%,$(patsubst project%,%,$(firstword $(subst _, ,$(filter project%,$(subst /, ,$(file)))))))))
+endif
+endif
+
 WRITE := phase01_foundation.project03_pretrain.generate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup coverage benchmarks lint types imports selfcheck notebooks report offline check \
+.PHONY: help run test setup coverage benchmarks lint types selfcheck notebook notebooks report offline check \
 	constraints clean $(PHASES) $(PROJECTS)
 
 help: ## this list
@@ -81,11 +90,11 @@ lint: .venv/ready-all ## ruff: mistakes and format
 types: .venv/ready-all ## pyright
 	@$(PY) -m pyright
 
-imports: .venv/ready-all ## import-linter: who may import whom
-	@.venv/bin/lint-imports --no-logo
-
 selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
 	@$(PY) -m shared.ladder selfcheck
+
+notebook: .venv/ready-all ## open the notebook of a project in JupyterLab, as in: make notebook N=3
+	@$(PY) -m jupyter lab $(NOTEBOOK)
 
 notebooks: .venv/ready-all ## run every explore.ipynb from top to bottom
 	@$(if $(NOTEBOOKS),$(PY) -m pytest --timeout=900 --nbmake $(NOTEBOOKS),echo "There is no notebook yet.")
@@ -107,7 +116,7 @@ constraints: .venv/ready-all ## pin in constraints.txt what is installed now
 	@touch .venv/ready .venv/ready-all
 
 clean: ## remove .venv and caches; data/ and work/ stay
-	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* *.egg-info
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
 	@find . \( -path ./data -o -path ./work -o -path ./.git \) -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 

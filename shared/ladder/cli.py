@@ -119,6 +119,19 @@ def bench(
 
 
 @app.command()
+def new(
+    number: Annotated[int, typer.Argument(help="The project's number, 1 to 30.", metavar="NUMBER")],
+    phase: Annotated[str, typer.Argument(help="Its phase's folder, such as phase03_core_inference.")],
+    name: Annotated[str, typer.Argument(help="A Python name, such as kv_cache.")],
+    title: Annotated[str | None, typer.Option(help="Its title; the name in words without it.")] = None,
+) -> None:
+    """For maintainers: the folder of a project to come, with one task and one failing test."""
+    from shared.ladder.new import new
+
+    new(number, phase, name, title)
+
+
+@app.command()
 def selfcheck(
     numbers: Annotated[list[int] | None, typer.Argument(help="Projects; all without it.")] = None,
 ) -> None:

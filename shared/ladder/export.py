@@ -58,12 +58,8 @@ def write_house(project: Project, house: Path) -> None:
     for name in ROOT_FILES:
         if (root / name).is_file():
             _put(house / name, (root / name).read_text(encoding="utf-8"))
-    phases = {path.parts[0] for path in paths}
-    pyproject = house / "pyproject.toml"
-    if pyproject.is_file():
-        pyproject.write_text(_without_phases(pyproject.read_text(encoding="utf-8"), phases), encoding="utf-8")
     _copy(SHARED, house / "shared", shelves={path.name for path in paths if path.parts[0] == "shared"})
-    for phase in phases - {"shared"}:
+    for phase in {path.parts[0] for path in paths} - {"shared"}:
         for file in (root / phase).glob("*.*"):
             shutil.copy2(file, _made(house / phase) / file.name)
     for path in paths:
@@ -125,14 +121,6 @@ def _copy(source: Path, target: Path, shelves: set[str] | None = None) -> None:
         if shelves is not None and re.fullmatch(r"phase\d\d\.py", inner.name) and inner.name not in shelves:
             continue
         shutil.copy2(file, _made((target / inner).parent) / file.name)
-
-
-def _without_phases(text: str, kept: set[str]) -> str:
-    """pyproject.toml without the entries of phases that are not in the zip."""
-    for phase in set(re.findall(r'"(phase\d\d_\w+)"', text)) - kept:
-        for entry in (f'"{phase}", ', f', "{phase}"', f'"{phase}"'):  # first, last, or alone in its list
-            text = text.replace(entry, "")
-    return text
 
 
 def _zip(folder: Path, target: Path) -> int:

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.ladder.house import counted
 from shared.ladder.mutants import read_mutants
 from shared.ladder.project import Project
-from shared.ladder.source import function, signature
+from shared.ladder.source import function, is_stub, signature
 from shared.ladder.stubs import stub_file
 
 # A heading must hold the word (or one of the words) and come in this order.
@@ -48,7 +49,22 @@ def fixed_faults(project: Project) -> list[str]:
     configs = project.folder / "configs"
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
-    return [*faults, *_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
+    faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
+    return [*faults, *_unwritten_faults(project)]
+
+
+def _unwritten_faults(project: Project) -> Iterator[str]:
+    """What `ladder new` has left to be written."""
+    for task in project.tasks:
+        for target in task.write:
+            node = function((project.folder / target.file).read_text("utf-8"), target.name)
+            if node is not None and is_stub(node):
+                yield f"{target} is a stub in the reference itself"
+    for file in sorted(project.folder.rglob("*")):
+        if file.suffix in (".py", ".md", ".toml", ".yaml") and (
+            count := file.read_text("utf-8").count("TODO")
+        ):
+            yield f"{file.relative_to(project.folder).as_posix()} has {counted(count, 'TODO')}"
 
 
 def _readme_faults(readme: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ BUDGET = ("minutes_cpu", "minutes_gpu", "ram_gb", "hours")
 REQUIRED = ("number", "title", "build", "promise", "headline", *BUDGET, "difficulty", "needs", "produces")
 OPTIONAL = ("papers", "trace", "task")
 DIFFICULTIES = ("easy", "medium", "hard")
+MOST_HEADLINES = 4  # more are no headlines: they stand in the table below
 
 
 class ProjectError(ValueError):
@@ -148,13 +149,18 @@ def load(folder: Path) -> Project:
     difficulty = table.text("difficulty")
     if difficulty not in DIFFICULTIES:
         raise ProjectError(f"{where}: difficulty is {difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
+    headline = table.texts("headline")
+    if len(headline) > MOST_HEADLINES:
+        raise ProjectError(
+            f"{where}: headline names {len(headline)} figures; at most {MOST_HEADLINES} are allowed"
+        )
 
     return Project(
         number=table.integer("number"),
         title=table.text("title"),
         build=table.text("build"),
         promise=table.text("promise"),
-        headline=table.texts("headline"),
+        headline=headline,
         minutes_cpu=table.number("minutes_cpu"),
         minutes_gpu=table.number("minutes_gpu"),
         ram_gb=table.number("ram_gb"),

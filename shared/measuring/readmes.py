@@ -1,11 +1,14 @@
 """Writes what was measured into the READMEs: `make report`, or `python -m shared.measuring.readmes [--check]`.
 
-Every project's README gets the table of its results between the marks `<!-- results:start -->` and
-`<!-- results:end -->`; the root README gets a row for each project between `<!-- scoreboard:start -->` and
-`<!-- scoreboard:end -->`.
+Each table stands between two marks, such as `<!-- results:start -->` and `<!-- results:end -->`:
+
+- `results`, in every project's README: the headline figures, and below them all that was measured, folded away
+- `projects`, in every phase's README: a row for each of its projects
+- `scoreboard`, in the root README: a row for each project, with what it promised and what was measured
 """
 
 import argparse
+import html
 import json
 import sys
 from collections.abc import Sequence
@@ -52,8 +55,12 @@ def update(root: Path, check: bool = False) -> list[Path]:
     built = projects(root)
     records = {project.number: read_records(project.folder) for project in built}
     wanted = {
-        project.folder / "README.md": ("results", results_table(records[project.number])) for project in built
+        project.folder / "README.md": ("results", results(project, records[project.number]))
+        for project in built
     }
+    for phase in dict.fromkeys(project.folder.parent for project in built):
+        inside = [project for project in built if project.folder.parent == phase]
+        wanted[phase / "README.md"] = ("projects", projects_table(inside))
     wanted[root / "README.md"] = ("scoreboard", scoreboard(root, built, records))
     texts = {path: insert(path, mark, table) for path, (mark, table) in wanted.items()}
     stale = [path for path, text in texts.items() if text != path.read_text(encoding="utf-8")]
@@ -90,28 +97,49 @@ def _read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def results_table(records: Sequence[dict[str, Any]]) -> str:
-    """The Markdown that a project's README shows: a table and the notes for each device."""
-    return "\n\n".join(map(_device_table, records)) or "Nothing is measured yet: run the benchmark."
+def results(project: Project, records: Sequence[dict[str, Any]]) -> str:
+    """The Markdown that a project's README shows: the headline figures, then all of each device, folded away."""
+    if not records:
+        return "Nothing is measured yet: run the benchmark."
+    rows = [["figure", "measured", "target", "met", "peers", "device"]]
+    rows += [
+        [*_figure(record, name), record["device"]]
+        for name in project.headline
+        for record in records
+        if name in record["measured"]
+    ]
+    headlines = [_markdown(rows)] if len(rows) > 1 else []
+    return "\n\n".join([*headlines, *map(_device, records)])
 
 
-def _device_table(record: dict[str, Any]) -> str:
+def _figure(record: dict[str, Any], name: str) -> list[str]:
+    """A figure's cells: its name, value, target, whether that was met, and its peers."""
+    figure, peers = record["measured"][name], record["peers"].get(name, {})
+    value = f"{number(figure['value'])} {figure['unit']}".strip()
+    rivals = "<br>".join(f"{peer}: {number(other)}" for peer, other in peers.items())
+    return [name, value, target(figure["target"]), met(figure["met"]), rivals]
+
+
+def _device(record: dict[str, Any]) -> str:
+    """All figures of a device, its runs and the notes, behind one line that opens them."""
     machine, measured = record["machine"], record["measured"]
     rows = [["figure", "measured", "target", "met", "peers", "run"]]
     runs: list[str] = []  # figures of one run have its command, date and threads in common: said once below
     for name, figure in measured.items():
-        peers = "<br>".join(
-            f"{peer}: {number(value)}" for peer, value in record["peers"].get(name, {}).items()
-        )
-        value = f"{number(figure['value'])} {figure['unit']}".strip()
         run = f"`{figure['command']}`, {figure['date'][:10]}, threads: {figure['threads']}"
         runs += [] if run in runs else [run]
-        which = str(runs.index(run) + 1)
-        rows.append([name, value, target(figure["target"]), met(figure["met"]), peers, which])
+        rows.append([*_figure(record, name), str(runs.index(run) + 1)])
     place = f"**{record['device']}**, {machine['cores']} cores, {machine['memory']} GiB, {machine['os']}"
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     commands = "\n".join(f"- run {i}: {run}" for i, run in enumerate(runs, 1))
-    parts = [f"{place}; {versions}", _markdown(rows), commands]
+    summary = f"All figures, commands and notes ({html.escape(record['device'])})"
+    # Markdown inside HTML is read as such only after a blank line.
+    parts = [
+        f"<details><summary>{summary}</summary>",
+        f"{place}; {versions}",
+        _markdown(rows),
+        commands,
+    ]
     notes: dict[str, list[str]] = {}
     for name, figure in measured.items():
         if figure["note"]:
@@ -120,7 +148,16 @@ def _device_table(record: dict[str, Any]) -> str:
         parts.append(
             "Notes:\n\n" + "\n".join(f"- {'; '.join(names)}: {note}" for note, names in notes.items())
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, "</details>"])
+
+
+def projects_table(built: Sequence[Project]) -> str:
+    """The Markdown of a phase's README: what each of its projects builds, and what it needs."""
+    rows = [["#", "project", "what you build", "needs"]]
+    for project in built:
+        link = f"[{project.title}]({project.folder.name}/)"
+        rows.append([str(project.number), link, project.build, ", ".join(project.needs) or "nothing"])
+    return _markdown(rows)
 
 
 def scoreboard(root: Path, built: Sequence[Project], records: dict[int, list[dict[str, Any]]]) -> str:

@@ -201,10 +201,10 @@ version = "0.1.0"
 readme = "README.md"
 
 [tool.hatch.build.targets.wheel]
-packages = ["shared", "phase01_demo", "phase02_demo"]
+include = ["/shared", "/phase??_*"]
 
 [tool.pytest.ini_options]
-testpaths = ["shared", "phase01_demo", "phase02_demo"]
+testpaths = ["shared", "phase??_*"]
 filterwarnings = ["error"]
 """
 

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import tomllib
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
 import pytest
 
-from shared.ladder.export import _without_phases, needed, write_house
+from shared.ladder.export import needed, write_house
 from shared.ladder.project import find
 from shared.ladder.stubs import stub_file
 from shared.ladder.submissions import read_submission
@@ -40,13 +39,6 @@ def test_the_zip_holds_stubs_tests_and_no_solution(house, ladder):
     assert not any("result += value" in text for text in texts)
 
 
-@pytest.mark.parametrize("kept", [{"phase01_a"}, {"phase02_b"}, {"phase01_a", "phase02_b"}, set()])
-def test_the_exports_settings_name_only_its_phases(kept):
-    text = 'packages = ["shared", "phase01_a", "phase02_b"]\ncontainers = ["phase01_a", "phase02_b"]\n'
-    settings = tomllib.loads(_without_phases(text, kept))
-    assert settings == {"packages": ["shared", *sorted(kept)], "containers": sorted(kept)}
-
-
 def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):
     write_house(find(2), tmp_path / "out")
     assert (tmp_path / "out" / FOLDER / "sums.py").read_text() == reference(house)
@@ -66,13 +58,6 @@ def test_the_released_models_that_a_project_needs_come_along(house, tmp_path, mo
     toml.write_text(toml.read_text().replace("needs = []", 'needs = ["sum-model", "a patient mind"]'))
     write_house(find(2), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out/data/models").iterdir()] == ["sum-model"]
-
-
-def test_pyproject_names_only_what_is_inside(house, tmp_path):
-    write_house(find(1), tmp_path / "out")
-    text = (tmp_path / "out/pyproject.toml").read_text()
-    assert 'packages = ["shared", "phase01_demo"]' in text
-    assert "phase02" not in text
 
 
 def test_what_a_project_needs_is_found_through_shelves_and_siblings(house):

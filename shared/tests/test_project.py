@@ -75,6 +75,7 @@ def test_a_folder_without_project_toml(tmp_path):
             'headline = "seconds"',
             "headline is 'seconds'; it must be a list of texts",
         ),
+        ("headline = []", 'headline = ["a", "b", "c", "d", "e"]', "headline names 5 figures; at most 4"),
         ('"easy"', '"tricky"', "difficulty is 'tricky'; allowed: easy, medium, hard"),
         ("[[task]]\nnumber = 1", "[[task]]\nnumber = 4", r"tasks are numbered \[4, 2\]; they must be 1, 2"),
         ("points = 2", "points = 0", "task 1: points is 0; it must be at least 1"),

@@ -8,6 +8,7 @@ from shared.measuring import readmes
 from shared.measuring.readmes import ReportError, main, update
 
 MARKS = "# Title\n\nText.\n\n<!-- results:start -->\nold\n<!-- results:end -->\n\nMore.\n"
+PHASE = "# Phase\n\n<!-- projects:start -->\n<!-- projects:end -->\n\nMore.\n"
 FIGURE = {"unit": "nats", "target": ["<=", 1.6], "met": True, "note": "", "threads": 2}
 FIGURE |= {"date": "2026-11-20T10:00:00+00:00", "command": "python -m x | cat"}
 RECORD = {
@@ -27,14 +28,18 @@ RECORD = {
 def house(tmp_path, monkeypatch):
     """A repository of two projects: the first measured, the second not."""
     budget = {"minutes_cpu": 1.0, "minutes_gpu": 1.0, "ram_gb": 1.0, "hours": 1.0, "difficulty": "easy"}
-    none = dict.fromkeys(("needs", "produces", "papers", "tasks"), ())
+    none = dict.fromkeys(("produces", "papers", "tasks"), ())
     told = {"build": "a thing", "promise": "1.60", "headline": ("loss", "no such"), "trace": None}
     built = []
     for number, title in ((1, "Minimal GPT"), (2, "Tokenizer")):
         folder = tmp_path / "phase01_x" / f"project0{number}_y"
         folder.mkdir(parents=True)
         (folder / "README.md").write_text(MARKS)
-        built.append(Project(number=number, title=title, folder=folder, **budget, **none, **told))
+        needs = ("project 1", "tiny-base")[: 2 * number - 2]
+        built.append(
+            Project(number=number, title=title, folder=folder, needs=needs, **budget, **none, **told)
+        )
+    (tmp_path / "phase01_x" / "README.md").write_text(PHASE)
     (tmp_path / "README.md").write_text("# Root\n<!-- scoreboard:start --><!-- scoreboard:end -->\nend\n")
     monkeypatch.setattr(readmes, "projects", lambda root: built)
     monkeypatch.setenv("LADDER_ROOT", str(tmp_path))
@@ -55,6 +60,10 @@ def test_a_readme_gets_its_table_and_keeps_the_rest(house):
     update(house)
     assert (first(house) / "README.md").read_text() == (
         "# Title\n\nText.\n\n<!-- results:start -->\n\n"
+        "| figure | measured | target | met | peers | device |\n"
+        "|---|---|---|---|---|---|\n"
+        "| loss | 1.543 nats | ≤ 1.6 | yes | nanoGPT: 1.886 | AMD EPYC |\n\n"
+        "<details><summary>All figures, commands and notes (AMD EPYC)</summary>\n\n"
         "**AMD EPYC**, 2 cores, 23.5 GiB, Linux 6.1; python 3.11, torch 2.13.0\n\n"
         "| figure | measured | target | met | peers | run |\n"
         "|---|---|---|---|---|---|\n"
@@ -62,6 +71,7 @@ def test_a_readme_gets_its_table_and_keeps_the_rest(house):
         "| speed | 9,000 tokens/s |  |  |  | 1 |\n\n"
         "- run 1: `python -m x | cat`, 2026-11-20, threads: 2\n\n"
         "Notes:\n\n- loss: it loses nothing\n\n"
+        "</details>\n\n"
         "<!-- results:end -->\n\nMore.\n"
     )
     assert "Nothing is measured yet" in (house / "phase01_x" / "project02_y" / "README.md").read_text()
@@ -90,7 +100,47 @@ def test_the_scoreboard_has_a_row_for_each_project(house):
         "| 2 | [Tokenizer](phase01_x/project02_y/) | a thing | 1.60 | not yet |\n\n"
         "<!-- scoreboard:end -->\nend\n"
     )
-    assert (first(house) / "README.md").read_text().count("| figure |") == 2, "a table for each device"
+    text = (first(house) / "README.md").read_text()
+    headlines, *folded = text.split("<details>")
+    assert "| 1.543 nats | ≤ 1.6 | yes | nanoGPT: 1.886 | AMD EPYC |" in headlines
+    assert "| loss | 1.7 nats | ≤ 1.6 | no | nanoGPT: 1.886 | Apple M3 |" in headlines
+    assert [part.count("| figure |") for part in folded] == [1, 1], "a table for each device"
+
+
+def test_without_a_headline_all_figures_are_folded_away(house):
+    write_record(
+        first(house), {**RECORD, "device": "a <b> & c", "measured": {"other": {**FIGURE, "value": 1}}}
+    )
+    update(house)
+    text = (first(house) / "README.md").read_text()
+    assert (
+        "<!-- results:start -->\n\n<details><summary>All figures, commands and notes (a &lt;b&gt; &amp; c)"
+        in text
+    )
+    assert text.count("| figure |") == 1
+
+
+def test_a_phases_readme_lists_its_projects(house):
+    update(house)
+    assert (house / "phase01_x" / "README.md").read_text() == (
+        "# Phase\n\n<!-- projects:start -->\n\n"
+        "| # | project | what you build | needs |\n|---|---|---|---|\n"
+        "| 1 | [Minimal GPT](project01_y/) | a thing | nothing |\n"
+        "| 2 | [Tokenizer](project02_y/) | a thing | project 1, tiny-base |\n\n"
+        "<!-- projects:end -->\n\nMore.\n"
+    )
+
+
+def test_a_phase_without_a_readme_or_its_marks_stops_everything(house, capsys):
+    readme = house / "phase01_x" / "README.md"
+    readme.write_text("no marks")
+    assert main([]) == 2
+    words = "phase01_x/README.md must have the lines <!-- projects:start --> and <!-- projects:end -->"
+    assert words in capsys.readouterr().err
+    readme.unlink()
+    assert main([]) == 2
+    assert f"error: {readme} is missing" in capsys.readouterr().err
+    assert (first(house) / "README.md").read_text() == MARKS, "nothing was written"
 
 
 def test_a_second_run_changes_nothing(house, capsys):
@@ -98,6 +148,7 @@ def test_a_second_run_changes_nothing(house, capsys):
     assert capsys.readouterr().out == (
         "phase01_x/project01_y/README.md: brought up to date\n"
         "phase01_x/project02_y/README.md: brought up to date\n"
+        "phase01_x/README.md: brought up to date\n"
         "README.md: brought up to date\n"
     )
     assert main([]) == 0
