@@ -16,24 +16,28 @@ from phase01_foundation.project01_minimal_gpt.training import clip_gradients, le
 
 # project 2, tokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.formats import load_gpt2, load_tiktoken
-from phase01_foundation.project02_tokenizer.released import load_released
+from phase01_foundation.project02_tokenizer.formats import load_gpt2_tokenizer, load_tiktoken
+from phase01_foundation.project02_tokenizer.given.openai_tokenizers import load_openai_tokenizer
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
 from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
 
 # project 3, pre-training
 from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, side_by_side
-from phase01_foundation.project03_pretrain.blimp import blimp
-from phase01_foundation.project03_pretrain.document_batches import DocumentBatches
-from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.evaluate import evaluate
 from phase01_foundation.project03_pretrain.flops import flops_per_token
+from phase01_foundation.project03_pretrain.given.blimp import blimp
+from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
+from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.pretrained import load_base, publish_base
+from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.skills import skill_scores
+from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
@@ -41,15 +45,11 @@ from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, from_tensors
 from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers
 from phase01_foundation.project03_pretrain.parallel import Processes, joined
-from phase01_foundation.project03_pretrain.released import load_base, publish_base
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import greedy_batch, log_likelihoods, perplexity
-from phase01_foundation.project03_pretrain.settings import TrainerConfig
-from phase01_foundation.project03_pretrain.skills import skill_scores
 from phase01_foundation.project03_pretrain.step import training_step
 from phase01_foundation.project03_pretrain.streaming import StreamingBatches
 from phase01_foundation.project03_pretrain.token_file import cached_tokens, read_tokens, write_tokens
-from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 
 __all__ = [
     "IGNORED",
@@ -92,9 +92,9 @@ __all__ = [
     "keep_top_p",
     "learning_rate",
     "load_base",
-    "load_gpt2",
+    "load_gpt2_tokenizer",
     "load_model",
-    "load_released",
+    "load_openai_tokenizer",
     "load_tiktoken",
     "load_tokenizer",
     "load_trained_tokenizer",

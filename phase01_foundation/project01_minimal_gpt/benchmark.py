@@ -16,13 +16,13 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from phase01_foundation.project01_minimal_gpt import nanogpt_recipe
 from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention, torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given import nanogpt_recipe
+from phase01_foundation.project01_minimal_gpt.given.run import Run
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
-from phase01_foundation.project01_minimal_gpt.run import Run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, advance, load_data, take_stock, train
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
 from shared import artifacts, config
 from shared.command import Interrupted

@@ -10,10 +10,10 @@ import torch
 from rich.console import Console
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
+from phase01_foundation.project01_minimal_gpt.given.run import Run
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
-from phase01_foundation.project01_minimal_gpt.run import Run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import (
     evaluate,

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import split_pieces, to_bytes
 
 Pair = tuple[int, int]

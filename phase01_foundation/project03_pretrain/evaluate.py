@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import blimp, error_analysis, multiple_choice
+from phase01_foundation.project03_pretrain import error_analysis
 from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.encoding import begin, encode
+from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
+from phase01_foundation.project03_pretrain.given.encoding import begin, encode
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.skills import skill_scores
 from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_base
 from phase01_foundation.project03_pretrain.scoring import perplexity
-from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message

@@ -13,9 +13,9 @@ from rich.console import Console
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import hugging_face
-from phase01_foundation.project03_pretrain.encoding import begin
+from phase01_foundation.project03_pretrain.given.encoding import begin
+from phase01_foundation.project03_pretrain.given.pretrained import load_artifact
 from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_artifact
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts
 from shared.command import exits_with_message

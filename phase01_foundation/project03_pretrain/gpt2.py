@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend
-from phase01_foundation.project03_pretrain import safetensors_folder
 from phase01_foundation.project03_pretrain.attention import causal_attention
+from phase01_foundation.project03_pretrain.given import safetensors_folder
 from phase01_foundation.project03_pretrain.model import check_positions
 from shared.checkpoint import CheckpointError
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
-from phase01_foundation.project03_pretrain.example import SHAPES, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, example
 
 
 @pytest.mark.task(3)

@@ -6,12 +6,13 @@ from typer.testing import CliRunner
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import blimp, evaluate, multiple_choice
-from phase01_foundation.project03_pretrain.blimp import Paradigm
-from phase01_foundation.project03_pretrain.encoding import begin, encode
-from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.multiple_choice import Question
-from phase01_foundation.project03_pretrain.released import publish_base
+from phase01_foundation.project03_pretrain import evaluate
+from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
+from phase01_foundation.project03_pretrain.given.blimp import Paradigm
+from phase01_foundation.project03_pretrain.given.encoding import begin, encode
+from phase01_foundation.project03_pretrain.given.example import TINY, example
+from phase01_foundation.project03_pretrain.given.multiple_choice import Question
+from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.scoring import perplexity
 from shared import tinyworld
 

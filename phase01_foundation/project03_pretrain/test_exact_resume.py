@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from phase01_foundation.project03_pretrain.batches import Batches
-from phase01_foundation.project03_pretrain.example import TINY
+from phase01_foundation.project03_pretrain.given.example import TINY
+from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import advance, prepare
 from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.run import Run
-from phase01_foundation.project03_pretrain.settings import TrainerConfig
-from phase01_foundation.project03_pretrain.trainer import advance, prepare
 from shared.checkpoint import CheckpointError, read, write
 
 task = pytest.mark.task(8)

@@ -8,7 +8,7 @@ from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams, ch
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import example
+from phase01_foundation.project03_pretrain.given.example import example
 from phase01_foundation.project03_pretrain.model import Config
 
 TEXT = "The café is open. The cat sat in the café. 日本 🙂 " * 20

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phase01_foundation.project03_pretrain import hugging_face
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, save
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.model import LLM, Block, Config, check_positions, from_tensors
 
 

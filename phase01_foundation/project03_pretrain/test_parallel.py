@@ -13,20 +13,20 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project03_pretrain.batches import Batches
+from phase01_foundation.project03_pretrain.given.pretraining_data import TextData
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig, TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import advance, fit, prepare
 from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.parallel import (
     joined,
     spread,
 )
-from phase01_foundation.project03_pretrain.pretraining_data import TextData
-from phase01_foundation.project03_pretrain.settings import PretrainConfig, TrainerConfig
 from phase01_foundation.project03_pretrain.step import gradients_are_shared, training_step
 from phase01_foundation.project03_pretrain.together import together
 from phase01_foundation.project03_pretrain.train import validation
-from phase01_foundation.project03_pretrain.trainer import advance, fit, prepare
 from shared.command import Interrupted
 
 task = pytest.mark.task(8)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.attention import causal_attention, torch_attention
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.model import Attention, Config, RMSNorm, SquaredReLU, SwiGLU
 
 

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import trainer
 from phase01_foundation.project03_pretrain.batches import Batches
+from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.streaming import StreamingBatches
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
-from phase01_foundation.project03_pretrain.trainer import fit, prepare
 from shared import checkpoint
 from shared.checkpoint import CheckpointError
 from shared.command import Interrupted

@@ -12,7 +12,8 @@ import torch
 import torch.distributed as dist
 from rich.console import Console
 
-from phase01_foundation.project03_pretrain.example import example
+from phase01_foundation.project03_pretrain.given.example import example
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.parallel import (
     Processes,
     any_process,
@@ -20,7 +21,6 @@ from phase01_foundation.project03_pretrain.parallel import (
     spread,
     threads_each,
 )
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.together import together
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import config

@@ -9,11 +9,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from phase01_foundation.project02_tokenizer import fast
+from phase01_foundation.project02_tokenizer.given import fast
 from phase01_foundation.project03_pretrain import train as train_command
-from phase01_foundation.project03_pretrain import trainer
-from phase01_foundation.project03_pretrain.released import load_base
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import config
 
@@ -245,7 +245,7 @@ def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(com
     }.items(),
 )
 def test_the_command_names_what_is_wrong_before_any_work(command, checkpoint, monkeypatch, argument, message):
-    monkeypatch.setattr("phase01_foundation.project03_pretrain.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("phase01_foundation.project03_pretrain.given.settings.find_spec", lambda name: None)
     code, printed = command(argument)
     assert code == 2
     assert message in printed

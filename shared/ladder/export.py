@@ -99,7 +99,7 @@ def needed(project: Project) -> set[Path]:
             continue
         found.add(path)
         base = root if path.parts[0] != "shared" else SHARED.parent
-        files = (base / path).glob("*.py") if (base / path).is_dir() else [base / path]
+        files = (base / path).rglob("*.py") if (base / path).is_dir() else [base / path]
         for file in files:
             waiting += _imports(file, root)
     return found
@@ -125,15 +125,16 @@ def export_passes(project: Project) -> list[str]:
 
 
 def _imports(file: Path, root: Path) -> Iterator[Path]:
-    """Project folders and shelves that a file imports by name, anywhere in it."""
+    """Project folders and shelves that a file imports, anywhere in it."""
+    package = file.relative_to(root).parent.parts if file.is_relative_to(root) else ()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.ImportFrom) and node.level == 2 and file.parent.parent.parent == root:
-            names = [f"{file.parent.parent.name}.{node.module or alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base_name = ".".join([*start, *filter(None, [node.module])])
+            names = [f"{base_name}.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
             if (

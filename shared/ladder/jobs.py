@@ -186,7 +186,7 @@ def _warm(project: Project) -> None:
     """Import what the project's files import from elsewhere, so that the children find it there."""
     own = {"shared", *(path.name for path in root_folder().iterdir())}
     names = {"pytest", "hypothesis", "beartype", "jaxtyping"}
-    for file in project.folder.glob("*.py"):
+    for file in project.sources:
         names |= set(_imported(file.read_text(encoding="utf-8")))
     if "torch" in names:
         names.add("torch.distributed.tensor")  # a second's worth, which torch.testing.assert_close imports

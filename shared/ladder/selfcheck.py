@@ -23,6 +23,7 @@ from shared.ladder.house import console, counted, say
 from shared.ladder.jobs import Job, Outcome
 from shared.ladder.mutants import Mutant, read_mutants
 from shared.ladder.project import Project
+from shared.ladder.rooms import room_faults
 from shared.ladder.runner import test_files
 from shared.ladder.source import function, signature
 from shared.ladder.stubs import stub_file
@@ -142,6 +143,7 @@ def fixed_faults(project: Project) -> list[str]:
     configs = project.folder / "configs"
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
+    faults += room_faults(project)
     return [*faults, *_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
 
 

@@ -184,9 +184,10 @@ import sys
 
 from phase01_demo.project01_sum.sums import total
 
-print("preset", sys.argv[-1])
-figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
-print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
+if __name__ == "__main__":
+    print("preset", sys.argv[-1])
+    figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
+    print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
 """
 
 HEADINGS = (

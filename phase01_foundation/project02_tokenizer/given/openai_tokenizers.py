@@ -1,4 +1,4 @@
-"""Tokenizers that others have trained and released, by name: gpt2, r50k_base, cl100k_base, o200k_base.
+"""OpenAI's tokenizers, trained and released, by name: gpt2, r50k_base, cl100k_base, o200k_base.
 
 Their files come from the mirror, the cache or a download, and are checked; see shared.corpora.
 """
@@ -50,7 +50,7 @@ RANKS: dict[str, tuple[File, str, dict[str, int]]] = {
 NAMES = ("gpt2", *RANKS)
 
 
-def load_released(name: str, native: bool = True) -> Tokenizer[ByteBPE]:
+def load_openai_tokenizer(name: str, native: bool = True) -> Tokenizer[ByteBPE]:
     """The tokenizer of that name, one of NAMES; `native=False` keeps to Python.
 
     Raises ValueError for another name, and shared.corpora's CorpusError when a file cannot be had.
@@ -59,6 +59,6 @@ def load_released(name: str, native: bool = True) -> Tokenizer[ByteBPE]:
         files = read_file(ENCODER).decode(), read_file(VOCAB).decode()
         return parse_gpt2(*files, ENCODER.path, VOCAB.path, native)
     if name not in RANKS:
-        raise ValueError(f"there is no released tokenizer {name!r}; there is {', '.join(NAMES)}")
+        raise ValueError(f"there is no tokenizer {name!r} of OpenAI's; there is {', '.join(NAMES)}")
     file, pattern, special_tokens = RANKS[name]
     return from_ranks(parse_ranks(read_file(file), file.path), pattern, special_tokens, native)

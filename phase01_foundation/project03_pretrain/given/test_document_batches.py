@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project03_pretrain.batches import Batches
-from phase01_foundation.project03_pretrain.document_batches import DocumentBatches, document_windows
+from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches, document_windows
+from phase01_foundation.project03_pretrain.given.pretraining_data import TextData
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.parallel import Processes
-from phase01_foundation.project03_pretrain.pretraining_data import TextData
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from phase01_foundation.project03_pretrain.train import reading
 

@@ -8,9 +8,9 @@ import torch
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import multiple_choice as module
-from phase01_foundation.project03_pretrain.example import example
-from phase01_foundation.project03_pretrain.multiple_choice import (
+from phase01_foundation.project03_pretrain.given import multiple_choice as module
+from phase01_foundation.project03_pretrain.given.example import example
+from phase01_foundation.project03_pretrain.given.multiple_choice import (
     Question,
     accuracy,
     clean,

@@ -13,11 +13,11 @@ from jaxtyping import UInt
 from rich.console import Console
 
 from phase01_foundation.project02_tokenizer import train as tokenizer_command
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import from_json
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.parallel import Processes
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, cached_tokens
 from shared import artifacts, config, corpora, tinyworld
 

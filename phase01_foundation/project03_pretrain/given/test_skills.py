@@ -5,9 +5,9 @@ import torch
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import skills as module
-from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.skills import answer_ends, skill_scores
+from phase01_foundation.project03_pretrain.given import skills as module
+from phase01_foundation.project03_pretrain.given.example import TINY, example
+from phase01_foundation.project03_pretrain.given.skills import answer_ends, skill_scores
 from shared import tinyworld
 
 TOKENIZER = Tokenizer(

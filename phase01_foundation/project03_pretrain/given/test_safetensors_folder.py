@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from phase01_foundation.project03_pretrain import safetensors_folder
-from phase01_foundation.project03_pretrain.example import TINY, example
+from phase01_foundation.project03_pretrain.given import safetensors_folder
+from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, save
 from phase01_foundation.project03_pretrain.model import LLM
 from shared.checkpoint import CheckpointError

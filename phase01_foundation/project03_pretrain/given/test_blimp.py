@@ -10,9 +10,9 @@ import torch
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import blimp as module
-from phase01_foundation.project03_pretrain.blimp import Paradigm, blimp, load_blimp, parse
-from phase01_foundation.project03_pretrain.example import example
+from phase01_foundation.project03_pretrain.given import blimp as module
+from phase01_foundation.project03_pretrain.given.blimp import Paradigm, blimp, load_blimp, parse
+from phase01_foundation.project03_pretrain.given.example import example
 from phase01_foundation.project03_pretrain.scoring import LogLikelihood, log_likelihoods
 
 TOKENIZER = Tokenizer(CharTokenizer("abcdefghij"), {"<|endoftext|>": 10})

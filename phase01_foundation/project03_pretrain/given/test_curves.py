@@ -9,12 +9,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from phase01_foundation.project03_pretrain import curves as module
 from phase01_foundation.project03_pretrain.batches import Batches
-from phase01_foundation.project03_pretrain.curves import curves
+from phase01_foundation.project03_pretrain.given import curves as module
+from phase01_foundation.project03_pretrain.given.curves import curves
+from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.settings import TrainerConfig
-from phase01_foundation.project03_pretrain.trainer import fit, prepare
 
 SHAPE = Config(7, 8, layers=1, heads=2, kv_heads=1, dim=8, hidden_dim=12)
 SETTINGS = TrainerConfig(
@@ -61,7 +61,8 @@ def wandb(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", stand_in)  # pyright: ignore[reportArgumentType]
     real = find_spec
     monkeypatch.setattr(
-        "phase01_foundation.project03_pretrain.settings.find_spec", lambda name: name == "wandb" or real(name)
+        "phase01_foundation.project03_pretrain.given.settings.find_spec",
+        lambda name: name == "wandb" or real(name),
     )
     return stand_in
 
@@ -144,6 +145,6 @@ def test_without_tensorboard_the_run_goes_on_and_says_so(tmp_path, monkeypatch):
 
 
 def test_wandb_that_is_not_installed_is_named_with_the_settings(monkeypatch):
-    monkeypatch.setattr("phase01_foundation.project03_pretrain.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("phase01_foundation.project03_pretrain.given.settings.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="wandb is wanted and not installed: pip install wandb"):
         replace(SETTINGS, wandb=True)

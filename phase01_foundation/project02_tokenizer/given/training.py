@@ -6,7 +6,7 @@ from typing import Any
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.bpe import PIECE_LIMIT, count_pieces
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import check_pattern
 from phase01_foundation.project02_tokenizer.special import split_special
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer

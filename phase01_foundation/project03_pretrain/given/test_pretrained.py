@@ -6,10 +6,10 @@ import torch
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.pretrained import load_base, publish_base
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_base, publish_base
 from shared import artifacts
 
 TOKENIZER = Tokenizer(CharTokenizer("abcdefghij"), {"<|endoftext|>": 10})

@@ -1,4 +1,4 @@
-from phase01_foundation.project03_pretrain.example import trace_example
+from phase01_foundation.project03_pretrain.given.example import trace_example
 
 
 def test_the_traced_example_runs_and_is_always_the_same():

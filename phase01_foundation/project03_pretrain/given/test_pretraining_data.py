@@ -2,19 +2,19 @@ from dataclasses import replace
 
 import pytest
 
-from phase01_foundation.project02_tokenizer import fast
 from phase01_foundation.project02_tokenizer import train as tokenizer_command
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import to_json
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from phase01_foundation.project03_pretrain import token_file
-from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.pretraining_data import (
+from phase01_foundation.project03_pretrain.given.pretrained import publish_base
+from phase01_foundation.project03_pretrain.given.pretraining_data import (
     load_data,
     pick_tokenizer,
     tinyworld_characters,
 )
-from phase01_foundation.project03_pretrain.released import publish_base
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, corpora
 

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_int32, c_int64
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,11 @@ import regex
 from jaxtyping import Int32, Int64, UInt8
 
 from phase01_foundation.project02_tokenizer.bpe import Pair
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, check_pattern
-from shared.files import ROOT
 from shared.native import ADDRESS, function, load
 
+FOLDER = Path(__file__).parent
 SOURCES = ("scan.cpp", "encode.cpp", "train.cpp")
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "split_pieces": (c_int64, [ADDRESS, c_int32, ADDRESS, c_int64, ADDRESS]),
@@ -51,9 +52,8 @@ NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
 @functools.cache
 def kernels() -> dict[str, Any] | None:
     """The C++ functions by name, or None where there is no compiler, which is said once."""
-    folder = ROOT / "phase01_foundation" / "project02_tokenizer"  # also when this file is a learner's copy
     # #line: an error names the file it is in, though the compiler sees one text.
-    text = "".join(f'#line 1 "{name}"\n{(folder / name).read_text(encoding="utf-8")}' for name in SOURCES)
+    text = "".join(f'#line 1 "{name}"\n{(FOLDER / name).read_text(encoding="utf-8")}' for name in SOURCES)
     library = load(text, "tokenizer")
     if library is None:
         return None
