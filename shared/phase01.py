@@ -24,13 +24,9 @@ from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_t
 from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
 from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
-
-# project 3, pre-training
-from phase01_foundation.project03_pretrain.attention import causal_attention, repeat_heads, torch_attention
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, side_by_side
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.evaluate import evaluate
-from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.given.blimp import blimp
 from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
@@ -41,13 +37,23 @@ from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prep
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
-from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
-from phase01_foundation.project03_pretrain.model import LLM, Config, RMSNorm, from_tensors
+
+# project 3, pre-training
+from phase01_foundation.project03_pretrain.model import (
+    LLM,
+    Config,
+    RMSNorm,
+    causal_attention,
+    from_tensors,
+    repeat_heads,
+    torch_attention,
+)
+from phase01_foundation.project03_pretrain.monitor import flops_per_token
 from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers
 from phase01_foundation.project03_pretrain.parallel import Processes, joined
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import greedy_batch, log_likelihoods, perplexity
-from phase01_foundation.project03_pretrain.step import training_step
+from phase01_foundation.project03_pretrain.step import LossFn, next_token_loss, training_step
 from phase01_foundation.project03_pretrain.streaming import StreamingBatches
 from phase01_foundation.project03_pretrain.token_file import cached_tokens, read_tokens, write_tokens
 

@@ -14,7 +14,6 @@ from phase01_foundation.project01_minimal_gpt import generate as generate_comman
 from phase01_foundation.project01_minimal_gpt import train as train_command
 from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
-from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
@@ -132,14 +131,6 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpo
     with pytest.raises(artifacts.CheckpointError, match=r"other settings \(dim 8 → 16, seed 0 → 1\)"):
         run(dim=16, seed=1)
     assert checkpoint.read_bytes() == before
-
-
-def test_the_second_interrupt_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), catch_interrupts() as caught:  # noqa: PT012 - both signals belong here
-        os.kill(os.getpid(), signal.SIGINT)
-        assert caught == [signal.SIGINT]
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # ---- the commands, as a user gives them

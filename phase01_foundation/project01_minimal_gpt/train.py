@@ -12,7 +12,6 @@ from rich.console import Console
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.given.run import Run
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
-from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import (
@@ -22,7 +21,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, corpora
-from shared.command import Interrupted, exits_with_message, steps_bar
+from shared.command import Interrupted, catch_interrupts, exits_with_message, steps_bar
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot

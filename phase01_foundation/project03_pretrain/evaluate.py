@@ -16,12 +16,11 @@ from rich.table import Table
 
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import error_analysis
-from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
 from phase01_foundation.project03_pretrain.given.encoding import begin, encode
 from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.skills import skill_scores
-from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import perplexity
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError

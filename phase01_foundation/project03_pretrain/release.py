@@ -19,13 +19,12 @@ from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.given.pretrained import load_artifact, publish_base
 from phase01_foundation.project03_pretrain.given.pretraining_data import text_name, texts
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.given.skills import skill_scores
-from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts

@@ -1,8 +1,9 @@
-"""Two processes that train together must do what one alone does."""
+"""Two processes that train together must do what one alone does; who they are, and what they agree on."""
 
 import os
 import signal
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +16,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project03_pretrain.batches import Batches
+from phase01_foundation.project03_pretrain.given.example import example
 from phase01_foundation.project03_pretrain.given.pretraining_data import TextData
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig, TrainerConfig
 from phase01_foundation.project03_pretrain.given.trainer import advance, fit, prepare
-from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.parallel import (
+    Processes,
+    any_process,
     joined,
     spread,
+    threads_each,
 )
-from phase01_foundation.project03_pretrain.step import gradients_are_shared, training_step
-from phase01_foundation.project03_pretrain.together import together
+from phase01_foundation.project03_pretrain.step import gradients_are_shared, next_token_loss, training_step
 from phase01_foundation.project03_pretrain.train import validation
 from shared.command import Interrupted
 
@@ -111,8 +114,8 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, optimizer):
     run = begin(TIED, settings)
     expected = [take(run, settings, steps) for steps in (2, 1, 1, 2)]
     assert_same([continued(tmp_path, settings, "one", 2)], expected[0])
-    assert_same(together(continued, tmp_path, fsdp, "two", 1, "one"), expected[1])
-    assert_same(together(continued, tmp_path, ddp, "three", 1, "two"), expected[2])
+    assert_same(spawn(continued, tmp_path, fsdp, "two", 1, "one"), expected[1])
+    assert_same(spawn(continued, tmp_path, ddp, "three", 1, "two"), expected[2])
     assert_same([continued(tmp_path, settings, "four", 2, "three")], expected[3])
 
 
@@ -149,14 +152,14 @@ def talked(parallel, micro_batch):
 def test_ddp_shares_gradients_once_a_step():
     numbers = sum(parameter.numel() for parameter in LLM(SHAPE).parameters())
     for micro_batch in (0, 1):
-        for record in together(talked, "ddp", micro_batch):
+        for record in spawn(talked, "ddp", micro_batch):
             assert sum(record["averaged"]) == numbers, "each gradient once, however many parts there are"
 
 
 @task
 @pytest.mark.parametrize(("micro_batch", "parts"), [(0, 1), (1, 4)])
 def test_fsdp_shares_gradients_once_a_step_and_keeps_one_block_at_a_time(micro_batch, parts):
-    for record in together(talked, "fsdp", micro_batch):
+    for record in spawn(talked, "fsdp", micro_batch):
         assert record["c10d::_reduce_scatter_base_"] == SHAPE.layers + 1, "blocks, and what is outside them"
         # A block is put together going forward, and anew going back; what is outside stays in between.
         assert record["c10d::_allgather_base_"] == parts * (2 * SHAPE.layers + 1)
@@ -164,7 +167,7 @@ def test_fsdp_shares_gradients_once_a_step_and_keeps_one_block_at_a_time(micro_b
 
 @task
 def test_sharing_is_put_off_in_a_compiled_wrapper_too():
-    assert together(put_off, ranks=1) == [[False, True]]
+    assert spawn(put_off, ranks=1) == [[False, True]]
 
 
 def put_off():
@@ -204,7 +207,7 @@ def test_fsdp_processes_keep_a_part_each(optimizer):
     if optimizer == "muon":  # which keeps one number a weight, AdamW two
         moments -= sum(weight.numel() for weight in model.blocks.parameters() if weight.ndim == 2)
     numbers["states"] = moments
-    shares = together(kept, optimizer)
+    shares = spawn(kept, optimizer)
     assert {kind: sum(share[kind] for share in shares) for kind in numbers} == numbers
     for share in shares:
         assert all(0.45 * numbers[kind] < share[kind] < 0.55 * numbers[kind] for kind in numbers)
@@ -227,7 +230,7 @@ def test_two_processes_are_one(parallel, optimizer, shape):
     settings = replace(SETTINGS, optimizer=optimizer)
     alone = trained(shape, settings)
     changed = replace(settings, parallel=parallel, micro_batch=3, gradient_checkpointing=shape is TIED)
-    assert_same(together(trained, shape, changed), alone)
+    assert_same(spawn(trained, shape, changed), alone)
 
 
 @task
@@ -236,7 +239,7 @@ def test_in_float32_they_differ_by_rounding_only(parallel):
     settings = replace(SETTINGS, optimizer="adamw")  # Muon's bfloat16 would round up here and down there
     alone = trained(SHAPE, settings, torch.float32)
     changed = replace(settings, parallel=parallel)
-    assert_same(together(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
+    assert_same(spawn(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
 
 
 def interrupted(folder, settings):
@@ -262,7 +265,7 @@ def interrupted(folder, settings):
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, parallel):
     settings = replace(SETTINGS, parallel=parallel)
-    first, second = together(interrupted, tmp_path, settings)
+    first, second = spawn(interrupted, tmp_path, settings)
     assert first == second
     assert first["step"] == 3
     assert "checkpoint.safetensors" in first["said"]
@@ -289,6 +292,64 @@ def validated(parallel):
 def test_validation_is_the_same(parallel):
     alone = validated(parallel)
     assert alone[0] != alone[1]
-    for found in together(validated, parallel):
+    for found in spawn(validated, parallel):
         for several, one in zip(found, alone, strict=True):
             assert several == pytest.approx(one, rel=1e-12)
+
+
+def test_any_process():
+    assert spawn(asked) == [[True, True, False]] * 2
+    assert not any_process(False)
+    assert any_process(True)
+
+
+def asked():
+    return [any_process(flag) for flag in (dist.get_rank() == 1, True, False)]
+
+
+def test_alone_nothing_is_joined_or_spread(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    model, _ = example()
+    with joined(CPU) as (processes, device):
+        assert processes == Processes(0, 1)
+        assert processes.first
+        assert device == CPU
+        assert spread(model, "fsdp") is model
+        assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_torchrun_started_is_joined_and_left(monkeypatch, fails):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}.items():
+        monkeypatch.setenv(name, str(value))
+    waited = []
+    monkeypatch.setattr(dist, "barrier", lambda: waited.append(dist.is_initialized()))
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), joined(CPU) as (processes, _):
+        assert processes == Processes(0, 1)
+        assert dist.get_backend() == "gloo"
+        with joined(CPU) as (inside, _):
+            assert inside == processes
+        assert dist.is_initialized(), "who joined first leaves last"
+        assert 1 / (not fails)
+    assert not dist.is_initialized()
+    assert waited == ([] if fails else [True]), "for the others, unless they wait in vain"
+
+
+def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with (
+        pytest.raises(ValueError, match="each process needs a GPU of its own; there are 1"),
+        joined(torch.device("cuda")),
+    ):
+        pass
+
+
+def test_processes_share_the_cores(monkeypatch):
+    monkeypatch.setattr("phase01_foundation.project03_pretrain.parallel.cores", lambda: 6)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert threads_each() == 6
+    for processes, threads in ((1, 6), (4, 1), (2, 3), (8, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert threads_each() == threads

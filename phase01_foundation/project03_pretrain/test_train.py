@@ -16,6 +16,7 @@ from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import config
+from shared.files import ROOT
 
 TINY = {
     "name": "test",
@@ -297,3 +298,34 @@ def test_unchecked_settings_are_refused_too():
     for field, value in {"parallel": "tp", "checkpoint_minutes": float("nan")}.items():
         with pytest.raises(ValueError, match=field):
             PretrainConfig(**{**TINY, field: value})
+
+
+def test_the_whole_command_with_two_processes_is_the_command_with_one(own_folders):
+    options = (
+        "--preset smoke --steps 6 --evaluate_every 3 --batch_size 4 --context_length 32 --characters 20000"
+    )
+    options += " --vocab_size 300 --dtype float32 --threads 1 --tensorboard false --micro_batch 1"
+    options += " --device cpu"  # each of two processes would ask for a GPU of its own
+    options = [*options.split(), "--name", "two"]
+    module = "phase01_foundation.project03_pretrain.train"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command += [module, *options, "--parallel", "fsdp"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "processes: 2" in ended.stdout
+    assert ended.stdout.count("validation loss") == 3, "one process speaks: two validations, and the end"
+    folder = own_folders / "work" / "models" / "two"
+    two = json.loads((folder / "card.json").read_text())
+    one, _ = train(
+        config.parse(PretrainConfig, CONFIGS, [*options, "--name", "one"]), Console(file=StringIO())
+    )
+    assert two["processes"] == 2
+    assert len(one.history) == 2
+    for entry, expected in zip(two["history"], one.history, strict=True):
+        # Muon rounds to bfloat16.
+        assert entry["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
+        assert entry["gradient_norm"] == pytest.approx(expected["gradient_norm"], rel=1e-2)
+        assert entry["samples"] == expected["samples"]
+    assert not (folder / "checkpoint.safetensors").exists()

@@ -16,18 +16,17 @@ from torch import nn
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batches, side_by_side, to_device
-from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
 from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.given.pretraining_data import TextData, load_data
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
-from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
-from phase01_foundation.project03_pretrain.monitor import DivergedError
+from phase01_foundation.project03_pretrain.monitor import DivergedError, flops_per_token
 from phase01_foundation.project03_pretrain.parallel import Processes, joined, threads_each
 from phase01_foundation.project03_pretrain.run import Run
+from phase01_foundation.project03_pretrain.step import next_token_loss
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, config, corpora
 from shared.command import exits_with_message

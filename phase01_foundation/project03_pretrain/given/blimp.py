@@ -17,9 +17,8 @@ import torch
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.given.encoding import encode_pair
-from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import log_likelihoods
 from shared.corpora import GITHUB, File, read_file
 

@@ -16,10 +16,10 @@ from rich.console import Console
 from torch import Tensor
 
 from phase01_foundation.project03_pretrain.batches import Batch
-from phase01_foundation.project03_pretrain.flops import flops_per_token
 from phase01_foundation.project03_pretrain.given import trainer
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.model import LLM, Config
+from phase01_foundation.project03_pretrain.monitor import flops_per_token
 from phase01_foundation.project03_pretrain.optimizers import make_optimizers
 from phase01_foundation.project03_pretrain.step import training_step
 from phase01_foundation.project03_pretrain.train import train

@@ -12,10 +12,10 @@ from phase01_foundation.project03_pretrain.batches import Batches
 from phase01_foundation.project03_pretrain.given import trainer
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
-from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.monitor import DivergedError
 from phase01_foundation.project03_pretrain.parallel import Processes
+from phase01_foundation.project03_pretrain.step import next_token_loss
 from shared import checkpoint
 
 SHAPE = Config(7, 8, layers=1, heads=2, kv_heads=1, dim=8, hidden_dim=12, dropout=0.1, qk_norm=True)

@@ -11,16 +11,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
 from phase01_foundation.project01_minimal_gpt.training import learning_rate
 from phase01_foundation.project03_pretrain.given.curves import Curves, curves
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
-from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
 from phase01_foundation.project03_pretrain.optimizers import make_optimizers
 from phase01_foundation.project03_pretrain.parallel import Processes, any_process, spread
 from phase01_foundation.project03_pretrain.run import Run, Source
-from phase01_foundation.project03_pretrain.step import Step, training_step
-from shared.command import Interrupted, steps_bar
+from phase01_foundation.project03_pretrain.step import LossFn, Step, next_token_loss, training_step
+from shared.command import Interrupted, catch_interrupts, steps_bar
 from shared.device import pick_dtype
 from shared.files import shown
 

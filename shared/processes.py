@@ -21,7 +21,7 @@ METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods()
 PATIENCE = timedelta(seconds=60)  # then a rank that waits for another one gives up
 
 
-def together(function: Callable[..., Any], *arguments: Any, ranks: int = 2) -> list[Any]:
+def spawn(function: Callable[..., Any], *arguments: Any, ranks: int = 2) -> list[Any]:
     """Run function(*arguments) in so many processes; returns the result of each, as a checkpoint would keep it.
 
     The function must be one that can be imported. Where a process fails, all are ended, and its error is raised

@@ -7,9 +7,8 @@ from phase01_foundation.project01_minimal_gpt.generation import generate, next_l
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams, choose
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.given.example import example
-from phase01_foundation.project03_pretrain.model import Config
+from phase01_foundation.project03_pretrain.model import Config, torch_attention
 
 TEXT = "The café is open. The cat sat in the café. 日本 🙂 " * 20
 END = "<|endoftext|>"
