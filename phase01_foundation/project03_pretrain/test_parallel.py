@@ -31,6 +31,7 @@ from phase01_foundation.project03_pretrain.parallel import (
 from phase01_foundation.project03_pretrain.step import gradients_are_shared, next_token_loss, training_step
 from phase01_foundation.project03_pretrain.train import validation
 from shared.command import Interrupted
+from shared.processes import spawn
 
 task = pytest.mark.task(8)
 

@@ -37,8 +37,8 @@ def cats(monkeypatch):
         def split(self, name):
             return TEXTS[name]
 
-    monkeypatch.setattr(data, "load", lambda name, **options: Corpus())
-    monkeypatch.setattr(data, "stream", lambda name, split="train", **options: iter([TEXTS[split]]))
+    monkeypatch.setattr(corpora, "load", lambda name, **options: Corpus())
+    monkeypatch.setattr(corpora, "stream", lambda name, split="train", **options: iter([TEXTS[split]]))
     return replace(SETTINGS, corpus="shakespeare")
 
 
@@ -111,7 +111,7 @@ def test_a_corpus_of_files_is_one_text(cats, encoded):
 
 
 def test_wikitext103_is_read_piece_by_piece(cats, monkeypatch):
-    monkeypatch.setattr(data, "load", lambda name, **options: pytest.fail("it was loaded whole"))
+    monkeypatch.setattr(corpora, "load", lambda name, **options: pytest.fail("it was loaded whole"))
     text = load_data(replace(cats, corpus="wikitext103"))
     assert text.tokenizer.decode(text.validation.tolist()) == END_OF_TEXT + TEXTS["validation"]
 
