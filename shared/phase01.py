@@ -2,7 +2,7 @@
 
 # project 1, minimal GPT
 from phase01_foundation.project01_minimal_gpt.attention import Attend, attention_weights
-from phase01_foundation.project01_minimal_gpt.generation import generate, held_back, stream
+from phase01_foundation.project01_minimal_gpt.generation import generate, partial_stop_length, stream
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project01_minimal_gpt.sampling import (
     SamplingParams,
@@ -24,7 +24,7 @@ from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_t
 from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
 from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
-from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, side_by_side
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, validation_batches
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.evaluate import evaluate
 from phase01_foundation.project03_pretrain.given.blimp import blimp
@@ -50,7 +50,7 @@ from phase01_foundation.project03_pretrain.model import (
 )
 from phase01_foundation.project03_pretrain.monitor import flops_per_token
 from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers
-from phase01_foundation.project03_pretrain.parallel import Processes, joined
+from phase01_foundation.project03_pretrain.parallel import Processes, process_group
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import greedy_batch, log_likelihoods, perplexity
 from phase01_foundation.project03_pretrain.step import LossFn, next_token_loss, training_step
@@ -92,8 +92,6 @@ __all__ = [
     "from_tensors",
     "generate",
     "greedy_batch",
-    "held_back",
-    "joined",
     "keep_top_k",
     "keep_top_p",
     "learning_rate",
@@ -107,9 +105,11 @@ __all__ = [
     "log_likelihoods",
     "make_optimizers",
     "next_token_loss",
+    "partial_stop_length",
     "penalize_repetition",
     "perplexity",
     "prepare",
+    "process_group",
     "publish_base",
     "read_tokens",
     "repeat_heads",
@@ -118,11 +118,11 @@ __all__ = [
     "rotate",
     "save_model",
     "save_tokenizer",
-    "side_by_side",
     "skill_scores",
     "stream",
     "torch_attention",
     "train_tokenizer",
     "training_step",
+    "validation_batches",
     "write_tokens",
 ]

@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.iterdir()))
 def test_the_presets_can_be_read(preset):
     settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
-    assert settings.shape(65).context_length == settings.context_length
+    assert settings.model_config(65).context_length == settings.context_length
 
 
 def generate_with(*arguments):

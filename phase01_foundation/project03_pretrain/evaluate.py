@@ -17,7 +17,7 @@ from rich.table import Table
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import error_analysis
 from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
-from phase01_foundation.project03_pretrain.given.encoding import begin, encode
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
 from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.skills import skill_scores
 from phase01_foundation.project03_pretrain.model import LLM, torch_attention
@@ -53,7 +53,7 @@ def _perplexity(
     model: LLM, tokenizer: Tokenizer[Any], documents: int, dtype: torch.dtype, console: Console
 ) -> dict[str, Any]:
     texts = [tinyworld.document(index, "test").text for index in range(documents)]
-    ids = [id for text in texts for id in begin(tokenizer) + encode(tokenizer, text)]
+    ids = [id for text in texts for id in bos_ids(tokenizer) + encode(tokenizer, text)]
     words, size = (
         sum(counts) for counts in zip(*((len(t.split()), len(t.encode())) for t in texts), strict=True)
     )

@@ -33,7 +33,7 @@ class Monitor:
     skipped: int = 0
     failed_in_a_row: int = 0
 
-    def see(self, step: Step) -> list[str]:
+    def update(self, step: Step) -> list[str]:
         """Take note of a step; returns what is odd about it, in words, mostly nothing.
 
         Raises DivergedError after ten steps in a row whose gradients were not finite.
@@ -50,8 +50,8 @@ class Monitor:
         self.failed_in_a_row = 0
         odd = []
         if len(self.losses) >= ENOUGH:
-            usual, spread = median(self.losses), pstdev(self.losses)
-            if step.loss > usual + max(6 * spread, 0.1):
+            usual, deviation = median(self.losses), pstdev(self.losses)
+            if step.loss > usual + max(6 * deviation, 0.1):
                 self.loss_spikes += 1
                 odd.append(f"loss spike: {step.loss:.3f}, usually {usual:.3f}")
             usual = median(self.norms)

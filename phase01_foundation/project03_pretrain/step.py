@@ -22,7 +22,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, cut, to_device
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, micro_batches, to_device
 from shared.device import autocast
 
 Metrics = Mapping[str, Tensor | float]
@@ -73,12 +73,12 @@ def training_step(
         optimizer.zero_grad()
     device = next(model.parameters()).device
     all_rows = len(next(iter(batch.values())))
-    parts = cut(batch, micro_batch)
+    parts = micro_batches(batch, micro_batch)
     sums: dict[str, Tensor] = {}
     several = dist.is_initialized()
     for number, part in enumerate(parts, start=1):
         part = to_device(part, device)
-        with gradients_are_shared(model, number == len(parts)) if several else nullcontext():
+        with gradient_sync(model, number == len(parts)) if several else nullcontext():
             with autocast(device, dtype):
                 loss, metrics = loss_fn(model, part)
             weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
@@ -138,7 +138,7 @@ def _apply(
 
 
 @contextmanager
-def gradients_are_shared(model: nn.Module, yes: bool) -> Iterator[None]:
+def gradient_sync(model: nn.Module, yes: bool) -> Iterator[None]:
     """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper is neither
     if isinstance(model, FSDPModule):

@@ -34,7 +34,7 @@ def noisy(seed, steps=2000):
 def settled(loss=3.0, norm=1.0, steps=30):
     monitor = Monitor()
     for step in range(steps):
-        assert monitor.see(good(loss + 0.01 * (-1) ** step, norm)) == []
+        assert monitor.update(good(loss + 0.01 * (-1) ** step, norm)) == []
     return monitor
 
 
@@ -42,7 +42,7 @@ def settled(loss=3.0, norm=1.0, steps=30):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_noisy_run_is_no_alarm(seed):
     monitor = Monitor()
-    assert [odd for step in noisy(seed) for odd in monitor.see(step)] == []
+    assert [odd for step in noisy(seed) for odd in monitor.update(step)] == []
     assert (monitor.loss_spikes, monitor.gradient_spikes, monitor.skipped) == (0, 0, 0)
 
 
@@ -55,7 +55,7 @@ def test_a_loss_spike_is_seen_once_it_is_out_of_the_ordinary():
         (5.0, 1),
     ):  # six deviations of 0.01 are less than 0.1
         monitor = settled()
-        odd = monitor.see(good(3.0 + jump))
+        odd = monitor.update(good(3.0 + jump))
         assert monitor.loss_spikes == spikes == len(odd), jump
     assert odd == ["loss spike: 8.000, usually 3.000"]
     assert monitor.gradient_spikes == 0
@@ -66,42 +66,42 @@ def test_where_the_loss_jumps_about_a_spike_must_be_larger():
     for loss, spikes in ((8.9, 0), (9.1, 1)):
         monitor = Monitor()
         for step in range(64):
-            monitor.see(good(3.0 + (-1) ** step))  # deviation 1, median 3
-        assert len(monitor.see(good(loss))) == spikes
+            monitor.update(good(3.0 + (-1) ** step))  # deviation 1, median 3
+        assert len(monitor.update(good(loss))) == spikes
 
 
 @task
 def test_a_gradient_spike_is_ten_times_the_usual_norm():
     monitor = settled(norm=2.0)
-    assert monitor.see(good(norm=19.9)) == []
-    assert monitor.see(good(norm=20.1)) == ["gradient spike: norm 20.10, usually 2.00"]
+    assert monitor.update(good(norm=19.9)) == []
+    assert monitor.update(good(norm=20.1)) == ["gradient spike: norm 20.10, usually 2.00"]
     assert (monitor.loss_spikes, monitor.gradient_spikes) == (0, 1)
     still = settled(norm=0.0)  # frozen at first, say: what is ten times nothing?
-    assert still.see(good(norm=1.0)) == []
+    assert still.update(good(norm=1.0)) == []
 
 
 @task
 def test_the_first_steps_are_watched_only():
     monitor = Monitor()
     for loss in (9.0, 8.0, 30.0, 7.0, 50.0):
-        assert monitor.see(good(loss, loss)) == []
+        assert monitor.update(good(loss, loss)) == []
 
 
 @task
 def test_what_is_usual_follows_the_last_64_steps():
     monitor = settled(loss=3.0, steps=100)
     for _ in range(64):
-        monitor.see(good(5.0))
+        monitor.update(good(5.0))
     assert monitor.loss_spikes > 0
-    assert monitor.see(good(5.0)) == []
-    assert monitor.see(good(5.11)) == ["loss spike: 5.110, usually 5.000"]
+    assert monitor.update(good(5.0)) == []
+    assert monitor.update(good(5.11)) == ["loss spike: 5.110, usually 5.000"]
 
 
 @task
 def test_skipped_steps_are_told_and_do_not_count_as_usual():
     monitor = settled()
-    assert monitor.see(BAD) == ["the gradient is not finite (loss nan); the step is skipped"]
-    assert monitor.see(good()) == []
+    assert monitor.update(BAD) == ["the gradient is not finite (loss nan); the step is skipped"]
+    assert monitor.update(good()) == []
     assert monitor.skipped == 1
     assert all(math.isfinite(number) for number in [*monitor.losses, *monitor.norms])
 
@@ -111,12 +111,12 @@ def test_ten_skipped_steps_in_a_row_end_the_run():
     monitor = settled()
     for _ in range(3):  # nine in a row, with a good one between
         for _ in range(9):
-            assert len(monitor.see(BAD)) == 1
-        monitor.see(good())
+            assert len(monitor.update(BAD)) == 1
+        monitor.update(good())
     for _ in range(9):
-        monitor.see(BAD)
+        monitor.update(BAD)
     with pytest.raises(DivergedError, match=r"10 steps in a row had no finite gradient \(loss nan\)"):
-        monitor.see(BAD)
+        monitor.update(BAD)
     assert monitor.skipped == 37
 
 
@@ -133,7 +133,7 @@ def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, part
         seen = []
         for step in part:
             try:
-                seen.append(monitor.see(step))
+                seen.append(monitor.update(step))
             except DivergedError as end:
                 seen.append(str(end))
         return seen

@@ -19,17 +19,17 @@ from phase01_foundation.project03_pretrain.batches import Batches
 from phase01_foundation.project03_pretrain.given.example import example
 from phase01_foundation.project03_pretrain.given.pretraining_data import TextData
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig, TrainerConfig
-from phase01_foundation.project03_pretrain.given.trainer import advance, fit, prepare
+from phase01_foundation.project03_pretrain.given.trainer import fit, prepare, run_step
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.parallel import (
     Processes,
     any_process,
-    joined,
-    spread,
-    threads_each,
+    parallelize,
+    process_group,
+    threads_per_process,
 )
-from phase01_foundation.project03_pretrain.step import gradients_are_shared, next_token_loss, training_step
-from phase01_foundation.project03_pretrain.train import validation
+from phase01_foundation.project03_pretrain.step import gradient_sync, next_token_loss, training_step
+from phase01_foundation.project03_pretrain.train import make_validate
 from shared.command import Interrupted
 from shared.processes import spawn
 
@@ -59,7 +59,7 @@ class Uneven(Batches):
 
 def begin(shape=SHAPE, settings=SETTINGS, dtype=torch.float64):
     """A run at its beginning, in as many processes as there are; float64, so that only faults make a difference."""
-    with joined(CPU) as (processes, _):
+    with process_group(CPU) as (processes, _):
         torch.manual_seed(1)
         model = LLM(shape).to(dtype)
         batches = Uneven(IDS, 8, 8, 0, processes.rank, processes.world_size)
@@ -68,11 +68,11 @@ def begin(shape=SHAPE, settings=SETTINGS, dtype=torch.float64):
 
 def take(run, settings, steps):
     """Take some steps; returns all that must not depend on the number of processes."""
-    taken = [advance(run, settings) for _ in range(steps)]
+    taken = [run_step(run, settings) for _ in range(steps)]
     return {
         "losses": [step.loss for step in taken],
         "norms": [step.gradient_norm for step in taken],
-        "weights": {name: tensor.clone() for name, tensor in run.whole_state().items()},
+        "weights": {name: tensor.clone() for name, tensor in run.full_state_dict().items()},
         "tokens": run.tokens,
         "step": run.step,
     }
@@ -137,15 +137,15 @@ def talked(parallel, micro_batch):
     """What a step sends: gradients averaged, in calls and in numbers."""
     run = begin(settings=replace(SETTINGS, parallel=parallel))
     sent = []
-    if isinstance(run.stepped, DistributedDataParallel):
+    if isinstance(run.wrapped_model, DistributedDataParallel):
 
         def count(state, bucket):
             sent.append(bucket.buffer().numel())
             return default_hooks.allreduce_hook(state, bucket)
 
-        run.stepped.register_comm_hook(None, count)
+        run.wrapped_model.register_comm_hook(None, count)
     with Collectives() as collectives:
-        training_step(run.stepped, run.optimizers, run.batches.next(), 0.01, micro_batch=micro_batch)
+        training_step(run.wrapped_model, run.optimizers, run.batches.next(), 0.01, micro_batch=micro_batch)
     return {"averaged": sent, **collectives.counts}
 
 
@@ -172,10 +172,10 @@ def test_sharing_is_put_off_in_a_compiled_wrapper_too():
 
 
 def put_off():
-    wrapped = spread(LLM(SHAPE), "ddp")
+    wrapped = parallelize(LLM(SHAPE), "ddp")
     compiled = torch.compile(wrapped)
     assert isinstance(compiled, torch.nn.Module)
-    with gradients_are_shared(compiled, False):
+    with gradient_sync(compiled, False):
         inside = wrapped.require_backward_grad_sync
     return [inside, wrapped.require_backward_grad_sync]
 
@@ -185,7 +185,7 @@ def kept(optimizer):
     run = begin(settings=replace(SETTINGS, parallel="fsdp", optimizer=optimizer))
     take(run, SETTINGS, 1)
     run.model.zero_grad()
-    training_step(run.stepped, [], run.batches.next(), 0.01)
+    training_step(run.wrapped_model, [], run.batches.next(), 0.01)
     weights = list(run.model.parameters())
     states = [
         tensor
@@ -279,11 +279,11 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, paralle
 
 def validated(parallel):
     """The loss on pieces of a text that two processes cannot share evenly, on some and on all of it."""
-    with joined(CPU) as (processes, _):
+    with process_group(CPU) as (processes, _):
         run = begin(settings=replace(SETTINGS, parallel=parallel))
         text = TextData("numbers", train_tokenizer(["a"], "char", None, []), IDS, IDS[:410], "")
         settings = PretrainConfig(context_length=8, validation_windows=13)
-        validate = validation(text, settings, processes, torch.float32)
+        validate = make_validate(text, settings, processes, torch.float32)
         with torch.no_grad():
             return [validate(run.model, last) for last in (False, True)]
 
@@ -311,11 +311,11 @@ def asked():
 def test_alone_nothing_is_joined_or_spread(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     model, _ = example()
-    with joined(CPU) as (processes, device):
+    with process_group(CPU) as (processes, device):
         assert processes == Processes(0, 1)
         assert processes.first
         assert device == CPU
-        assert spread(model, "fsdp") is model
+        assert parallelize(model, "fsdp") is model
         assert not dist.is_initialized()
 
 
@@ -325,10 +325,10 @@ def test_what_torchrun_started_is_joined_and_left(monkeypatch, fails):
         monkeypatch.setenv(name, str(value))
     waited = []
     monkeypatch.setattr(dist, "barrier", lambda: waited.append(dist.is_initialized()))
-    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), joined(CPU) as (processes, _):
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), process_group(CPU) as (processes, _):
         assert processes == Processes(0, 1)
         assert dist.get_backend() == "gloo"
-        with joined(CPU) as (inside, _):
+        with process_group(CPU) as (inside, _):
             assert inside == processes
         assert dist.is_initialized(), "who joined first leaves last"
         assert 1 / (not fails)
@@ -342,7 +342,7 @@ def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with (
         pytest.raises(ValueError, match="each process needs a GPU of its own; there are 1"),
-        joined(torch.device("cuda")),
+        process_group(torch.device("cuda")),
     ):
         pass
 
@@ -350,7 +350,7 @@ def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
 def test_processes_share_the_cores(monkeypatch):
     monkeypatch.setattr("phase01_foundation.project03_pretrain.parallel.cores", lambda: 6)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert threads_each() == 6
+    assert threads_per_process() == 6
     for processes, threads in ((1, 6), (4, 1), (2, 3), (8, 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
-        assert threads_each() == threads
+        assert threads_per_process() == threads

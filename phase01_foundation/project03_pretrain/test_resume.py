@@ -49,14 +49,14 @@ def train(path, settings=SETTINGS, run=None, identity=IDENTITY, **options):
 
 def signal_in_step(monkeypatch, step, number=signal.SIGINT):
     """From now on, a signal comes in the middle of that step, counted from the run's beginning."""
-    real = trainer.advance
+    real = trainer.run_step
 
-    def advance(run, *arguments):
+    def run_step(run, *arguments):
         if run.step == step - 1:
             os.kill(os.getpid(), number)
         return real(run, *arguments)
 
-    monkeypatch.setattr(trainer, "advance", advance)
+    monkeypatch.setattr(trainer, "run_step", run_step)
 
 
 def interrupted(monkeypatch, path, step, settings=SETTINGS, run=None, number=signal.SIGINT):

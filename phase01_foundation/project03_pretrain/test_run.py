@@ -8,7 +8,7 @@ import torch
 from phase01_foundation.project03_pretrain.batches import Batches
 from phase01_foundation.project03_pretrain.given.example import TINY
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
-from phase01_foundation.project03_pretrain.given.trainer import advance, prepare
+from phase01_foundation.project03_pretrain.given.trainer import prepare, run_step
 from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.run import Run
 from shared.checkpoint import CheckpointError, read, write
@@ -29,7 +29,7 @@ def begin(settings=SETTINGS, seed=1):
 def take(run: Run, settings=SETTINGS, steps=1):
     """Take steps as `fit` does: watched, and with an entry in the history for each."""
     for _ in range(steps):
-        run.monitor.see(advance(run, settings))
+        run.monitor.update(run_step(run, settings))
         run.history.append({"step": run.step, "loss": run.losses[-1]})
 
 

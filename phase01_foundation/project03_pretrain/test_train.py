@@ -116,14 +116,14 @@ def assert_bitwise(one, other):
 
 
 def signal_in_step(monkeypatch, step):
-    real = trainer.advance
+    real = trainer.run_step
 
-    def advance(run, *arguments):
+    def run_step(run, *arguments):
         if run.step == step - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return real(run, *arguments)
 
-    monkeypatch.setattr(trainer, "advance", advance)
+    monkeypatch.setattr(trainer, "run_step", run_step)
 
 
 def test_a_run_learns_publishes_and_draws(checkpoint):
@@ -146,13 +146,13 @@ def test_a_run_learns_publishes_and_draws(checkpoint):
 
 
 def test_the_validations_on_the_way_read_a_part_and_the_last_one_all(monkeypatch):
-    real, asked = train_command.side_by_side, []
+    real, asked = train_command.validation_batches, []
 
-    def side_by_side(ids, batch_size, context_length, windows, *rest):
+    def validation_batches(ids, batch_size, context_length, windows, *rest):
         asked.append(windows)
         return real(ids, batch_size, context_length, windows, *rest)
 
-    monkeypatch.setattr(train_command, "side_by_side", side_by_side)
+    monkeypatch.setattr(train_command, "validation_batches", validation_batches)
     run()
     assert asked == [8, 8, None]
 
@@ -290,7 +290,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(command,
 @pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 def test_the_presets_can_be_read(preset):
     settings = config.parse(PretrainConfig, CONFIGS, ["--preset", preset])
-    assert settings.shape(4096).context_length == settings.context_length
+    assert settings.model_config(4096).context_length == settings.context_length
 
 
 def test_unchecked_settings_are_refused_too():

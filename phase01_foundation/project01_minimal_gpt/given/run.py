@@ -40,10 +40,10 @@ class Run:
         model = GPT(config).to(device)
         return cls(tokenizer, model, make_optimizer(model, weight_decay), torch.Generator().manual_seed(seed))
 
-    def save(self, path: Path, settings: dict[str, Any]) -> None:
-        """Write a checkpoint; `settings` are kept with it, for `resume` to compare. Whole or not at all."""
+    def save(self, path: Path, identity: dict[str, Any]) -> None:
+        """Write a checkpoint; `identity` is kept with it, for `resume` to compare. Whole or not at all."""
         state = {
-            "settings": settings,
+            "settings": identity,
             "alphabet": self.tokenizer.alphabet,
             "config": asdict(self.model.config),
             "model": self.model.state_dict(),
@@ -57,17 +57,17 @@ class Run:
         }
         write(path, state)
 
-    def resume(self, path: Path, settings: dict[str, Any]) -> None:
+    def resume(self, path: Path, identity: dict[str, Any]) -> None:
         """Take up where the checkpoint left off.
 
         Raises CheckpointError for a file that is broken, and for one made with other settings or another text,
         naming what differs; the run is then as it was.
         """
         state = read(path)
-        found, expected = state.get("settings", {}), settings
-        differing = [name for name in expected if found.get(name) != expected[name]]
+        found = state.get("settings", {})
+        differing = [name for name in identity if found.get(name) != identity[name]]
         if differing:
-            changes = ", ".join(f"{name} {found.get(name)!r} → {expected[name]!r}" for name in differing)
+            changes = ", ".join(f"{name} {found.get(name)!r} → {identity[name]!r}" for name in differing)
             raise CheckpointError(f"{path} was made with other settings ({changes})")
         if state["alphabet"] != self.tokenizer.alphabet:
             raise CheckpointError(f"{path} was made with another text: its alphabet differs")

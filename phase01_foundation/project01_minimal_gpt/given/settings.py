@@ -56,17 +56,17 @@ class TrainConfig:
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        self.shape(vocab_size=1)  # which checks the rest
+        self.model_config(vocab_size=1)  # which checks the rest
         if self.learning_rate <= 0 or self.max_norm <= 0:
             raise ValueError("learning_rate and max_norm must be above 0")
         if self.warmup < 0 or self.weight_decay < 0 or not 0 <= self.decay_share <= 1:
             raise ValueError("warmup and weight_decay must be 0 or more, decay_share from 0 to 1")
 
-    def shaping(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that a checkpoint must agree with; where a run is done is not among them."""
         free = {"name", "fallback", "device", "dtype", "threads", "restart"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
-    def shape(self, vocab_size: int) -> GPTConfig:
+    def model_config(self, vocab_size: int) -> GPTConfig:
         """The model's shape for that many characters. Raises ValueError where the numbers do not fit."""
         return GPTConfig(vocab_size, self.context_length, self.layers, self.heads, self.dim, self.dropout)

@@ -7,7 +7,7 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 
 
-def begin(tokenizer: Tokenizer[Any]) -> list[int]:
+def bos_ids(tokenizer: Tokenizer[Any]) -> list[int]:
     """The token that a text starts with, <|endoftext|>, as in training; none where the tokenizer does not have it."""
     return [tokenizer.special_tokens[END_OF_TEXT]] if END_OF_TEXT in tokenizer.special_tokens else []
 
@@ -27,7 +27,7 @@ def encode_pair(tokenizer: Tokenizer[Any], context: str, continuation: str) -> t
     bare = context.rstrip()
     continuation = context[len(bare) :] + continuation
     whole, place = encode(tokenizer, bare + continuation), len(encode(tokenizer, bare))
-    start = begin(tokenizer)
+    start = bos_ids(tokenizer)
     if not start and not place:
         place = 1
     return [*start, *whole[:place]], whole[place:]
@@ -42,7 +42,7 @@ class PromptTokenizer:
 
     def __init__(self, tokenizer: Tokenizer[Any], start: Sequence[int] | None = None):
         self.tokenizer = tokenizer
-        self.start = begin(tokenizer) if start is None else list(start)
+        self.start = bos_ids(tokenizer) if start is None else list(start)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a prompt; what looks like a special token in it is ordinary text."""

@@ -41,7 +41,7 @@ def random_batch(config: Config, rows: int) -> Batch:
 def large_model(report: Report, settings: PretrainConfig, smoke: bool) -> None:
     """Training steps of the 125M preset on this machine: tokens a second, share of peak, memory."""
     dtype = pick_dtype()
-    config = settings.shape(300 if smoke else VOCABULARY)
+    config = settings.model_config(300 if smoke else VOCABULARY)
     torch.manual_seed(0)
     model = LLM(config)
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
@@ -78,7 +78,7 @@ def rows_at_once(report: Report, settings: PretrainConfig, smoke: bool) -> None:
     """Throughput of the preset's training step by how many rows it takes at once, their gradients added up."""
     dtype = pick_dtype()
     keep_freed_memory()  # as training does
-    config = settings.shape(300 if smoke else settings.vocab_size)
+    config = settings.model_config(300 if smoke else settings.vocab_size)
     torch.manual_seed(0)
     model = LLM(config)
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
@@ -163,21 +163,21 @@ def resume(report: Report, settings: PretrainConfig) -> None:
     quiet = Console(quiet=True)
     with own_work_folder():
         train(replace(settings, name="whole", dropout=0.1), quiet)
-        real = trainer.advance
+        real = trainer.run_step
         steps = settings.steps // 2 + 1
 
-        def advance(run: trainer.Run, *arguments: object) -> trainer.Step:
+        def run_step(run: trainer.Run, *arguments: object) -> trainer.Step:
             if run.step == steps - 1:
                 signal.raise_signal(signal.SIGINT)
             return real(run, *arguments)  # pyright: ignore[reportArgumentType]
 
-        trainer.advance = advance
+        trainer.run_step = run_step
         try:
             train(replace(settings, name="stopped", dropout=0.1), quiet)
         except Interrupted:
             pass
         finally:
-            trainer.advance = real
+            trainer.run_step = real
         run, _ = train(replace(settings, name="stopped", dropout=0.1), quiet)
         whole, stopped = weights("whole"), weights("stopped")
     differing = sum(int((whole[name] != stopped[name]).sum()) for name in whole)

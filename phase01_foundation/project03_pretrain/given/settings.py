@@ -80,7 +80,7 @@ class TrainerConfig:
         if self.wandb and not find_spec("wandb"):
             raise ValueError("wandb is wanted and not installed: pip install wandb, or leave it out")
 
-    def shaping(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that a checkpoint must agree with; where and how fast a run is done is not among them."""
         free = {
             "name",
@@ -138,7 +138,7 @@ class PretrainConfig(TrainerConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.shape(vocab_size=1)  # which checks the rest
+        self.model_config(vocab_size=1)  # which checks the rest
         if self.fallback not in (None, corpora.EMBEDDED):
             raise ValueError(f"fallback must be {corpora.EMBEDDED} or null, not {self.fallback!r}")
         if self.validation_windows < 1:
@@ -150,7 +150,7 @@ class PretrainConfig(TrainerConfig):
         if self.questions and self.corpus != corpora.EMBEDDED:
             raise ValueError(f"questions are made for {corpora.EMBEDDED} only, not for {self.corpus}")
 
-    def shape(self, vocab_size: int) -> Config:
+    def model_config(self, vocab_size: int) -> Config:
         """The model's shape for that many tokens. Raises ValueError where the numbers do not fit."""
         own = {field.name for field in fields(self)}
         shared = {field.name: getattr(self, field.name) for field in fields(Config) if field.name in own}

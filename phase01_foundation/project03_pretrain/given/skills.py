@@ -6,7 +6,7 @@ import torch
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.given.encoding import begin, encode
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
 from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared.tinyworld import Item, Score, evaluation, score
@@ -39,7 +39,7 @@ def skill_scores(
     for a split or a number of items there is not.
     """
     items = [item for group in evaluation(split, per_skill).values() for item in group]
-    prompts = [begin(tokenizer) + encode(tokenizer, item.query) for item in items]
+    prompts = [bos_ids(tokenizer) + encode(tokenizer, item.query) for item in items]
     longest = max(len(encode(tokenizer, " " + item.answer)) for item in items)
     answers = greedy_batch(model, prompts, longest + ROOM, answer_ends(tokenizer), batch_size, dtype, attend)
     predictions = [tokenizer.decode(answer).partition(NEXT_QUESTION)[0].strip() for answer in answers]
@@ -52,4 +52,4 @@ def answer_ends(tokenizer: Tokenizer[Any]) -> set[int]:
     Where it is several tokens, none of them says enough, and what is written after an answer is cut off as text.
     """
     question = encode(tokenizer, NEXT_QUESTION)[len(encode(tokenizer, "\n")) :]
-    return {*begin(tokenizer), *(question if len(question) == 1 else [])}
+    return {*bos_ids(tokenizer), *(question if len(question) == 1 else [])}

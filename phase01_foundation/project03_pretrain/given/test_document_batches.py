@@ -14,7 +14,7 @@ from phase01_foundation.project03_pretrain.given.pretraining_data import TextDat
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
-from phase01_foundation.project03_pretrain.train import reading
+from phase01_foundation.project03_pretrain.train import make_batches
 
 END = 0
 
@@ -116,6 +116,6 @@ def test_a_run_reads_whole_documents_when_it_should():
     ids = np.where(ids == END, end, ids + 100).astype(np.uint16)
     text = TextData("tinyworld", tokenizer, ids, ids, "example")
     settings = PretrainConfig(batch_size=2, context_length=6, whole_documents=True)
-    found, expected = reading(text, settings, Processes(1, 2)), DocumentBatches(ids, end, 2, 6, 0, 1, 2)
+    found, expected = make_batches(text, settings, Processes(1, 2)), DocumentBatches(ids, end, 2, 6, 0, 1, 2)
     assert torch.equal(found.next()["tokens"], expected.next()["tokens"])
-    assert type(reading(text, replace(settings, whole_documents=False), Processes(1, 2))) is Batches
+    assert type(make_batches(text, replace(settings, whole_documents=False), Processes(1, 2))) is Batches

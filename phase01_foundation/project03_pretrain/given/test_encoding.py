@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.given.encoding import begin, encode, encode_pair
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode, encode_pair
 
 TEXTS = ["the cat sat on the mat. the cat ate the rat. "]
 TOKENIZER = Tokenizer(ByteBPE.train(TEXTS, 270, native=False), {"<|endoftext|>": 270})
@@ -13,8 +13,8 @@ words = st.text("the ca.", max_size=12)
 
 
 def test_a_text_begins_as_in_training():
-    assert begin(TOKENIZER) == [270]
-    assert begin(PLAIN) == []
+    assert bos_ids(TOKENIZER) == [270]
+    assert bos_ids(PLAIN) == []
 
 
 def test_special_tokens_in_a_text_are_ordinary_text():

@@ -15,8 +15,8 @@ from phase01_foundation.project01_minimal_gpt.training import learning_rate
 from phase01_foundation.project03_pretrain.given.curves import Curves, curves
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.optimizers import make_optimizers
-from phase01_foundation.project03_pretrain.parallel import Processes, any_process, spread
-from phase01_foundation.project03_pretrain.run import Run, Source
+from phase01_foundation.project03_pretrain.parallel import Processes, any_process, parallelize
+from phase01_foundation.project03_pretrain.run import BatchSource, Run
 from phase01_foundation.project03_pretrain.step import LossFn, Step, next_token_loss, training_step
 from shared.command import Interrupted, catch_interrupts, steps_bar
 from shared.device import pick_dtype
@@ -36,7 +36,7 @@ class Speed:
 
 
 def prepare(
-    model: nn.Module, batches: Source, settings: TrainerConfig, processes: Processes | None = None
+    model: nn.Module, batches: BatchSource, settings: TrainerConfig, processes: Processes | None = None
 ) -> Run:
     """A run at its beginning: the model spread over the processes, its optimizers, and compiled if asked for.
 
@@ -50,13 +50,13 @@ def prepare(
         raise ValueError("fsdp cannot scale the loss for float16 here; use bfloat16 or float32")
     if hasattr(model, "gradient_checkpointing"):
         model.gradient_checkpointing = settings.gradient_checkpointing  # pyright: ignore[reportArgumentType]
-    stepped: nn.Module = spread(model, settings.parallel) if processes.world_size > 1 else model
+    wrapped_model: nn.Module = parallelize(model, settings.parallel) if processes.world_size > 1 else model
     if settings.compile:
-        stepped = torch.compile(stepped)  # pyright: ignore[reportAssignmentType]
+        wrapped_model = torch.compile(wrapped_model)  # pyright: ignore[reportAssignmentType]
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
     # The step weighs a row's loss by its tokens, which is hundreds of times the mean that torch's first scale is for.
     scaler = torch.amp.GradScaler(device.type, init_scale=2.0**8) if dtype == torch.float16 else None
-    return Run(model, stepped, optimizers, batches, processes, scaler)
+    return Run(model, wrapped_model, optimizers, batches, processes, scaler)
 
 
 def fit(
@@ -100,17 +100,17 @@ def fit(
     with draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
-            step = advance(run, settings, loss_fn)
-            for odd in run.monitor.see(step):
+            step = run_step(run, settings, loss_fn)
+            for odd in run.monitor.update(step):
                 console.print(f"step {run.step:>6,}   {odd}", style="yellow", highlight=False)
             progress.update(bar, completed=run.step, loss=f"loss {step.loss:.3f}")
             if run.step % settings.log_every == 0:
                 _draw_step(drawn, run, step, settings)
             done = run.step == settings.steps
             if run.step % settings.evaluate_every == 0 or done:
-                take_stock(run, settings, validate, sample, done, speed or Speed())
-                _draw_stock(drawn, run)
-                console.print(line(run), highlight=False)
+                log_validation(run, settings, validate, sample, done, speed or Speed())
+                _draw_validation(drawn, run)
+                console.print(log_line(run), highlight=False)
             stop = any_process(bool(interrupted)) and not done
             late = any_process(first and time.perf_counter() - saved > 60 * settings.checkpoint_minutes)
             if run.step % settings.evaluate_every == 0 or done or stop or late:
@@ -121,17 +121,17 @@ def fit(
     return run
 
 
-def advance(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss) -> Step:
+def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss) -> Step:
     """Take one step, and note its loss, its gradient norm, its tokens and its time."""
     begin = time.perf_counter()
     # What dropout draws follows from the step's number, so a resumed run needs no generator's state.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * run.processes.world_size + run.processes.rank)
     batch = run.batches.next()
     step = training_step(
-        run.stepped,
+        run.wrapped_model,
         run.optimizers,
         batch,
-        rate_of(run.step, settings),
+        learning_rate_at(run.step, settings),
         loss_fn=loss_fn,
         micro_batch=settings.micro_batch,
         max_norm=settings.max_norm,
@@ -150,7 +150,7 @@ def advance(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss
     return step
 
 
-def rate_of(step: int, settings: TrainerConfig) -> float:
+def learning_rate_at(step: int, settings: TrainerConfig) -> float:
     """The learning rate of a step: project 1's path, up, along, and down."""
     return learning_rate(
         step,
@@ -161,7 +161,7 @@ def rate_of(step: int, settings: TrainerConfig) -> float:
     )
 
 
-def take_stock(
+def log_validation(
     run: Run, settings: TrainerConfig, validate: Validate, sample: Sample | None, last: bool, speed: Speed
 ) -> None:
     """Validate, write samples, and add an entry to the history. Its time does not count as training."""
@@ -181,7 +181,7 @@ def take_stock(
         "train_loss": train_loss,
         **found,
         "gradient_norm": norm,
-        "learning_rate": rate_of(run.step - 1, settings),
+        "learning_rate": learning_rate_at(run.step - 1, settings),
         "tokens_per_second": round(throughput, 1),
         "loss_spikes": run.monitor.loss_spikes,
         "gradient_spikes": run.monitor.gradient_spikes,
@@ -196,7 +196,7 @@ def take_stock(
     run.losses, run.norms = [], []
 
 
-def line(run: Run) -> str:
+def log_line(run: Run) -> str:
     """The last entry of the history, for the screen."""
     entry = run.history[-1]
     share = f", {entry['share_of_peak']:.0%} of peak" if "share_of_peak" in entry else ""
@@ -215,10 +215,10 @@ def line(run: Run) -> str:
 def _draw_step(drawn: Curves, run: Run, step: Step, settings: TrainerConfig) -> None:
     numbers = {"train/loss": step.loss, "train/gradient_norm": step.gradient_norm}
     numbers |= {f"train/{name}": value for name, value in step.metrics.items()}
-    drawn.numbers(run.step, {**numbers, "train/learning_rate": rate_of(run.step - 1, settings)})
+    drawn.numbers(run.step, {**numbers, "train/learning_rate": learning_rate_at(run.step - 1, settings)})
 
 
-def _draw_stock(drawn: Curves, run: Run) -> None:
+def _draw_validation(drawn: Curves, run: Run) -> None:
     entry = run.history[-1]
     drawn.numbers(
         run.step,
