@@ -1,6 +1,6 @@
 """Byte pair encoding, readable: learn merges from counted pieces, and encode a piece by merge rank.
 
-fast.py does the same in C++, and gives the same ids.
+given/fast.py does the same in C++, and gives the same ids.
 """
 
 import heapq
