@@ -194,6 +194,7 @@ def test_a_project_without_tasks(house):
         "it has no task",
         "there is no benchmark.py",
         "there is no explore.ipynb",
+        "means.py is written by no task and is no command: it belongs in given/",
         "there is no README.md",
     ]
 
