@@ -15,12 +15,12 @@ import torch
 import typer
 from rich.console import Console
 
-from phase01_foundation.project03_pretrain import measurements
 from phase01_foundation.project03_pretrain.evaluate import TASKS, evaluate
-from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain.given import measurements
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import perplexity
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import artifacts, config, corpora
 from shared.device import pick_device, pick_dtype, set_threads

@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.ladder.house import counted
 from shared.ladder.mutants import read_mutants
 from shared.ladder.project import Project
+from shared.ladder.rooms import room_faults
 from shared.ladder.source import function, is_stub, signature
 from shared.ladder.stubs import stub_file
 
@@ -50,6 +51,7 @@ def fixed_faults(project: Project) -> list[str]:
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
     faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
+    faults += room_faults(project)
     return [*faults, *_unwritten_faults(project)]
 
 
