@@ -27,6 +27,7 @@ from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, advance, load_data, take_stock, train
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step
 from shared import config
+from shared.command import run_command
 from shared.device import autocast, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
@@ -251,4 +252,4 @@ def main(preset: Annotated[Literal["smoke", "cpu", "long"], typer.Option()] = "c
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -10,7 +10,7 @@ from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.device import pick_device
 
 TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
@@ -75,4 +75,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

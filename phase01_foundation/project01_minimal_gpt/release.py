@@ -16,7 +16,7 @@ from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
 from shared import artifacts
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.corpora import CorpusError
 from shared.device import pick_dtype
 from shared.files import shown
@@ -48,4 +48,4 @@ def main(name: Annotated[str, typer.Argument(help="The trained model's name.")])
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

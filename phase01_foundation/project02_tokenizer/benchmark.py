@@ -28,6 +28,7 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import bytes_per_token
 from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from shared import corpora
+from shared.command import run_command
 from shared.device import set_threads
 from shared.files import ROOT
 from shared.ladder.project import load
@@ -288,4 +289,4 @@ def main(preset: Annotated[Literal["smoke", "cpu"], typer.Option()] = "cpu") -> 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -10,7 +10,7 @@ from phase01_foundation.project02_tokenizer.released import NAMES, load_released
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.corpora import CorpusError
 
 COLORS = (
@@ -54,4 +54,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

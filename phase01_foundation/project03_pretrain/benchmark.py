@@ -23,6 +23,7 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import artifacts, config, corpora
+from shared.command import run_command
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
@@ -235,4 +236,4 @@ def main(preset: Annotated[Preset, typer.Option()] = "cpu") -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -24,7 +24,7 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.corpora import CorpusError
 from shared.device import pick_device, pick_dtype
 from shared.files import write_text
@@ -197,4 +197,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

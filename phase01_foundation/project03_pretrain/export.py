@@ -18,7 +18,7 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.released import load_artifact
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.files import shown, write_text
 
 
@@ -66,4 +66,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -18,7 +18,7 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.released import load_base
 from phase01_foundation.project03_pretrain.skills import NEXT_QUESTION
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.device import pick_device
 
 STORY = 0.7  # the temperature for texts; answers to questions are greedy
@@ -155,4 +155,4 @@ def _lines(text: str) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

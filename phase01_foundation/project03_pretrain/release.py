@@ -29,7 +29,7 @@ from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.skills import skill_scores
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts
-from shared.command import exits_with_message
+from shared.command import exits_with_message, run_command
 from shared.corpora import EMBEDDED
 from shared.device import pick_dtype
 from shared.files import shown
@@ -130,4 +130,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)
