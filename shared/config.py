@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
-from shared.command import no_such_option, spelled
+from shared.options import no_such_option, spelled
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)  # the text under a field is its help
 

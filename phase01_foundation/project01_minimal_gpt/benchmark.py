@@ -27,11 +27,11 @@ from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, advance, load_data, take_stock, train
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step
 from shared import config
-from shared.command import run_command
 from shared.device import autocast, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Report, measure, peak_flops
+from shared.options import run_command
 
 FOLDER = CONFIGS.parent
 TARGET = 1.88

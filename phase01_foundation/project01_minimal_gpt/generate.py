@@ -10,8 +10,9 @@ from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.device import pick_device
+from shared.options import run_command
 
 TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
 

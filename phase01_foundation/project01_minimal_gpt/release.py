@@ -16,10 +16,11 @@ from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
 from shared import artifacts
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.corpora import CorpusError
 from shared.device import pick_dtype
 from shared.files import shown
+from shared.options import run_command
 
 
 def release(name: str, released_name: str = "char-gpt") -> artifacts.Artifact:

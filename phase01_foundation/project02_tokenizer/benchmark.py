@@ -28,13 +28,13 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import bytes_per_token
 from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from shared import corpora
-from shared.command import run_command
 from shared.device import set_threads
 from shared.files import ROOT
 from shared.ladder.project import load
 from shared.machine import cores
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Report, measure
+from shared.options import run_command
 
 FOLDER = Path(__file__).parent
 VOCAB_SIZE = 10_000

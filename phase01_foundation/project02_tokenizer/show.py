@@ -10,8 +10,9 @@ from phase01_foundation.project02_tokenizer.released import NAMES, load_released
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.corpora import CorpusError
+from shared.options import run_command
 
 COLORS = (
     "black on bright_cyan",

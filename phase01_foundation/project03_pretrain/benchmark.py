@@ -23,11 +23,11 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import artifacts, config, corpora
-from shared.command import run_command
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Report
+from shared.options import run_command
 
 FOLDER = CONFIGS.parent
 A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100

@@ -24,10 +24,11 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.corpora import CorpusError
 from shared.device import pick_device, pick_dtype
 from shared.files import write_text
+from shared.options import run_command
 
 TASKS = ("perplexity", "skills", "blimp", "hellaswag", "arc_easy")
 QUICK = "perplexity,skills"

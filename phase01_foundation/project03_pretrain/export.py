@@ -18,8 +18,9 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.released import load_artifact
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.files import shown, write_text
+from shared.options import run_command
 
 
 def export(model: LLM, tokenizer: Tokenizer[Any], folder: Path) -> None:

@@ -18,8 +18,9 @@ from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.released import load_base
 from phase01_foundation.project03_pretrain.skills import NEXT_QUESTION
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.device import pick_device
+from shared.options import run_command
 
 STORY = 0.7  # the temperature for texts; answers to questions are greedy
 

@@ -29,10 +29,11 @@ from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.skills import skill_scores
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts
-from shared.command import exits_with_message, run_command
+from shared.command import exits_with_message
 from shared.corpora import EMBEDDED
 from shared.device import pick_dtype
 from shared.files import shown
+from shared.options import run_command
 
 MOST_BYTES = 12_000_000  # every clone carries the file
 PER_SKILL = 100

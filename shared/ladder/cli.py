@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from shared.command import OptionError, invoke
 from shared.ladder.house import LadderError
 from shared.ladder.project import ProjectError, find, projects
+from shared.options import OptionError, invoke
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
 

@@ -133,6 +133,7 @@ def fixed_faults(project: Project) -> list[str]:
     ]
     if not project.tasks:
         faults.append("it has no task")
+    faults += _unwritten_faults(project)
     faults += [f"{key} is 0" for key in ("minutes_cpu", "ram_gb", "hours") if not getattr(project, key)]
     faults += [
         f"there is no {name}"
@@ -142,22 +143,7 @@ def fixed_faults(project: Project) -> list[str]:
     configs = project.folder / "configs"
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
-    faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
-    return [*faults, *_unwritten_faults(project)]
-
-
-def _unwritten_faults(project: Project) -> Iterator[str]:
-    """What `ladder new` has left to be written."""
-    for task in project.tasks:
-        for target in task.write:
-            node = function((project.folder / target.file).read_text("utf-8"), target.name)
-            if node is not None and is_stub(node):
-                yield f"{target} is a stub in the reference itself"
-    for file in sorted(project.folder.rglob("*")):
-        if file.suffix in (".py", ".md", ".toml", ".yaml") and (
-            count := file.read_text("utf-8").count("TODO")
-        ):
-            yield f"{file.relative_to(project.folder).as_posix()} has {counted(count, 'TODO')}"
+    return [*faults, *_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
 
 
 def _readme_faults(readme: Path) -> Iterator[str]:
@@ -189,6 +175,20 @@ def _signature_faults(project: Project) -> Iterator[str]:
                 yield f"the stub of {target} differs from the reference in its signature or docstring"
             elif not ast.get_docstring(reference):
                 yield f"{target} has no docstring, so its stub says nothing"
+
+
+def _unwritten_faults(project: Project) -> Iterator[str]:
+    """What `ladder new` has left to be written."""
+    for task in project.tasks:
+        for target in task.write:
+            node = function((project.folder / target.file).read_text("utf-8"), target.name)
+            if node is not None and is_stub(node):
+                yield f"{target} is a stub in the reference itself"
+    for file in sorted(project.folder.rglob("*")):
+        if file.suffix in (".py", ".md", ".toml", ".yaml") and (
+            count := file.read_text("utf-8").count("TODO")
+        ):
+            yield f"{file.relative_to(project.folder).as_posix()} has {counted(count, 'TODO')}"
 
 
 def _jobs(project: Project, folder: Path) -> Iterator[Job]:
