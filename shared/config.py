@@ -9,6 +9,8 @@ from typing import NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
+from shared.options import no_such_option, spelled
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)  # the text under a field is its help
 
 Config = TypeVar("Config")
@@ -24,10 +26,10 @@ def parse(
     """Read the settings of a run, as in `--preset smoke --steps 20 --model.layers 2`.
 
     A field has the dataclass's default, unless the preset `presets/<name>.yaml` says otherwise, unless the
-    command line does, in whatever order it is written. `--preset` also takes the path of a YAML file of one's
-    own. A field called `preset`, where the dataclass has one, receives the preset's name. Field docstrings
-    become the help text. A mistake, in the file, on the command line or found by the dataclass itself
-    (ValueError), prints one line and exits with code 2.
+    command line does, in whatever order it is written, with `--batch-size` as good as `--batch_size`. `--preset`
+    also takes the path of a YAML file of one's own. A field called `preset`, where the dataclass has one, receives
+    the preset's name. Field docstrings become the help text. A mistake, in the file, on the command line or found
+    by the dataclass itself (ValueError), prints one line and exits with code 2.
     """
     known = sorted(path.stem for path in Path(presets).glob("*.yaml"))
     parser = _OneLineParser(description=description or None)
@@ -37,7 +39,8 @@ def parse(
     skip: set[str | int] = {"preset"} if wants_name else set()
     parser.add_class_arguments(config, skip=skip)
 
-    name, rest = _take_preset(list(sys.argv[1:] if argv is None else argv), default)
+    arguments = spelled(sys.argv[1:] if argv is None else argv, parser.options())
+    name, rest = _take_preset(arguments, default)
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path(presets) / f"{name}.yaml"
     if not path.is_file():
         parser.error(f"there is no preset {name!r}; there is {', '.join(known) or 'none in ' + str(presets)}")
@@ -57,8 +60,14 @@ def parse(
 class _OneLineParser(ArgumentParser):
     where = ""
 
+    def options(self) -> list[str]:
+        """Every option, as it is declared; those of a nested dataclass have a dot in them."""
+        return [name for action in self._actions for name in action.option_strings]
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         line = re.sub(r"a <class '([\w.]+)'>", r"\1", " ".join(message.split()))
+        if unknown := re.match(r"unrecognized arguments: (--\S+)", line, re.IGNORECASE):
+            line = no_such_option(unknown[1], self.options())
         self.exit(2, f"{self.prog}: error: {self.where}{line} (--help lists every setting)\n")
 
 

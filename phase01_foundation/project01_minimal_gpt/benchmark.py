@@ -31,6 +31,7 @@ from shared.device import autocast, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Report, measure, peak_flops
+from shared.options import run_command
 
 FOLDER = CONFIGS.parent
 TARGET = 1.88
@@ -251,4 +252,4 @@ def main(preset: Annotated[Literal["smoke", "cpu", "long"], typer.Option()] = "c
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

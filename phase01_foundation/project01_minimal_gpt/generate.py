@@ -12,6 +12,7 @@ from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
 from shared.command import exits_with_message
 from shared.device import pick_device
+from shared.options import run_command
 
 TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
 
@@ -75,4 +76,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -20,6 +20,7 @@ from shared.command import exits_with_message
 from shared.corpora import CorpusError
 from shared.device import pick_dtype
 from shared.files import shown
+from shared.options import run_command
 
 
 def release(name: str, released_name: str = "char-gpt") -> artifacts.Artifact:
@@ -48,4 +49,4 @@ def main(name: Annotated[str, typer.Argument(help="The trained model's name.")])
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

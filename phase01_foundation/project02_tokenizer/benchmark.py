@@ -34,6 +34,7 @@ from shared.ladder.project import load
 from shared.machine import cores
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Report, measure
+from shared.options import run_command
 
 FOLDER = Path(__file__).parent
 VOCAB_SIZE = 10_000
@@ -288,4 +289,4 @@ def main(preset: Annotated[Literal["smoke", "cpu"], typer.Option()] = "cpu") -> 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

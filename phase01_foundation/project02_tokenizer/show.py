@@ -12,6 +12,7 @@ from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
 from shared.corpora import CorpusError
+from shared.options import run_command
 
 COLORS = (
     "black on bright_cyan",
@@ -56,4 +57,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -27,6 +27,7 @@ from shared.device import pick_device, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Report
+from shared.options import run_command
 
 FOLDER = CONFIGS.parent
 A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100
@@ -235,4 +236,4 @@ def main(preset: Annotated[Preset, typer.Option()] = "cpu") -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -28,6 +28,7 @@ from shared.command import exits_with_message
 from shared.corpora import CorpusError
 from shared.device import pick_device, pick_dtype
 from shared.files import write_text
+from shared.options import run_command
 
 TASKS = ("perplexity", "skills", "blimp", "hellaswag", "arc_easy")
 QUICK = "perplexity,skills"
@@ -197,4 +198,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

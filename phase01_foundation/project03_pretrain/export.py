@@ -20,6 +20,7 @@ from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts
 from shared.command import exits_with_message
 from shared.files import shown, write_text
+from shared.options import run_command
 
 
 def export(model: LLM, tokenizer: Tokenizer[Any], folder: Path) -> None:
@@ -66,4 +67,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

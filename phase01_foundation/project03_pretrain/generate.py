@@ -20,6 +20,7 @@ from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
 from shared.device import pick_device
+from shared.options import run_command
 
 STORY = 0.7  # the temperature for texts; answers to questions are greedy
 
@@ -155,4 +156,4 @@ def _lines(text: str) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

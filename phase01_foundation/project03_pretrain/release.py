@@ -32,6 +32,7 @@ from shared.command import exits_with_message
 from shared.corpora import EMBEDDED
 from shared.device import pick_dtype
 from shared.files import shown
+from shared.options import run_command
 
 MOST_BYTES = 12_000_000  # every clone carries the file
 PER_SKILL = 100
@@ -129,4 +130,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -54,7 +54,7 @@ def check(project: Project, number: int | None = None) -> bool:
 
 def watch(project: Project, number: int | None = None) -> bool:
     """Check at each save, moving on to the next task when one passes, until all pass or ctrl-C."""
-    task = project.task(number) if number else _next_task(project)
+    task = project.task(number) if number else progress.next_task(project)
     passed = False
     try:
         while True:
@@ -67,7 +67,7 @@ def watch(project: Project, number: int | None = None) -> bool:
             if passed and task is None:
                 return True
             if passed:
-                task = _next_task(project)
+                task = progress.next_task(project)
                 say()
                 continue
             say("\n[dim]Watching your files; ctrl-C ends.[/]")
@@ -165,7 +165,7 @@ def _praise(project: Project, is_whole: bool) -> None:
             say(f"Use it: {listed}")
         say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
         say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
-    elif task := _next_task(project):
+    elif task := progress.next_task(project):
         say(f"\nNext is task {task.number}, {escape(task.title)}.")
         say(f"[cyan]ladder check {number} --task {task.number}[/]")
     else:
@@ -177,14 +177,6 @@ def _upto_first_stub(project: Project) -> list[Task]:
     tasks = list(project.tasks)
     unwritten = [i for i, task in enumerate(tasks) if progress.stubs(project, task)]
     return tasks[: unwritten[0] + 1] if unwritten else tasks
-
-
-def _next_task(project: Project) -> Task | None:
-    known = progress.read()
-    for task in project.tasks:
-        if progress.state(project, task, known) != progress.PASSED:
-            return task
-    return None
 
 
 def _stamp(project: Project) -> dict[str, tuple[int, int]]:

@@ -2,17 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from shared.ladder.house import LadderError
 from shared.ladder.project import ProjectError, find, projects
+from shared.options import OptionError, invoke
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 ProjectNumber = Annotated[int, typer.Argument(help="The project's number.", metavar="PROJECT")]
 TaskNumber = Annotated[int, typer.Argument(help="The task's number.", metavar="TASK")]
@@ -20,7 +21,7 @@ TaskNumber = Annotated[int, typer.Argument(help="The task's number.", metavar="T
 
 @app.callback()
 def ladder() -> None:
-    """Build a language model stack, one project at a time, with your own hands."""
+    """Build a language model stack, one project at a time, with your own hands. Alone, it says what is next."""
 
 
 @app.command()
@@ -121,8 +122,10 @@ def bench(
 @app.command()
 def new(
     number: Annotated[int, typer.Argument(help="The project's number, 1 to 30.", metavar="NUMBER")],
-    phase: Annotated[str, typer.Argument(help="Its phase's folder, such as phase03_core_inference.")],
-    name: Annotated[str, typer.Argument(help="A Python name, such as kv_cache.")],
+    phase: Annotated[
+        str, typer.Argument(help="Its phase's folder, such as phase03_core_inference.", metavar="PHASE")
+    ],
+    name: Annotated[str, typer.Argument(help="A Python name, such as kv_cache.", metavar="NAME")],
     title: Annotated[str | None, typer.Option(help="Its title; the name in words without it.")] = None,
 ) -> None:
     """For maintainers: the folder of a project to come, with one task and one failing test."""
@@ -184,9 +187,54 @@ def grade(
 def main() -> None:
     """Run the command line. What the user can mend is one line and exit code 2, without a traceback."""
     try:
-        app()
+        sys.exit(_run(sys.argv[1:]))
     except (LadderError, ProjectError) as error:
         from rich.console import Console
 
         Console(stderr=True, highlight=False).print(f"[red]ladder:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
+
+
+def _run(arguments: list[str]) -> int:
+    """One command, or without any where to go on; returns the exit code. Raises LadderError for a mistyped one."""
+    if not arguments:
+        from shared.ladder.status import show_where
+
+        show_where()
+        return 0
+    try:
+        return invoke(app, arguments)
+    except OptionError as mistake:
+        cause: Any = mistake.__cause__
+        command = cause.ctx.command_path if getattr(cause, "ctx", None) else "ladder"
+        raise LadderError(f"{mistake}{_choices(cause)} (`{command} --help` has more)") from None
+
+
+def _choices(mistake: Any) -> str:
+    """For an argument that is missing or of no use: what there is to choose from."""
+    if not isinstance(mistake, typer.BadParameter) or not mistake.param or not mistake.ctx:
+        return ""
+    given = mistake.ctx.params.get("project")
+    match mistake.param.name:
+        case "project" | "numbers":
+            return _listed("projects here", {rung.number: rung.title for rung in projects()})
+        case "task" if given:
+            return _listed(
+                f"tasks of project {given}", {task.number: task.title for task in find(given).tasks}
+            )
+        case "command" if given:
+            from shared.ladder.house import commands
+
+            return _listed(f"commands of project {given}", dict.fromkeys(commands(find(given)), ""))
+        case "phase":
+            from shared.ladder.new import PHASES
+
+            return _listed(
+                "phases", {name: f"projects {span[0]} to {span[-1]}" for name, span in PHASES.items()}
+            )
+    return ""
+
+
+def _listed(what: str, there: dict[Any, str]) -> str:
+    names = ", ".join(f"{name} ({about})" if about else str(name) for name, about in there.items())
+    return f"; {what}: {names or 'none yet'}"

@@ -41,6 +41,7 @@ def fixed_faults(project: Project) -> list[str]:
     ]
     if not project.tasks:
         faults.append("it has no task")
+    faults += _unwritten_faults(project)
     faults += [f"{key} is 0" for key in ("minutes_cpu", "ram_gb", "hours") if not getattr(project, key)]
     faults += [
         f"there is no {name}"
@@ -52,7 +53,7 @@ def fixed_faults(project: Project) -> list[str]:
         faults.append("there is no configs/smoke.yaml")
     faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
     faults += room_faults(project)
-    return [*faults, *_unwritten_faults(project)]
+    return faults
 
 
 def _unwritten_faults(project: Project) -> Iterator[str]:

@@ -78,6 +78,12 @@ def is_done(project: Project, progress: Progress) -> bool:
     return passed is not None and is_started(project) and passed == project_fingerprint(project)
 
 
+def next_task(project: Project) -> Task | None:
+    """The first task that has not passed on the code as it is now; None when all have."""
+    known = read()
+    return next((task for task in project.tasks if state(project, task, known) != PASSED), None)
+
+
 def stubs(project: Project, task: Task) -> list[Target]:
     """The task's functions that are still stubs in the learner's files."""
     nodes = [(target, _function(project, target)) for target in task.write]

@@ -1,11 +1,13 @@
-"""`ladder status`: the rungs that exist, whose they are, what was passed, and what is next."""
+"""`ladder status`: the rungs that exist, whose they are, what was passed, what is next. `ladder`: the last alone."""
+
+from collections.abc import Iterator
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from shared.ladder import progress
-from shared.ladder.house import LadderError, console, is_started, say
+from shared.ladder.house import LadderError, console, counted, is_started, say
 from shared.ladder.progress import CHANGED, PASSED, Progress
 from shared.ladder.project import Project, projects, root_folder
 
@@ -17,12 +19,59 @@ MARKS = {
 }
 
 
-def show_status() -> None:
-    """Print the table and the next command. Raises LadderError when there is no project at all."""
+def show_where() -> None:
+    """Print in a few lines where the learner is, and the command to type next."""
     known = progress.read()
+    rungs = _rungs()
+    say(
+        "[bold]LLM Ladder[/]  [dim]You build a language model stack with your own hands, one project at a time.[/]\n"
+    )
+    for project in rungs:
+        if is_started(project):
+            passed = sum(progress.state(project, task, known) == PASSED for task in project.tasks)
+            so_far = f"{passed} of {counted(len(project.tasks), 'task')} passed"
+            mark, whose = ("●", "yours") if progress.is_done(project, known) else ("◐", so_far)
+            say(f"[green]{mark}[/] {project.number} {escape(project.title)}  [dim]{whose}[/]")
+    if any(map(is_started, rungs)):
+        say()
+    for line in _next_steps(rungs, known):
+        say(line)
+    say("\n[dim]All projects: ladder status   All commands: ladder --help[/]")
+
+
+def _next_steps(rungs: list[Project], known: Progress) -> Iterator[str]:
+    """What to do now: go on with what is started, or else start the next."""
+    started = [project for project in rungs if is_started(project)]
+    going = next((project for project in started if not progress.is_done(project, known)), None)
+    left = next((project for project in rungs if project not in started), None)
+    if going and (task := progress.next_task(going)):
+        yield f"Next is task {task.number} of project {going.number}, {escape(task.title)}. Write:"
+        yield from (f"  {escape(str(target))}" for target in task.write)
+        yield f"Then:    [cyan]ladder check {going.number} --task {task.number}[/]"
+        yield f"A hint:  [cyan]ladder hint {going.number} {task.number}[/]"
+    elif going:
+        yield f"Every task of project {going.number} has passed. Now the tests of the whole project:"
+        yield f"  [cyan]ladder check {going.number}[/]"
+    elif left:
+        begin = "Next is" if started else "Nothing is started yet. Begin with"
+        yield f"{begin} project {left.number}, {escape(left.title)}:"
+        yield f"  {escape(left.build)}\n"
+        yield f"  [cyan]ladder start {left.number}[/]"
+    else:
+        yield "Every project here is yours."
+
+
+def _rungs() -> list[Project]:
     rungs = projects()
     if not rungs:
         raise LadderError(f"there is no project below {root_folder()}")
+    return rungs
+
+
+def show_status() -> None:
+    """Print the table and the next command. Raises LadderError when there is no project at all."""
+    known = progress.read()
+    rungs = _rungs()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, justify in (("", "right"), ("project", "left"), ("phase", "left"), ("yours", "left")):
         table.add_column(heading, justify=justify, no_wrap=heading == "yours")  # type: ignore[arg-type]

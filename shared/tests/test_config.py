@@ -9,6 +9,7 @@ from shared.config import parse
 class Model:
     layers: int = 2
     """How many blocks."""
+    kv_heads: int = 1
     width: int = 8
 
 
@@ -18,6 +19,7 @@ class Run:
 
     steps: int = 10
     """How many steps."""
+    batch_size: int = 4
     rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     model: Model = field(default_factory=Model)
@@ -61,6 +63,27 @@ def test_the_order_on_the_command_line_does_not_matter(presets, argv):
     assert parse(Run, presets, argv) == Run(steps=1, rate=0.5)
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--batch-size", "3", "--model.kv-heads", "7"],
+        ["--batch-size=3", "--model.kv-heads=7"],
+        ["--batch_size=3", "--model.kv_heads", "7"],
+    ],
+)
+def test_dashes_are_as_good_as_underscores(presets, argv):
+    assert parse(Run, presets, argv) == Run(
+        steps=5, batch_size=3, rate=3e-4, model=Model(layers=3, kv_heads=7)
+    )
+
+
+def test_a_value_keeps_its_dashes(presets, tmp_path):
+    (tmp_path / "my-own").mkdir()
+    (tmp_path / "my-own" / "a-b.yaml").write_text("steps: 99\n")
+    assert parse(Run, presets, [f"--preset={tmp_path / 'my-own' / 'a-b.yaml'}"]).steps == 99
+    assert parse(NamedRun, presets, [f"--preset={tmp_path / 'my-own' / 'a-b.yaml'}"]).preset == "a-b"
+
+
 def test_the_command_line_beats_a_later_preset(presets):
     assert parse(Run, presets, ["--steps", "3", "--preset", "smoke"]).steps == 3
 
@@ -89,8 +112,11 @@ def test_a_field_called_preset_gets_its_name(presets):
         (["--preset", "torn"], ["in torn.yaml", "parsing"]),
         (["--steps", "x"], ["steps", "int", "x"]),
         (["--steps", "0"], ["steps must be 1 or more, not 0"]),
-        (["--stepz", "3"], ["--stepz"]),
-        (["--model.depth", "3"], ["--model.depth"]),
+        (["--stepz", "3"], ["there is no option --stepz; did you mean --steps?"]),
+        (["--batch-sise=3"], ["there is no option --batch-sise; did you mean --batch_size?"]),
+        (["--model.kv-head", "3", "x"], ["--model.kv-head; did you mean --model.kv_heads?"]),
+        (["--zzz", "3"], ["there is no option --zzz (--help lists every setting)"]),
+        (["stray"], ["unrecognized arguments: stray"]),
         (["--preset"], ["--preset", "expected one argument"]),
     ],
 )

@@ -275,3 +275,83 @@ def test_errors_are_one_line_with_exit_code_2(house, ladder, monkeypatch, tmp_pa
     assert (said.code, said.error) == (2, "ladder: project 1 is not started; `ladder start 1` begins it")
     monkeypatch.setenv("LADDER_ROOT", str(tmp_path / "empty"))
     assert "there is no project below" in ladder("status").error
+
+
+def test_ladder_alone_says_where_to_go_on(house, ladder):
+    fresh = ladder()
+    assert fresh.code == 0
+    assert (
+        "Nothing is started yet. Begin with project 1, Sums:\nSums of whole numbers, three ways." in fresh.out
+    )
+    assert "\nladder start 1\n" in fresh.out
+    assert fresh.out.endswith("All projects: ladder status All commands: ladder --help")
+    assert len(fresh.out.splitlines()) < 10
+
+    ladder("start", 1)
+    project = find(1)
+    (house / SUMS).write_text(reference(house))
+    progress.record(project, [project.task(1)], [])
+    going = ladder().out
+    assert "◐ 1 Sums 1 of 2 tasks passed\n" in going
+    assert "Next is task 2 of project 1, Sums so far. Write:\nsums.py:running\nsums.py:Counter.add\n" in going
+    assert "Then: ladder check 1 --task 2\nA hint: ladder hint 1 2\n" in going
+    assert "Means" not in going, "what is not started yet is left out"
+
+    progress.record(project, list(project.tasks), [])
+    assert (
+        "Every task of project 1 has passed. Now the tests of the whole project:\nladder check 1\n"
+        in ladder().out
+    )
+    progress.record(project, list(project.tasks), [], whole=True)
+    done = ladder().out
+    assert "● 1 Sums yours\n" in done
+    assert "Next is project 2, Means:" in done
+    assert "\nladder start 2\n" in done
+
+
+def test_ladder_alone_goes_on_with_what_is_started_first(house, ladder):
+    ladder("start", 2)
+    said = ladder().out
+    assert "◐ 2 Means 0 of 1 task passed" in said
+    assert "ladder check 2 --task 1" in said
+    assert "ladder start 1" not in said
+    for number, name in ((1, "sums.py"), (2, "means.py")):
+        project = find(number)
+        ladder("start", number)
+        (house / "work" / project.path / name).write_text((project.folder / name).read_text())
+        progress.record(project, list(project.tasks), [], whole=True)
+    assert "Every project here is yours." in ladder().out
+
+
+def test_ladder_alone_without_projects(ladder, monkeypatch, tmp_path):
+    monkeypatch.setenv("LADDER_ROOT", str(tmp_path / "empty"))
+    assert "there is no project below" in ladder().error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check"], "missing argument 'PROJECT'; projects here: 1 (Sums), 2 (Means) (`ladder check --help` has more)"),
+        (["check", "one"], "; projects here: 1 (Sums), 2 (Means) (`ladder check --help` has more)"),
+        (["export"], "missing argument 'PROJECT...'; projects here: 1 (Sums), 2 (Means)"),
+        (["grade", "x"], "missing option '--project'; projects here: 1 (Sums), 2 (Means)"),
+        (["hint", "1"], "missing argument 'TASK'; tasks of project 1: 1 (Add up), 2 (Sums so far)"),
+        (["hint", "1", "two"], "; tasks of project 1: 1 (Add up), 2 (Sums so far)"),
+        (["hint", "7"], "there is no project 7; projects here: 1 (Sums), 2 (Means)"),
+        (["run", "1"], "commands of project 1: none yet"),
+        (["new", "8"], "missing argument 'PHASE'; phases: phase01_foundation (projects 1 to 3), phase02_finetuning"),
+        (["grade"], "missing argument 'DIR' (`ladder grade --help` has more)"),
+        (["chek", "1"], "no such command 'chek'. Did you mean 'check'"),
+        (["check", "1", "--tusk", "2"], "there is no option --tusk; did you mean --task? (`ladder check --help`"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_mistyped_is_one_line_with_the_choices(house, ladder, arguments, words):
+    said = ladder(*arguments)
+    assert said.code == 2
+    assert said.error.startswith("ladder: ")
+    assert words in said.error
+    assert "\n" not in said.error
+
+
+def test_options_of_ladder_are_spelled_both_ways(house, ladder):
+    assert "result += value" in ladder("solution", 1, 1, "--give_up").out

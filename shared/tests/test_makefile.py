@@ -13,7 +13,8 @@ NOTEBOOK = "phase01_foundation/project03_pretrain/explore.ipynb"
 @pytest.fixture
 def make(tmp_path):
     """`make -n` in a house with notebooks in projects 1, 3 and 13."""
-    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     for name in (NOTEBOOK, NOTEBOOK.replace("03_pretrain", "01_gpt"), "phase04_x/project13_y/explore.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
