@@ -316,6 +316,7 @@ def test_the_whole_command_with_two_processes_is_the_command_with_one(own_folder
     assert ended.returncode == 0, ended.stderr
     assert "processes: 2" in ended.stdout
     assert ended.stdout.count("validation loss") == 3, "one process speaks: two validations, and the end"
+    assert ended.stderr.count("corpus:") == 1
     folder = own_folders / "work" / "models" / "two"
     two = json.loads((folder / "card.json").read_text())
     one, _ = train(
