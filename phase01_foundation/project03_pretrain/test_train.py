@@ -194,6 +194,7 @@ def test_the_command_stops_says_how_to_go_on_and_does(command, checkpoint, monke
     assert "resumed at step 7 from" in printed
     assert "validation loss" in printed
     assert "A sample:" in printed
+    assert printed.count("corpus:") == 1
     assert_bitwise(weights("test"), weights("whole"))
 
 
