@@ -24,6 +24,8 @@ from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_t
 from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
 from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
+
+# project 3, pre-training
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, validation_batches
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.evaluate import evaluate
@@ -37,8 +39,6 @@ from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prep
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
-
-# project 3, pre-training
 from phase01_foundation.project03_pretrain.model import (
     LLM,
     Config,

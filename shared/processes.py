@@ -1,4 +1,4 @@
-"""Several processes on this machine that run one function together, for tests: each is a rank of a gloo group."""
+"""Processes that run one function together, for tests: each is a rank of a gloo group, on the CPU."""
 
 import builtins
 import json
@@ -28,9 +28,8 @@ def spawn(function: Callable[..., Any], *arguments: Any, ranks: int = 2) -> list
     here, under its own type where that is one of Python's, with the process's traceback as a note.
     """
     context: Any = multiprocessing.get_context(METHOD)
-    if (
-        METHOD == "forkserver"
-    ):  # torch imports the second one when it first needs it, which would be in each process
+    if METHOD == "forkserver":
+        # torch imports the second one when it first needs it, which would be in each process.
         context.set_forkserver_preload([function.__module__, "torch._dynamo"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -78,8 +78,9 @@ def wikitext2(report: Report, smoke: bool) -> None:
     """WikiText-2 with project 2's tokenizer: perplexity a token and a word."""
     run, artifact, settings = trained("wikitext2", smoke)
     model, tokenizer = load_base(artifact.name)
-    for split in ("validation", "test"):
-        corpus = corpora.load(settings.corpus, splits=[split], characters=settings.characters)
+    splits = ["validation", "test"]
+    corpus = corpora.load(settings.corpus, splits=splits, characters=settings.characters)
+    for split in splits:
         text = corpus.split(split)
         ids = tokenizer.encode_to_array(text, disallowed_special=())
         # As the field counts: each line's end is a word too.

@@ -29,7 +29,7 @@ from phase01_foundation.project03_pretrain.scoring import perplexity
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts
 from shared.command import exits_with_message
-from shared.corpora import EMBEDDED
+from shared.corpora import EMBEDDED, reader
 from shared.device import pick_dtype
 from shared.files import shown
 from shared.options import run_command
@@ -74,7 +74,7 @@ def measure(
     dtype = pick_dtype()
     ids = cached_tokens(
         text_name(settings, EMBEDDED, "validation"),
-        lambda: texts(settings, EMBEDDED, "validation"),
+        lambda: texts(settings, reader(EMBEDDED, ["validation"]), "validation"),
         tokenizer,
     )
     loss = perplexity(model, ids, dtype=dtype, attend=torch_attention).loss

@@ -72,6 +72,8 @@ def training_step(
     for optimizer in optimizers:
         optimizer.zero_grad()
     device = next(model.parameters()).device
+    # Added up over a large batch, loss × weight would overflow in float16; a mean over its rows does not grow with it.
+    # `_rescale` multiplies by as many again, for what counts in the end is the mean by weight.
     all_rows = len(next(iter(batch.values())))
     parts = micro_batches(batch, micro_batch)
     sums: dict[str, Tensor] = {}

@@ -194,6 +194,7 @@ def test_the_command_stops_says_how_to_go_on_and_does(command, checkpoint, monke
     assert "resumed at step 7 from" in printed
     assert "validation loss" in printed
     assert "A sample:" in printed
+    assert printed.count("corpus:") == 1
     assert_bitwise(weights("test"), weights("whole"))
 
 
@@ -316,6 +317,7 @@ def test_the_whole_command_with_two_processes_is_the_command_with_one(own_folder
     assert ended.returncode == 0, ended.stderr
     assert "processes: 2" in ended.stdout
     assert ended.stdout.count("validation loss") == 3, "one process speaks: two validations, and the end"
+    assert ended.stderr.count("corpus:") == 1
     folder = own_folders / "work" / "models" / "two"
     two = json.loads((folder / "card.json").read_text())
     one, _ = train(

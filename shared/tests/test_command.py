@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import threading
 
 import pytest
 from rich.console import Console
@@ -67,3 +68,17 @@ def test_the_second_interrupt_does_not_wait():
         assert caught == [signal.SIGINT]
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_thread_leaves_signals_alone():
+    """Only the main thread may say what happens at a signal."""
+    caught = []
+
+    def work():
+        with catch_interrupts() as numbers:
+            caught.append((numbers, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert caught == [([], signal.default_int_handler)]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, islice
@@ -40,17 +41,20 @@ class TextData:
 def load_data(settings: PretrainConfig, processes: Processes | None = None) -> TextData:
     """The tokenizer and the ids of the train and validation texts; the first process makes what is not there yet.
 
-    Raises CorpusError for a corpus that cannot be had, ArtifactError for a tokenizer of an unknown name, ValueError
-    for a text too short for the context.
+    It alone says, in one line on stderr, which corpus is read. Raises CorpusError for a corpus that cannot be had,
+    ArtifactError for a tokenizer of an unknown name, ValueError for a text too short for the context.
     """
     first = processes is None or processes.first
     if dist.is_initialized() and not first:
         dist.barrier()  # until the files are there
-    corpus = available(settings)
+    with nullcontext() if first else redirect_stderr(StringIO()):
+        corpus = corpora.reader(settings.corpus, ("train", "validation"), settings.fallback)
     tokenizer = pick_tokenizer(settings, corpus)
     found = {
         split: cached_tokens(
-            text_name(settings, corpus, split), lambda split=split: texts(settings, corpus, split), tokenizer
+            text_name(settings, corpus.name, split),
+            lambda split=split: texts(settings, corpus, split),
+            tokenizer,
         )
         for split in ("train", "validation")
     }
@@ -60,36 +64,20 @@ def load_data(settings: PretrainConfig, processes: Processes | None = None) -> T
         if len(ids) <= settings.context_length:
             raise ValueError(
                 f"context_length {settings.context_length} is too long: "
-                f"the {split} text of {corpus} has only {len(ids):,} tokens"
+                f"the {split} text of {corpus.name} has only {len(ids):,} tokens"
             )
-    identity = f"{text_name(settings, corpus, 'train')}, {len(found['train'])} tokens"
-    return TextData(corpus, tokenizer, found["train"], found["validation"], identity)
+    identity = f"{text_name(settings, corpus.name, 'train')}, {len(found['train'])} tokens"
+    return TextData(corpus.name, tokenizer, found["train"], found["validation"], identity)
 
 
-def available(settings: PretrainConfig) -> str:
-    """The corpus that will be read: the one wanted, or, where that cannot be had, its stand-in."""
-    if settings.corpus == corpora.EMBEDDED:
-        return settings.corpus
-    try:
-        for split in ("train", "validation"):
-            corpora.stream(settings.corpus, split)
-        return settings.corpus
-    except corpora.MissingCorpusError:
-        corpora.stream(
-            settings.corpus, fallback=settings.fallback
-        )  # says what stands in and why, or raises again
-        return corpora.EMBEDDED
-
-
-def texts(settings: PretrainConfig, corpus: str, split: str) -> Iterable[str]:
+def texts(settings: PretrainConfig, corpus: corpora.Reader, split: str) -> Iterable[str]:
     """The documents of a split; a corpus that does not come in documents is one."""
-    if corpus == corpora.EMBEDDED:
+    if corpus.name == corpora.EMBEDDED:
         size = tinyworld_characters(settings, split)
         asked = round(settings.questions * size) if split == "train" else 0
-        return chain(corpora.stream(corpus, split, characters=size - asked), questions(asked))
-    if corpus == "wikitext103":
-        return corpora.stream(corpus, split)
-    return [corpora.load(corpus, splits=[split]).split(split)]
+        return chain(corpus.stream(split, characters=size - asked), questions(asked))
+    pieces = corpus.stream(split)
+    return pieces if corpus.name == "wikitext103" else ["".join(pieces)]
 
 
 def questions(characters: int) -> Iterator[str]:
@@ -115,7 +103,7 @@ def text_name(settings: PretrainConfig, corpus: str, split: str) -> str:
     return f"{name}-questions-{settings.questions}" if settings.questions and split == "train" else name
 
 
-def pick_tokenizer(settings: PretrainConfig, corpus: str) -> Tokenizer[Any]:
+def pick_tokenizer(settings: PretrainConfig, corpus: corpora.Reader) -> Tokenizer[Any]:
     """The tokenizer that the settings name; one made from the corpus is made from its train split.
 
     `bpe-10k`, where nobody has trained it yet, is trained now, as project 2's command does.
@@ -133,7 +121,7 @@ def pick_tokenizer(settings: PretrainConfig, corpus: str) -> Tokenizer[Any]:
         both = "".join("".join(texts(settings, corpus, split)) for split in ("train", "validation"))
         return train_tokenizer([both], "char", None, [])
     documents: Iterator[str] = iter(texts(settings, corpus, "train"))
-    if corpus == corpora.EMBEDDED:
+    if corpus.name == corpora.EMBEDDED:
         documents = islice(documents, DOCUMENTS_FOR_TOKENIZER)
     lines = (line for text in documents for line in StringIO(text, newline="\n"))
     return train_tokenizer(lines, "bpe", settings.vocab_size, [END_OF_TEXT])

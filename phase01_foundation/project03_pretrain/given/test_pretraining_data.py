@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -15,8 +16,10 @@ from phase01_foundation.project03_pretrain.given.pretraining_data import (
 )
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.model import LLM, Config
+from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, corpora
+from shared.corpora import catalogue, pinned
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -33,12 +36,10 @@ def kernels():
 def cats(monkeypatch):
     """ "shakespeare" is a few sentences about a cat."""
 
-    class Corpus:
-        def split(self, name):
-            return TEXTS[name]
+    def reader(name, splits, fallback):
+        return corpora.Reader(name, {split: lambda split=split: iter([TEXTS[split]]) for split in splits}, {})
 
-    monkeypatch.setattr(corpora, "load", lambda name, **options: Corpus())
-    monkeypatch.setattr(corpora, "stream", lambda name, split="train", **options: iter([TEXTS[split]]))
+    monkeypatch.setattr(corpora, "reader", reader)
     return replace(SETTINGS, corpus="shakespeare")
 
 
@@ -111,9 +112,12 @@ def test_a_corpus_of_files_is_one_text(cats, encoded):
 
 
 def test_wikitext103_is_read_piece_by_piece(cats, monkeypatch):
-    monkeypatch.setattr(corpora, "load", lambda name, **options: pytest.fail("it was loaded whole"))
-    text = load_data(replace(cats, corpus="wikitext103"))
-    assert text.tokenizer.decode(text.validation.tolist()) == END_OF_TEXT + TEXTS["validation"]
+    articles = [" = Cats = \n \n Cats sat . \n \n", " = Dogs = \n \n Dogs sat . \n"]
+    lines = [line for article in articles for line in article.splitlines(keepends=True)]
+    reader = corpora.Reader("wikitext103", dict.fromkeys(("train", "validation"), lambda: iter(lines)), {})
+    monkeypatch.setattr(corpora, "reader", lambda *_: reader)
+    text = load_data(replace(cats, corpus="wikitext103", context_length=8))
+    assert text.tokenizer.decode(text.validation.tolist()) == "".join(END_OF_TEXT + one for one in articles)
 
 
 @pytest.mark.parametrize("corpus", ["shakespeare", "wikitext103"])
@@ -124,6 +128,34 @@ def test_tinyworld_stands_in_for_what_cannot_be_had(corpus, capsys):
     assert f"It stands in for {corpus}" in capsys.readouterr().err
     with pytest.raises(corpora.MissingCorpusError, match=r"LADDER_OFFLINE is set"):
         load_data(replace(SETTINGS, corpus=corpus, fallback=None))
+
+
+@pytest.mark.parametrize("tokenizer", ["bpe", "char"])
+@pytest.mark.parametrize("corpus", ["tinyworld", "shakespeare", "poems"])
+def test_a_corpus_is_found_checked_and_announced_once(corpus, tokenizer, capsys, monkeypatch, tmp_path):
+    """Of "shakespeare" there is no file, so tinyworld stands in; "poems" are read from a mirror."""
+    text = TEXTS["train"]
+    poems = corpora.File("poems.txt", len(text), hashlib.sha256(text.encode()).hexdigest())
+    halves = {
+        "train": ((poems,), lambda text: text[:-200]),
+        "validation": ((poems,), lambda text: text[-200:]),
+    }
+    monkeypatch.setitem(corpora.CATALOGUE, "poems", catalogue.Entry("MIT", halves))
+    (tmp_path / "poems.txt").write_text(text)
+    monkeypatch.setenv("LADDER_DATA_MIRROR", str(tmp_path))
+    real, checked = pinned._check, []
+    monkeypatch.setattr(pinned, "_check", lambda file, path: checked.append(real(file, path)))
+    for _ in range(2):  # the second time, the ids are in their files
+        found = load_data(replace(SETTINGS, corpus=corpus, tokenizer=tokenizer))
+        assert capsys.readouterr().err.count("corpus:") == 1
+        assert found.corpus == ("poems" if corpus == "poems" else "tinyworld")
+    assert len(checked) == (2 if corpus == "poems" else 0), "once a run"
+
+
+def test_of_several_processes_the_first_one_announces_it(capsys):
+    for rank, lines in ((0, 1), (1, 0)):
+        load_data(SETTINGS, Processes(rank, 2))
+        assert capsys.readouterr().err.count("corpus:") == lines
 
 
 def test_questions_are_made_for_tinyworld_only():
@@ -148,7 +180,7 @@ def test_characters_are_those_of_both_splits(cats):
 
 
 def test_a_bpe_is_learnt_from_the_train_split(cats):
-    tokenizer = pick_tokenizer(cats, "shakespeare")
+    tokenizer = pick_tokenizer(cats, corpora.reader("shakespeare", ("train",), None))
     lines = TEXTS["train"].splitlines(keepends=True)
     assert to_json(tokenizer) == to_json(train_tokenizer(lines, "bpe", 270, [END_OF_TEXT]))
 
@@ -178,6 +210,7 @@ def test_the_tokenizer_of_project_2_is_trained_where_it_is_missing(cats, monkeyp
         artifacts.publish(settings.name, {}, {"tokenizer": to_json(tokenizer)}, {})
 
     monkeypatch.setattr(tokenizer_command, "train", train)
+    reader = corpora.reader("shakespeare", ("train",), None)
     for _ in range(2):
-        assert pick_tokenizer(replace(cats, tokenizer="bpe-10k"), "shakespeare").vocab_size == 260
+        assert pick_tokenizer(replace(cats, tokenizer="bpe-10k"), reader).vocab_size == 260
     assert asked == ["bpe-10k"], "once"
