@@ -18,20 +18,20 @@ from phase01_foundation.project01_minimal_gpt.training import clip_gradients, le
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import load_gpt2_tokenizer, load_tiktoken
 from phase01_foundation.project02_tokenizer.given.openai_tokenizers import load_openai_tokenizer
+from phase01_foundation.project02_tokenizer.given.trained import load as load_trained_tokenizer
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import load as load_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_tokenizer
-from phase01_foundation.project02_tokenizer.train import load as load_trained_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
 
 # project 3, pre-training
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, validation_batches
 from phase01_foundation.project03_pretrain.error_analysis import analyse
-from phase01_foundation.project03_pretrain.evaluate import evaluate
 from phase01_foundation.project03_pretrain.given.blimp import blimp
 from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.evaluation import evaluate
 from phase01_foundation.project03_pretrain.given.pretrained import load_base, publish_base
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.given.skills import skill_scores

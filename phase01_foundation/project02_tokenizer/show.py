@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from phase01_foundation.project02_tokenizer.given.openai_tokenizers import NAMES, load_openai_tokenizer
+from phase01_foundation.project02_tokenizer.given.trained import load
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
 from shared.corpora import CorpusError

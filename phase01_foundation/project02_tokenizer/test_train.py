@@ -13,7 +13,8 @@ from phase01_foundation.project02_tokenizer import train as train_command
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
 from phase01_foundation.project02_tokenizer.given import example, fast, openai_tokenizers
-from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, load, train
+from phase01_foundation.project02_tokenizer.given.trained import load
+from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, train
 from shared import artifacts, config
 
 TEXT = "The cat sat on the mat.\nThe dog sat on the log.\n" * 200

@@ -18,7 +18,6 @@ from shared.command import exits_with_message
 from shared.files import ROOT, shown
 
 CONFIGS = ROOT / "phase01_foundation" / "project02_tokenizer" / "configs"
-COMMAND = "python -m phase01_foundation.project02_tokenizer.train"
 FILE = "tokenizer.json"
 
 
@@ -88,17 +87,6 @@ def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer[Any], arti
 def bytes_per_token(tokenizer: Tokenizer, text: str) -> float:
     """How many bytes of UTF-8 one token stands for, on average."""
     return len(text.encode()) / len(tokenizer.encode_to_array(text, disallowed_special=()))
-
-
-def load(name: str = "bpe-10k") -> Tokenizer[Any]:
-    """A trained tokenizer by name, the learner's own before a released one.
-
-    Raises ArtifactError when there is neither, FormatError for one that is no tokenizer of this project.
-    """
-    artifact = artifacts.find(name, command=COMMAND)
-    if "tokenizer" not in artifact.config:
-        raise tokenizer_json.FormatError(f"{name} is no tokenizer of this project")
-    return tokenizer_json.from_json(artifact.config["tokenizer"])
 
 
 def main(argv: list[str] | None = None) -> None:

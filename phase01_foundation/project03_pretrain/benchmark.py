@@ -15,8 +15,8 @@ import torch
 import typer
 from rich.console import Console
 
-from phase01_foundation.project03_pretrain.evaluate import TASKS, evaluate
 from phase01_foundation.project03_pretrain.given import measurements
+from phase01_foundation.project03_pretrain.given.evaluation import TASKS, evaluate
 from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.run import Run

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import evaluate
-from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
+from phase01_foundation.project03_pretrain.given import blimp, evaluation, multiple_choice
 from phase01_foundation.project03_pretrain.given.blimp import Paradigm
 from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
 from phase01_foundation.project03_pretrain.given.example import TINY, example
@@ -105,7 +105,7 @@ def test_a_perfect_model_has_no_table_of_failures(run, monkeypatch):
         predictions = [one.answer for one in items]
         return tinyworld.score(items, predictions), items, predictions
 
-    monkeypatch.setattr(evaluate, "skill_scores", answers)
+    monkeypatch.setattr(evaluation, "skill_scores", answers)
     done = run("--tasks", "skills", "--limit", "1")
     assert "100.0% of 14 answers match exactly" in done.stdout
     assert "what it means" not in done.stdout

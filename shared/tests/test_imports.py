@@ -5,10 +5,10 @@ lower phase, its own phase. So where each single import obeys, no chain can clim
 phase's folder but by its shelf, or take the core into a phase.
 """
 
-import ast
 import re
+import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from shared.files import ROOT
+from shared.ladder.imports import imports
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PHASES = sorted(path.parent.name for path in ROOT.glob("phase??_*/__init__.py"))
@@ -54,18 +55,6 @@ def may_import(importer: Place, imported: Place) -> bool:
                 return imported.phase < importer.phase
             return same_phase and imported.project <= importer.project
     return False
-
-
-def imports(file: Path, root: Path) -> Iterator[tuple[int, str]]:
-    """Line and full name of all that a file imports, anywhere in it."""
-    package = file.relative_to(root).parent.parts
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *filter(None, [node.module])])
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
 
 
 def faults(root: Path) -> list[str]:
@@ -149,3 +138,11 @@ def test_what_ladder_new_makes_obeys(house, ladder):
     house_faults = faults(house)
     assert [fault for fault in house_faults if "_thing" in fault] == []
     assert house_faults, "the house's second project breaks the rule, and is seen beside them"
+
+
+def test_no_shelf_loads_a_command_line_library():
+    """Every project above would wait for it, and so would each run of a test."""
+    shelves = [f"shared.{path.stem}" for path in sorted(ROOT.glob("shared/phase??.py"))]
+    code = f"import sys, {', '.join(shelves)}; print('click' in sys.modules, 'jsonargparse' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "False False\n"

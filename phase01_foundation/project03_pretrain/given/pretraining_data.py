@@ -14,6 +14,7 @@ from jaxtyping import UInt
 from rich.console import Console
 
 from phase01_foundation.project02_tokenizer import train as tokenizer_command
+from phase01_foundation.project02_tokenizer.given.trained import COMMAND
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import from_json
@@ -112,7 +113,7 @@ def pick_tokenizer(settings: PretrainConfig, corpus: corpora.Reader) -> Tokenize
         artifact = artifacts.find(
             settings.tokenizer,
             build=_train_10k if settings.tokenizer == tokenizer_command.TrainConfig.name else None,
-            command=f"{tokenizer_command.COMMAND} --name {settings.tokenizer}",
+            command=f"{COMMAND} --name {settings.tokenizer}",
         )
         if "tokenizer" not in artifact.config:
             raise ValueError(f"the model {settings.tokenizer} has no tokenizer that could be taken")
