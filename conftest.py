@@ -9,20 +9,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
-import shared.ladder.typechecker  # the hook finds it by name, once it is imported
+from shared.ladder.typechecker import check_shapes
 
-ROOT = Path(__file__).parent
-sources = [path for folder in ("shared", "phase??_*") for path in ROOT.glob(f"{folder}/**/*.py")]
-modules = [
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for path in sources
-    # Not the tests: their modules belong to pytest, which makes a failing assert show its values. Nor a package:
-    # its name stands for all that is in it.
-    if not path.name.startswith(("test_", "conftest", "__"))
-]
-install_import_hook(modules, f"{shared.ladder.typechecker.__name__}.check")
+check_shapes(Path(__file__).resolve().parent)
 
 settings.register_profile("ladder", deadline=None)  # a deadline would be a wall-clock assertion
 settings.load_profile("ladder")

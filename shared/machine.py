@@ -23,3 +23,13 @@ def cpu_name() -> str:
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def abilities() -> list[str]:
+    """What this processor can do that changes results or which kernels run, sorted: avx512f, amx_tile and such."""
+    telling = re.compile(r"avx|amx|fma|f16c|sve|bf16|i8mm|asimd")
+    listing = Path("/proc/cpuinfo")
+    if not listing.is_file():
+        return []
+    match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
+    return sorted(word for word in (match[1].split() if match else []) if telling.search(word))

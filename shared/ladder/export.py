@@ -5,21 +5,20 @@ released models that it needs. The files that its tasks write are stubs, both in
 to be written, in `work/`. Mutants are left out: each shows a line of the solution.
 """
 
-import ast
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.markup import escape
 
 from shared.files import data_folder, replacing
 from shared.ladder.house import counted, say, short
+from shared.ladder.imports import closure
+from shared.ladder.jobs import WHOLE_SECONDS, Job
 from shared.ladder.project import Project, projects, root_folder
 from shared.ladder.stubs import stub_file
 
@@ -87,59 +86,31 @@ def write_house(project: Project, house: Path) -> None:
 def needed(project: Project) -> set[Path]:
     """The project folders and shelves that a project's files import, also through others; itself included."""
     root = root_folder()
-    found: set[Path] = set()
-    waiting = [project.path]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        base = root if path.parts[0] != "shared" else SHARED.parent
-        files = (base / path).glob("*.py") if (base / path).is_dir() else [base / path]
-        for file in files:
-            waiting += _imports(file, root)
-    return found
+    files = closure(project.folder.rglob("*.py"), root)
+    return {place for file in files if (place := _place(file.relative_to(root)))}
 
 
-def export_passes(project: Project) -> list[str]:
-    """Faults of the exported folder: its tests must pass there once the reference is filled in."""
-    with tempfile.TemporaryDirectory(prefix="ladder-") as folder:
-        house = Path(folder).resolve() / project.folder.name
-        write_house(project, house)
-        for file in project.files:
-            shutil.copy2(project.folder / file, house / "work" / project.path / file)
-        values = {key: value for key, value in os.environ.items() if not key.startswith("LADDER_")}
-        values |= {"PYTHONPATH": str(house), "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "shared.ladder", "check", str(project.number)]
-        done = subprocess.run(
-            command, cwd=house, env=values, capture_output=True, text=True, encoding="utf-8"
-        )
-    if done.returncode == 0:
-        return []
-    said = (done.stdout + done.stderr).strip()
-    return [f"the exported folder does not pass alone; it says:\n{said}"]
+def _place(file: Path) -> Path | None:
+    """The project's folder or the shelf that a file belongs to."""
+    first, second = (*file.parts, "")[:2]
+    if re.fullmatch(r"phase\d\d_\w+", first) and len(file.parts) > 2:
+        return Path(first, second)
+    return file if first == "shared" and re.fullmatch(r"phase\d\d\.py", second) else None
 
 
-def _imports(file: Path, root: Path) -> Iterator[Path]:
-    """Project folders and shelves that a file imports by name, anywhere in it."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.ImportFrom) and node.level == 2 and file.parent.parent.parent == root:
-            names = [f"{file.parent.parent.name}.{node.module or alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if (
-                len(parts) > 1
-                and re.fullmatch(r"phase\d\d_\w+", parts[0])
-                and (root / parts[0] / parts[1]).is_dir()
-            ):
-                yield Path(parts[0], parts[1])
-            if len(parts) > 1 and parts[0] == "shared" and re.fullmatch(r"phase\d\d", parts[1]):
-                yield Path("shared", f"{parts[1]}.py")
+def export_job(project: Project, folder: Path) -> Job:
+    """A short run of the exported folder, with the reference filled in: the tests of its first task pass there."""
+    house = folder.resolve() / project.folder.name
+    write_house(project, house)
+    for file in project.files:
+        shutil.copy2(project.folder / file, house / "work" / project.path / file)
+    check = (sys.executable, "-m", "shared.ladder", "check", str(project.number), "--task", "1")
+    return Job("export", project, command=check, folder=house, seconds=WHOLE_SECONDS)
+
+
+def missing(house: Path, files: Iterable[str]) -> list[str]:
+    """Those of the files, which a run of the project's tests may open, that an exported folder lacks."""
+    return sorted(file for file in files if not (house / file).is_file())
 
 
 def _copy(source: Path, target: Path, shelves: set[str] | None = None) -> None:

@@ -51,7 +51,17 @@ def grade(project: Project, folder: Path, out: Path, seconds: float, memory_gb: 
             overlay = _laid_out(submission, Path(temporary, str(i)) / project.path).parents[1]
             for task in project.tasks:
                 tasks = (task.number,)
-                work.append(Job(submission.student, project, overlay, tasks, True, seconds, memory_gb))
+                work.append(
+                    Job(
+                        submission.student,
+                        project,
+                        overlay,
+                        tasks,
+                        stop_at_first=True,
+                        seconds=seconds,
+                        memory_gb=memory_gb,
+                    )
+                )
         for done, outcome in enumerate(jobs.run(work, at_once=min(os.cpu_count() or 1, 8)), 1):
             status.update(f"{done} of {len(work)}: {escape(outcome.job.name)}")
             task = project.task((outcome.job.tasks or (0,))[0])

@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ladder")
     group.addoption("--ladder-project", help="the project's folder")
     group.addoption("--ladder-tasks", default="", help="task numbers, 0 for tests of no task; all without it")
+    group.addoption("--ladder-only", default="", help="the id of the one test that is asked for")
     group.addoption("--ladder-events", help="the file that receives one JSON object a line")
     group.addoption("--ladder-keep-going", action="store_true", help="run later tasks after one has failed")
 
@@ -46,6 +47,7 @@ class Ladder:
         self.project: Project = load(folder)
         tasks = config.getoption("--ladder-tasks")
         self.tasks = {int(number) for number in tasks.split(",")} if tasks else None
+        self.only = config.getoption("--ladder-only")
         self.keep_going = config.getoption("--ladder-keep-going")
         self.events = Path(str(config.getoption("--ladder-events")))
         overlay = os.environ.get("LADDER_OVERLAY")
@@ -63,6 +65,8 @@ class Ladder:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the tests asked for, in the order of the tasks; tests of no task come last."""
         asked = [item for item in items if self.tasks is None or task_of(item) in self.tasks]
+        if self.only:
+            asked = [item for item in items if item.nodeid == self.only]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(asked)])
         items[:] = sorted(asked, key=lambda item: task_of(item) or len(self.project.tasks) + 1)
         tests = [{"id": item.nodeid, "task": task_of(item)} for item in items]

@@ -15,6 +15,8 @@ from typing import Any
 from shared.ladder.house import LadderError, environment
 from shared.ladder.project import Project, root_folder
 
+PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin")
+"""what the tests need of pytest's plugins; whatever else is installed on a machine is not loaded"""
 TEST_SECONDS = 180  # one test of a learner's endless loop; a slow laptop's training test needs less
 
 
@@ -59,14 +61,22 @@ def test_files(project: Project, tasks: Sequence[int] | None) -> list[Path]:
 
 
 def pytest_arguments(
-    project: Project, events: Path, tasks: Sequence[int] | None = None, seconds: int = TEST_SECONDS
+    project: Project,
+    events: Path,
+    tasks: Sequence[int] | None = None,
+    seconds: int = TEST_SECONDS,
+    files: Sequence[Path] = (),
+    only: str = "",
 ) -> list[str]:
-    """What pytest is told. `tasks` are task numbers, 0 for tests of no task; None asks for all."""
-    files = test_files(project, tasks) or [project.folder]
+    """What pytest is told. `tasks` are task numbers, 0 for tests of no task; None asks for all.
+
+    `files` are the test files, by default those that hold tests of the tasks; `only` is the id of a single test.
+    """
+    files = files or test_files(project, tasks) or [project.folder]
     arguments = [*map(str, files), "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
     arguments += ["--import-mode=importlib", "-p", "no:cacheprovider", "--tb=short", "-q"]
-    # Neither is of use here, and importing what notebooks need takes longer than most tests.
-    arguments += ["-p", "no:xdist", "-p", "no:nbmake"]
+    for plugin in PLUGINS:
+        arguments += ["-p", plugin]
     arguments += [
         f"--ladder-project={project.folder}",
         f"--ladder-events={events}",
@@ -75,6 +85,8 @@ def pytest_arguments(
     ]
     if tasks is not None:
         arguments.append(f"--ladder-tasks={','.join(map(str, tasks))}")
+    if only:
+        arguments.append(f"--ladder-only={only}")
     return arguments
 
 

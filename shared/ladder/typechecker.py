@@ -1,5 +1,24 @@
-"""How tests check types: beartype, with the rule that an int will do where a float is asked for (PEP 484)."""
+"""How tests check types and shapes: beartype, where an int will do for a float (PEP 484), and jaxtyping."""
+
+from functools import cache
+from pathlib import Path
 
 from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+
+@cache
+def check_shapes(root: Path) -> None:
+    """From now on, modules of the house at `root` are imported so that each call checks shapes and types."""
+    sources = [path for folder in ("shared", "phase??_*") for path in root.glob(f"{folder}/**/*.py")]
+    modules = [
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in sources
+        # Not the tests: their modules belong to pytest, which makes a failing assert show its values. Nor a package:
+        # its name stands for all that is in it.
+        if not path.name.startswith(("test_", "conftest", "__"))
+    ]
+    if modules:
+        install_import_hook(modules, f"{__name__}.check")

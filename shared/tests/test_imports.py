@@ -5,10 +5,8 @@ lower phase, its own phase. So where each single import obeys, no chain can clim
 phase's folder but by its shelf, or take the core into a phase.
 """
 
-import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from shared.files import ROOT
+from shared.ladder.imports import imports
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PHASES = sorted(path.parent.name for path in ROOT.glob("phase??_*/__init__.py"))
@@ -54,18 +53,6 @@ def may_import(importer: Place, imported: Place) -> bool:
                 return imported.phase < importer.phase
             return same_phase and imported.project <= importer.project
     return False
-
-
-def imports(file: Path, root: Path) -> Iterator[tuple[int, str]]:
-    """Line and full name of all that a file imports, anywhere in it."""
-    package = file.relative_to(root).parent.parts
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *filter(None, [node.module])])
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
 
 
 def faults(root: Path) -> list[str]:

@@ -60,11 +60,10 @@ def test_the_released_models_that_a_project_needs_come_along(house, tmp_path, mo
     assert [path.name for path in (tmp_path / "out/data/models").iterdir()] == ["sum-model"]
 
 
-def test_what_a_project_needs_is_found_through_shelves_and_siblings(house, monkeypatch):
-    shared = house / "lib" / "shared"
-    shared.mkdir(parents=True)
+def test_what_a_project_needs_is_found_through_shelves_and_siblings(house):
+    shared = house / "shared"
+    shared.mkdir()
     (shared / "phase01.py").write_text("from phase01_demo.project01_sum.sums import total\n")
-    monkeypatch.setattr("shared.ladder.export.SHARED", shared)
     means = house / "phase02_demo/project02_mean/means.py"
     means.write_text(
         means.read_text().replace("from phase01_demo.project01_sum.sums import", "from shared.phase01 import")

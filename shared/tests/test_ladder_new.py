@@ -8,8 +8,8 @@ import tomllib
 import pytest
 
 from shared.files import ROOT
+from shared.ladder.fixed import _readme_faults
 from shared.ladder.project import find, projects
-from shared.ladder.selfcheck import _readme_faults
 
 PHASE = "phase03_core_inference"
 FOLDER = f"{PHASE}/project08_kv_cache"
