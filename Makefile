@@ -5,8 +5,10 @@ PRESET ?= cpu
 WORKERS ?= 2
 
 PY := .venv/bin/python
-# One thread a worker: on two cores, two teams of threads would mostly wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
+# One thread a worker: on two cores, two teams of threads would mostly wait for each other. Only the plugins that the
+# tests need: others, which happen to be installed, may warn, and a warning is an error.
+PYTEST := OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PY) -m pytest -p xdist -p pytest_timeout \
+	-p _hypothesis_pytestplugin -p pytest_cov -n $(WORKERS) --dist worksteal
 
 # Folders become targets: phase01, project01. A new one needs no line here; a project is one once it has a project.toml.
 PHASE_FOLDERS := $(patsubst %/__init__.py,%,$(sort $(wildcard phase[0-9][0-9]_*/__init__.py)))
@@ -37,7 +39,7 @@ endif
 WRITE := phase01_foundation.project03_pretrain.generate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup coverage benchmarks lint types selfcheck notebook notebooks report offline check \
+.PHONY: help run test setup coverage benchmarks lint types selfcheck notebook notebooks report offline check verify \
 	constraints clean $(PHASES) $(PROJECTS)
 
 help: ## this list
@@ -52,8 +54,8 @@ run: .venv/ready ## train a character-level GPT on Shakespeare, two to three min
 	@$(PY) -m $(WRITE) --question 'What frightens Tara?' \
 		--question 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?'
 
-test: .venv/ready-all ## run all tests; WORKERS=8 runs eight at a time instead of two
-	@$(PYTEST)
+test: .venv/ready-all ## run all tests, about a minute a project; TESTS=shared runs those in there, WORKERS=8 eight at once
+	@$(PYTEST) $(TESTS) $(if $(COVERAGE),--cov=shared --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE))
 
 setup: .venv/ready-all ## install everything into .venv; PYTHON=python3.12 picks the interpreter
 	@echo "Everything is installed. 'source .venv/bin/activate' puts the command 'ladder' on your path."
@@ -77,11 +79,11 @@ project%:
 benchmarks: .venv/ready-all ## all benchmarks
 	@$(call benchmark,$(PROJECT_FOLDERS))
 
-check: ## everything that CI checks
-	@bash .ci/run
+check: ## everything that CI checks; ALL=1 also what has a valid verdict
+	@ALL=$(ALL) bash .ci/run
 
 coverage: .venv/ready-all ## the tests of shared/; fails where they run less than 95% of it
-	@$(PYTEST) shared --cov=shared --cov-report=term:skip-covered --cov-fail-under=95
+	@$(MAKE) --no-print-directory test TESTS=shared COVERAGE=95
 
 lint: .venv/ready-all ## ruff: mistakes and format
 	@$(PY) -m ruff check .
@@ -89,6 +91,9 @@ lint: .venv/ready-all ## ruff: mistakes and format
 
 types: .venv/ready-all ## pyright
 	@$(PY) -m pyright
+
+verify: .venv/ready-all ## selfcheck, export, notebook, smoke benchmark: what has no verdict, a tenth of the rest; ALL=1: all
+	@$(PY) -m shared.ladder verify $(if $(ALL),--all)
 
 selfcheck: .venv/ready-all ## tests fail on every stub, mutants are killed, exported folders pass
 	@$(PY) -m shared.ladder selfcheck

@@ -1,6 +1,8 @@
-"""What commands show a person: how far training is, and, where they cannot do what they were told, one line why."""
+"""How commands deal with a person: how far training is, ctrl-C, and one line why they cannot do what they were told."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,6 +51,30 @@ def _reason(problem: OSError) -> str:
 
 def _say(console: Console, message: str, style: str | None = None) -> None:
     console.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def catch_interrupts() -> Iterator[list[int]]:
+    """Inside the block, the first ctrl-C (or SIGTERM) only adds its number to the list; the second one interrupts.
+
+    A step cut in half would leave weights and optimizer at different steps, and the checkpoint worthless.
+    """
+    caught: list[int] = []
+
+    def catch(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
+        yield caught
+        return
+    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def steps_bar(console: Console) -> Progress:

@@ -16,15 +16,15 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from phase01_foundation.project01_minimal_gpt import nanogpt_recipe
 from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention, torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given import nanogpt_recipe
+from phase01_foundation.project01_minimal_gpt.given.run import Run
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
-from phase01_foundation.project01_minimal_gpt.run import Run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
-from phase01_foundation.project01_minimal_gpt.train import CONFIGS, advance, load_data, take_stock, train
+from phase01_foundation.project01_minimal_gpt.train import CONFIGS, load_data, log_validation, run_step, train
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step
 from shared import config
 from shared.device import autocast, pick_dtype, set_threads
@@ -109,12 +109,12 @@ def _our_race(
     settings: TrainConfig, tokenizer: CharTokenizer, train_ids: Tensor, validation_ids: Tensor
 ) -> Iterator[tuple[float, float]]:
     dtype = pick_dtype(settings.dtype)
-    shape = settings.shape(tokenizer.vocab_size)
+    shape = settings.model_config(tokenizer.vocab_size)
     run = Run.start(tokenizer, shape, settings.weight_decay, settings.seed, torch.device("cpu"))
     while run.step < settings.steps:
-        advance(run, settings, train_ids, dtype)
+        run_step(run, settings, train_ids, dtype)
         if run.step % settings.evaluate_every == 0:
-            take_stock(run, validation_ids, dtype)
+            log_validation(run, validation_ids, dtype)
             yield run.seconds, run.history[-1]["validation_loss"]
 
 
@@ -127,7 +127,7 @@ def measure_attention(report: Report, smoke: bool) -> None:
     dtype = pick_dtype()
     cpu = settings_of("cpu", smoke)
     for context, batch in [(32, 2)] if smoke else [(128, 16), (1024, 2)]:
-        shape = replace(cpu.shape(65), context_length=context)
+        shape = replace(cpu.model_config(65), context_length=context)
         tokens, targets = torch.randint(65, (2, batch, context))
 
         def step(attend: Attend, shape=shape, tokens=tokens, targets=targets) -> Tensor:
@@ -171,7 +171,7 @@ def measure_throughput(report: Report, smoke: bool) -> None:
     """The training step's share of what the machine can do at best, and the speed of writing."""
     settings = settings_of("cpu", smoke)
     dtype = pick_dtype()
-    shape = settings.shape(65)
+    shape = settings.model_config(65)
     torch.manual_seed(0)
     model = GPT(shape)
     optimizer = make_optimizer(model, 0.1)

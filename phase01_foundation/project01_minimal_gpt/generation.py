@@ -86,7 +86,7 @@ def next_logits(
     return logits[torch.arange(len(rows), device=logits.device), last]
 
 
-def held_back(text: str, stops: Sequence[str]) -> int:
+def partial_stop_length(text: str, stops: Sequence[str]) -> int:
     """How many characters at the end of `text` may be the beginning of a stop text, so must not be shown yet."""
     longest = 0
     for stop in stops:
@@ -137,7 +137,7 @@ def stream(
             elif over:  # what was held back turned out not to be a stop text
                 sure = len(waiting[i])
             else:
-                sure = len(waiting[i]) - held_back(waiting[i], params.stop)
+                sure = len(waiting[i]) - partial_stop_length(waiting[i], params.stop)
             if over:
                 running.remove(i)
             if sure:

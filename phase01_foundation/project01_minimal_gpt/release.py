@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from phase01_foundation.project01_minimal_gpt.generate import load_artifact
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import load_data
 from phase01_foundation.project01_minimal_gpt.training import evaluate
 from shared import artifacts

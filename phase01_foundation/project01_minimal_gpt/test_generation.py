@@ -10,8 +10,8 @@ from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import (
     encode_prompts,
     generate,
-    held_back,
     next_logits,
+    partial_stop_length,
     stream,
 )
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams, choose
@@ -213,7 +213,7 @@ def test_a_stop_id_shows_what_was_held_back():
 def test_what_is_held_back_is_the_longest_possible_beginning(text, stops):
     beginnings = {stop[:length] for stop in stops for length in range(1, len(stop))}
     expected = max((len(beginning) for beginning in beginnings if text.endswith(beginning)), default=0)
-    assert held_back(text, stops) == expected
+    assert partial_stop_length(text, stops) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ from typer.testing import CliRunner
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
 from phase01_foundation.project01_minimal_gpt.generation import generate
-from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
 from shared import artifacts, config
 from shared.command import Interrupted
@@ -134,14 +133,6 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpo
     assert checkpoint.read_bytes() == before
 
 
-def test_the_second_interrupt_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), catch_interrupts() as caught:  # noqa: PT012 - both signals belong here
-        os.kill(os.getpid(), signal.SIGINT)
-        assert caught == [signal.SIGINT]
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 # ---- the commands, as a user gives them
 
 
@@ -219,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.iterdir()))
 def test_the_presets_can_be_read(preset):
     settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
-    assert settings.shape(65).context_length == settings.context_length
+    assert settings.model_config(65).context_length == settings.context_length
 
 
 def generate_with(*arguments):

@@ -10,10 +10,9 @@ import torch
 from rich.console import Console
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
-from phase01_foundation.project01_minimal_gpt.interrupt import catch_interrupts
-from phase01_foundation.project01_minimal_gpt.run import Run
+from phase01_foundation.project01_minimal_gpt.given.run import Run
+from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project01_minimal_gpt.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import (
     evaluate,
@@ -22,7 +21,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, corpora
-from shared.command import Interrupted, exits_with_message, steps_bar
+from shared.command import Interrupted, catch_interrupts, exits_with_message, steps_bar
 from shared.device import pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
@@ -68,7 +67,7 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
     tokenizer, train_ids, validation_ids, corpus = load_data(settings)
     encode_prompts([settings.prompt], tokenizer, settings.context_length)  # fails now, not minutes later
     run = Run.start(
-        tokenizer, settings.shape(tokenizer.vocab_size), settings.weight_decay, settings.seed, device
+        tokenizer, settings.model_config(tokenizer.vocab_size), settings.weight_decay, settings.seed, device
     )
     console.print(
         f"model: {run.model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, "
@@ -77,31 +76,31 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
     )
     checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
     if checkpoint.exists() and not settings.restart:
-        run.resume(checkpoint, settings.shaping())
+        run.resume(checkpoint, settings.identity())
         console.print(f"resumed at step {run.step:,} from {shown(checkpoint)}; --restart=true begins anew")
 
-    run.save(checkpoint, settings.shaping())  # a folder that cannot be written is found now, not in minutes
+    run.save(checkpoint, settings.identity())  # a folder that cannot be written is found now, not in minutes
 
     with steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
-            advance(run, settings, train_ids, dtype)
+            run_step(run, settings, train_ids, dtype)
             progress.update(bar, completed=run.step, loss=f"loss {run.losses[-1]:.3f}")
             done = run.step == settings.steps
             if run.step % settings.evaluate_every == 0 or done:
-                take_stock(run, validation_ids, dtype)
+                log_validation(run, validation_ids, dtype)
                 [run.history[-1]["sample"]] = generate(run.model, tokenizer, [settings.prompt], SAMPLE)
                 progress.console.print(_line(run, settings), highlight=False)
-                run.save(checkpoint, settings.shaping())
+                run.save(checkpoint, settings.identity())
             if interrupted and not done:
-                run.save(checkpoint, settings.shaping())
+                run.save(checkpoint, settings.identity())
                 raise Interrupted(f"stopped at step {run.step:,}; the checkpoint is {shown(checkpoint)}")
     artifact = _publish(run, settings, corpus)
     checkpoint.unlink(missing_ok=True)  # done: the same command now trains anew
     return run, artifact
 
 
-def advance(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: torch.dtype) -> None:
+def run_step(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: torch.dtype) -> None:
     """Take one step, and note its loss, its gradient norm and its time."""
     start = time.perf_counter()
     device = run.model.head.weight.device
@@ -122,7 +121,7 @@ def advance(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: tor
     run.norms.append(norm)
 
 
-def take_stock(run: Run, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
+def log_validation(run: Run, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
     """Validate, and add an entry to the history. Its time does not count as training."""
     run.history.append(
         {
@@ -148,11 +147,11 @@ def _line(run: Run, settings: TrainConfig) -> str:
 
 def _publish(run: Run, settings: TrainConfig, corpus: str) -> artifacts.Artifact:
     """Publish the weights, with all that `generate` needs, and draw the loss curve beside them."""
-    shape = settings.shape(run.tokenizer.vocab_size)
+    shape = settings.model_config(run.tokenizer.vocab_size)
     card = {
         "data": corpus,
         "seed": settings.seed,
-        "settings": settings.shaping(),
+        "settings": settings.identity(),
         "parameters": run.model.parameter_count(),
         "training_seconds": round(run.seconds, 1),
         "validation_loss": run.history[-1]["validation_loss"],

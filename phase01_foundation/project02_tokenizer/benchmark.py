@@ -18,15 +18,15 @@ import tokenizers
 import typer
 from tokenizers import models, pre_tokenizers, trainers
 
-from phase01_foundation.project02_tokenizer import fast
 from phase01_foundation.project02_tokenizer.bpe import count_pieces, learn_merges
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import unprinted
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.byte_level import unprinted
+from phase01_foundation.project02_tokenizer.given.openai_tokenizers import load_openai_tokenizer
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
-from phase01_foundation.project02_tokenizer.released import load_released
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import bytes_per_token
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from shared import corpora
 from shared.device import set_threads
 from shared.files import ROOT
@@ -277,7 +277,7 @@ def main(preset: Annotated[Literal["smoke", "cpu"], typer.Option()] = "cpu") -> 
     gpt2 = None
     for name in () if smoke else RELEASED:
         try:
-            released = load_released(name)
+            released = load_openai_tokenizer(name)
         except corpora.CorpusError as problem:
             print(f"left out: {problem}", file=sys.stderr)
             continue

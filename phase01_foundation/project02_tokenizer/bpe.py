@@ -1,6 +1,6 @@
 """Byte pair encoding, readable: learn merges from counted pieces, and encode a piece by merge rank.
 
-fast.py does the same in C++, and gives the same ids.
+given/fast.py does the same in C++, and gives the same ids.
 """
 
 import heapq
@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import split_pieces, to_bytes
 
 Pair = tuple[int, int]

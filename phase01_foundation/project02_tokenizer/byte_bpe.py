@@ -6,9 +6,10 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Int32
 
-from phase01_foundation.project02_tokenizer import bpe, fast
+from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.bpe import LONGEST_PIECE, PIECE_LIMIT, Pair
-from phase01_foundation.project02_tokenizer.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.pretokenize import check_pattern, split_pieces, to_bytes
 
 

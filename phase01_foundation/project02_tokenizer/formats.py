@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from phase01_foundation.project02_tokenizer import bpe, fast
+from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import unprinted
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.byte_level import unprinted
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared.files import write_text
 
@@ -89,7 +90,7 @@ def save_tiktoken(model: ByteBPE, path: Path) -> None:
     write_text(Path(path), "".join(lines))
 
 
-def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer[ByteBPE]:
+def load_gpt2_tokenizer(encoder: Path, vocab: Path) -> Tokenizer[ByteBPE]:
     """The tokenizer of GPT-2's two files: the ids of the printed tokens, and the merges in their order.
 
     Raises FormatError for a file that is not what it should be.
@@ -105,7 +106,7 @@ def load_gpt2(encoder: Path, vocab: Path) -> Tokenizer[ByteBPE]:
 def parse_gpt2(
     encoder: str, vocab: str, encoder_name: str, vocab_name: str, native: bool = True
 ) -> Tokenizer[ByteBPE]:
-    """As load_gpt2, from the files' texts; the names are for the messages."""
+    """As load_gpt2_tokenizer, from the files' texts; the names are for the messages."""
     try:
         id_of = json.loads(encoder)
     except json.JSONDecodeError as problem:

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from phase01_foundation.project02_tokenizer.released import NAMES, load_released
+from phase01_foundation.project02_tokenizer.given.openai_tokenizers import NAMES, load_openai_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import load
 from shared.artifacts import ArtifactError, CheckpointError
@@ -37,13 +37,15 @@ def main(
     text: Annotated[str, typer.Argument(help="The text; \\n is a new line.")],
     tokenizer: Annotated[
         str,
-        typer.Option(help=f"A released one ({', '.join(NAMES)}), or one that you have trained, by its name."),
+        typer.Option(
+            help=f"One of OpenAI's ({', '.join(NAMES)}), or one that you have trained, by its name."
+        ),
     ] = "bpe-10k",
 ) -> None:
     """Show the tokens of a text, each in a colour, and their ids."""
     text = text.replace("\\n", "\n")
     with exits_with_message(Console(stderr=True), ValueError, CorpusError, ArtifactError, CheckpointError):
-        chosen = load_released(tokenizer) if tokenizer in NAMES else load(tokenizer)
+        chosen = load_openai_tokenizer(tokenizer) if tokenizer in NAMES else load(tokenizer)
         tokens = tokens_of(chosen, text)
     console = Console(soft_wrap=True)
     console.print(Text.assemble(*((token, COLORS[i % len(COLORS)]) for i, (_, token) in enumerate(tokens))))

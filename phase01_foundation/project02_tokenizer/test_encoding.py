@@ -5,10 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase01_foundation.project02_tokenizer import fast
 from phase01_foundation.project02_tokenizer.bpe import encode_piece, recover_merges
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import BYTE_OF, BYTES, CHARACTER_OF, printed, unprinted
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.byte_level import (
+    BYTE_OF,
+    BYTES,
+    CHARACTER_OF,
+    printed,
+    unprinted,
+)
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from shared import tinyworld
 

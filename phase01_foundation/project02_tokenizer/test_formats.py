@@ -6,15 +6,15 @@ import tiktoken
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks, load_tiktoken_bpe
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import BYTES, printed
 from phase01_foundation.project02_tokenizer.formats import (
     FormatError,
     from_ranks,
-    load_gpt2,
+    load_gpt2_tokenizer,
     load_tiktoken,
     parse_ranks,
     save_tiktoken,
 )
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES, printed
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from shared import tinyworld
 
@@ -137,7 +137,7 @@ def gpt2_files(model, tmp_path):
 
 
 def test_gpt2s_files_give_the_model_and_its_special_token(gpt2_files, model, world):
-    tokenizer = load_gpt2(*gpt2_files)
+    tokenizer = load_gpt2_tokenizer(*gpt2_files)
     assert tokenizer.model.merges == model.merges
     assert tokenizer.special_tokens == END
     assert tokenizer.encode(world) == model.encode(world)
@@ -146,7 +146,7 @@ def test_gpt2s_files_give_the_model_and_its_special_token(gpt2_files, model, wor
 def test_tiktoken_reads_the_same_from_gpt2s_files(gpt2_files):
     encoder, vocab = gpt2_files
     ranks = data_gym_to_mergeable_bpe_ranks(str(vocab), str(encoder))
-    assert {id: token for token, id in ranks.items()} == load_gpt2(encoder, vocab).model.tokens
+    assert {id: token for token, id in ranks.items()} == load_gpt2_tokenizer(encoder, vocab).model.tokens
 
 
 @pytest.mark.parametrize(
@@ -164,4 +164,4 @@ def test_broken_files_are_named(tmp_path, encoder, vocab, message):
     (tmp_path / "encoder.json").write_text(encoder)
     (tmp_path / "vocab.bpe").write_text(vocab)
     with pytest.raises(FormatError, match=message):
-        load_gpt2(tmp_path / "encoder.json", tmp_path / "vocab.bpe")
+        load_gpt2_tokenizer(tmp_path / "encoder.json", tmp_path / "vocab.bpe")

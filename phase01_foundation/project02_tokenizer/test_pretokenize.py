@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
-from phase01_foundation.project02_tokenizer import fast
+from phase01_foundation.project02_tokenizer.given import fast
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, split_pieces, to_bytes
 
 # Characters at which the patterns turn one way or the other: spaces of many kinds, cases, marks, the long s.

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.pretokenize import GPT2
 from phase01_foundation.project02_tokenizer.tokenizer import Model, Tokenizer
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
 from shared import tinyworld
 

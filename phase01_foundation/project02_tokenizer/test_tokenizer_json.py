@@ -8,10 +8,10 @@ from tokenizers import Tokenizer as TheirTokenizer
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import load, save, to_json
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
 from shared import tinyworld
 
 END = "<|end|>"

@@ -8,10 +8,11 @@ from rich.console import Console
 from tokenizers import Tokenizer as TheirTokenizer
 from typer.testing import CliRunner
 
-from phase01_foundation.project02_tokenizer import example, fast, released, show, tokenizer_json
+from phase01_foundation.project02_tokenizer import show, tokenizer_json
 from phase01_foundation.project02_tokenizer import train as train_command
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.given import example, fast, openai_tokenizers
 from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, load, train
 from shared import artifacts, config
 
@@ -145,22 +146,24 @@ def test_the_show_command_names_what_is_wrong():
         assert code == 2
         assert message in err
     with pytest.raises(
-        ValueError, match="no released tokenizer 'gpt9'; there is gpt2, r50k_base, cl100k_base"
+        ValueError, match="no tokenizer 'gpt9' of OpenAI's; there is gpt2, r50k_base, cl100k_base"
     ):
-        released.load_released("gpt9")
+        openai_tokenizers.load_openai_tokenizer("gpt9")
 
 
-def test_released_tokenizers_are_read_from_their_files(monkeypatch):
+def test_openais_tokenizers_are_read_from_their_files(monkeypatch):
     """With files of our own in the place of theirs."""
     model = ByteBPE.train([TEXT], 300)
     contents = tokenizer_json.to_json(train_command.Tokenizer(model))["model"]
     files = {
-        released.ENCODER.path: json.dumps(contents["vocab"]),
-        released.VOCAB.path: "#version: 0.2\n" + "\n".join(contents["merges"]),
+        openai_tokenizers.ENCODER.path: json.dumps(contents["vocab"]),
+        openai_tokenizers.VOCAB.path: "#version: 0.2\n" + "\n".join(contents["merges"]),
     }
-    monkeypatch.setattr(released, "read_file", lambda file: files[file.path].encode())
-    assert released.load_released("gpt2").encode(TEXT) == model.encode(TEXT)
-    assert released.load_released("gpt2", native=False).encode(TEXT[:100]) == model.encode(TEXT[:100])
+    monkeypatch.setattr(openai_tokenizers, "read_file", lambda file: files[file.path].encode())
+    assert openai_tokenizers.load_openai_tokenizer("gpt2").encode(TEXT) == model.encode(TEXT)
+    assert openai_tokenizers.load_openai_tokenizer("gpt2", native=False).encode(TEXT[:100]) == model.encode(
+        TEXT[:100]
+    )
 
 
 def test_the_example_runs():

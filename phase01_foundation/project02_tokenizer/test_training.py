@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as TheirTokenizer
 from tokenizers import models, pre_tokenizers, trainers
 
-from phase01_foundation.project02_tokenizer import fast
 from phase01_foundation.project02_tokenizer.bpe import count_pieces, learn_merges, merge_pair
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import BYTES, printed
+from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES, printed
 from shared import tinyworld
 
 counting, learning = pytest.mark.task(3), pytest.mark.task(4)

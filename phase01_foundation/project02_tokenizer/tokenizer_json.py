@@ -16,8 +16,8 @@ from typing import Any
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
-from phase01_foundation.project02_tokenizer.byte_level import printed, unprinted
 from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.given.byte_level import printed, unprinted
 from phase01_foundation.project02_tokenizer.pretokenize import GPT2, PATTERNS
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.words import UNKNOWN, WordTokenizer

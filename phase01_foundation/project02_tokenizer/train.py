@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from phase01_foundation.project02_tokenizer import tokenizer_json
+from phase01_foundation.project02_tokenizer.given.training import check_settings, train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project02_tokenizer.training import check_settings, train_tokenizer
 from shared import artifacts, config, corpora
 from shared.command import exits_with_message
 from shared.files import ROOT, shown

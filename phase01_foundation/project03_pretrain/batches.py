@@ -97,7 +97,7 @@ def check_shares(batch_size: int, rank: int, world_size: int) -> None:
         )
 
 
-def side_by_side(
+def validation_batches(
     ids: UInt[np.ndarray, " length"],
     batch_size: int,
     context_length: int,
@@ -129,7 +129,7 @@ def side_by_side(
         yield {"tokens": tokens, "targets": targets}
 
 
-def cut(batch: Batch, rows: int) -> list[Batch]:
+def micro_batches(batch: Batch, rows: int) -> list[Batch]:
     """The batch in parts of so many rows, the last perhaps shorter; 0 leaves it whole."""
     count = len(next(iter(batch.values())))
     size = rows or count

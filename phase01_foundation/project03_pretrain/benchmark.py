@@ -15,12 +15,12 @@ import torch
 import typer
 from rich.console import Console
 
-from phase01_foundation.project03_pretrain import measurements
 from phase01_foundation.project03_pretrain.evaluate import TASKS, evaluate
-from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain.given import measurements
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.scoring import perplexity
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import artifacts, config, corpora
 from shared.device import pick_device, pick_dtype, set_threads
@@ -78,8 +78,9 @@ def wikitext2(report: Report, smoke: bool) -> None:
     """WikiText-2 with project 2's tokenizer: perplexity a token and a word."""
     run, artifact, settings = trained("wikitext2", smoke)
     model, tokenizer = load_base(artifact.name)
-    for split in ("validation", "test"):
-        corpus = corpora.load(settings.corpus, splits=[split], characters=settings.characters)
+    splits = ["validation", "test"]
+    corpus = corpora.load(settings.corpus, splits=splits, characters=settings.characters)
+    for split in splits:
         text = corpus.split(split)
         ids = tokenizer.encode_to_array(text, disallowed_special=())
         # As the field counts: each line's end is a word too.

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import blimp, error_analysis, multiple_choice
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.encoding import begin, encode
-from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_base
+from phase01_foundation.project03_pretrain import error_analysis
+from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.skills import skill_scores
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import perplexity
-from phase01_foundation.project03_pretrain.skills import skill_scores
 from shared import tinyworld
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
@@ -54,7 +54,7 @@ def _perplexity(
     model: LLM, tokenizer: Tokenizer[Any], documents: int, dtype: torch.dtype, console: Console
 ) -> dict[str, Any]:
     texts = [tinyworld.document(index, "test").text for index in range(documents)]
-    ids = [id for text in texts for id in begin(tokenizer) + encode(tokenizer, text)]
+    ids = [id for text in texts for id in bos_ids(tokenizer) + encode(tokenizer, text)]
     words, size = (
         sum(counts) for counts in zip(*((len(t.split()), len(t.encode())) for t in texts), strict=True)
     )

@@ -13,9 +13,9 @@ from rich.console import Console
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import hugging_face
-from phase01_foundation.project03_pretrain.encoding import begin
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids
+from phase01_foundation.project03_pretrain.given.pretrained import load_artifact
 from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_artifact
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts
 from shared.command import exits_with_message
@@ -29,7 +29,7 @@ def export(model: LLM, tokenizer: Tokenizer[Any], folder: Path) -> None:
     The token <|endoftext|> begins and ends a text, as in training; a prompt must bring it along. Raises
     ValueError, before anything is written, for a model that the format has no words for.
     """
-    end = next(iter(begin(tokenizer)), None)
+    end = next(iter(bos_ids(tokenizer)), None)
     hugging_face.save(model, folder, bos_token_id=end, eos_token_id=end)
     tokenizer_json.save(tokenizer, folder / "tokenizer.json")
     named = {} if end is None else {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
@@ -55,7 +55,7 @@ def main(
         model, tokenizer = load_artifact(artifact, dtype)
         export(model, tokenizer, out)
     where = str(out) if out.is_absolute() else f"./{out}"
-    begins = END_OF_TEXT if begin(tokenizer) else ""
+    begins = END_OF_TEXT if bos_ids(tokenizer) else ""
     print(
         f"written: {shown(out)}. To go on from a text with transformers:\n\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"

@@ -11,12 +11,12 @@ from rich.console import Console
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project02_tokenizer import tokenizer_json
-from phase01_foundation.project03_pretrain import hugging_face, safetensors_folder
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
-from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.released import load_base
-from phase01_foundation.project03_pretrain.skills import NEXT_QUESTION
+from phase01_foundation.project03_pretrain import hugging_face
+from phase01_foundation.project03_pretrain.given import safetensors_folder
+from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.skills import NEXT_QUESTION
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message
 from shared.device import pick_device

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from phase01_foundation.project03_pretrain import safetensors_folder
+from phase01_foundation.project03_pretrain.given import safetensors_folder
 from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
 from shared.checkpoint import CheckpointError
 

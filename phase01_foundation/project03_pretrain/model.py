@@ -8,6 +8,14 @@ Before training, matrices are random with standard deviation 1/√inputs, which 
 write to the residual stream, `out` and `down`, are zero, so every block starts out as the identity; gains are one. The
 embedding has deviation 1 and the head 0.001, so all tokens start out equally likely; where they are one, 0.02 serves
 both.
+
+How positions look at each other is a seam, project 1's `Attend`: once a layer, attend(layer, q, k, v) -> mixed values.
+
+    q               (batch, heads, time, head_dim)       normalised, if the model does that, and turned
+    k, v            (batch, kv_heads, time, head_dim)    not repeated, so that a cache stores the small ones; k turned
+    mixed values    (batch, heads, time, head_dim)
+
+Query head h belongs to key and value head h // (heads / kv_heads).
 """
 
 from collections.abc import Mapping
@@ -20,10 +28,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from phase01_foundation.project01_minimal_gpt import attention as equal_heads
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
-from phase01_foundation.project03_pretrain.attention import causal_attention
-from phase01_foundation.project03_pretrain.dropout import UnitDropout
 
 Activation = Literal["swiglu", "squared_relu"]
 
@@ -102,6 +109,38 @@ class RMSNorm(nn.Module):
         return self.weight * exact.to(x.dtype)
 
 
+def repeat_heads(
+    x: Float[Tensor, "batch kv_head time dim"], heads: int
+) -> Float[Tensor, "batch {heads} time dim"]:
+    """Every key or value head once for each query head that shares it: 0, 0, 1, 1 for four heads on two."""
+    if x.shape[1] == heads:
+        return x
+    return x.repeat_interleave(heads // x.shape[1], dim=1)
+
+
+def causal_attention(
+    layer: int,
+    q: Float[Tensor, "batch head time dim"],
+    k: Float[Tensor, "batch kv_head time dim"],
+    v: Float[Tensor, "batch kv_head time dim"],
+) -> Float[Tensor, "batch head time dim"]:
+    """Attention written out. Scores and softmax are in float32 at least, whatever the model's own precision."""
+    exact = torch.promote_types(q.dtype, torch.float32)
+    k, v = repeat_heads(k, q.shape[1]), repeat_heads(v, q.shape[1])
+    return equal_heads.causal_attention(layer, q.to(exact), k.to(exact), v)
+
+
+def torch_attention(
+    layer: int,
+    q: Float[Tensor, "batch head time dim"],
+    k: Float[Tensor, "batch kv_head time dim"],
+    v: Float[Tensor, "batch kv_head time dim"],
+) -> Float[Tensor, "batch head time dim"]:
+    """The same by torch's fused kernel, which never holds the (time, time) matrix."""
+    k, v = repeat_heads(k, q.shape[1]), repeat_heads(v, q.shape[1])
+    return equal_heads.torch_attention(layer, q, k, v)
+
+
 class Attention(nn.Module):
     """Queries, keys and values from the stream, `attend` between them, and a projection back to the stream."""
 
@@ -160,6 +199,25 @@ class SquaredReLU(nn.Module):
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
         """Up, squared ReLU, and down again: each position by itself."""
         return self.down(F.relu(self.up(x)).square())
+
+
+class UnitDropout(nn.Module):
+    """In training, drop a random share of units, the same ones at all positions of a row, and scale up the others.
+
+    Gal & Ghahramani 2016 (arXiv:1512.05287). A random number for each unit of a row, instead of each unit of each
+    position: on a CPU, drawing those took a quarter of a training step.
+    """
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """x × mask / (1 - share), with a mask of (batch, 1, dim); x itself in evaluation mode or where share is 0."""
+        if not self.training or not self.share:
+            return x
+        kept = torch.rand(len(x), 1, x.shape[-1], device=x.device) >= self.share
+        return x * (kept / (1 - self.share)).to(x.dtype)
 
 
 class Block(nn.Module):

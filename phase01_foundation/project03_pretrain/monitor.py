@@ -1,9 +1,10 @@
-"""Watching a run: sudden jumps of the loss and of the gradient norm, before they end it."""
+"""Watching a run: sudden jumps of the loss and of the gradient norm, before they end it, and what a token costs."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median, pstdev
 
+from phase01_foundation.project03_pretrain.model import Config
 from phase01_foundation.project03_pretrain.step import Step
 
 RECENT = 64  # steps that are remembered
@@ -32,7 +33,7 @@ class Monitor:
     skipped: int = 0
     failed_in_a_row: int = 0
 
-    def see(self, step: Step) -> list[str]:
+    def update(self, step: Step) -> list[str]:
         """Take note of a step; returns what is odd about it, in words, mostly nothing.
 
         Raises DivergedError after ten steps in a row whose gradients were not finite.
@@ -49,8 +50,8 @@ class Monitor:
         self.failed_in_a_row = 0
         odd = []
         if len(self.losses) >= ENOUGH:
-            usual, spread = median(self.losses), pstdev(self.losses)
-            if step.loss > usual + max(6 * spread, 0.1):
+            usual, deviation = median(self.losses), pstdev(self.losses)
+            if step.loss > usual + max(6 * deviation, 0.1):
                 self.loss_spikes += 1
                 odd.append(f"loss spike: {step.loss:.3f}, usually {usual:.3f}")
             usual = median(self.norms)
@@ -71,3 +72,19 @@ class Monitor:
         """Take up what `state_dict` gave."""
         for name, value in state.items():
             setattr(self, name, deque(value, maxlen=RECENT) if isinstance(value, list) else value)
+
+
+def flops_per_token(config: Config) -> float:
+    """Floating-point operations of forward and backward for one token, attention over the whole context included.
+
+    Two for each weight of a matrix going forward (multiply, add), twice that going back: 6 × weights. Scores and
+    mixing take 2 × 2 × heads × head_dim for each pair of positions going forward; as a position sees half of them
+    on average, but kernels may compute all, this counts all, as nanoGPT and PaLM (arXiv:2204.02311, appendix B) do.
+    What gradient checkpointing computes a second time is not counted: it is no progress.
+    """
+    width = config.head_width
+    attention = config.dim * width * (2 * config.heads + 2 * config.kv_heads)
+    matrices = 3 if config.activation == "swiglu" else 2
+    weights = config.layers * (attention + matrices * config.dim * config.hidden_dim)
+    weights += config.dim * config.vocab_size  # the head; the embedding is looked up, not multiplied
+    return 6 * weights + 12 * config.layers * config.heads * width * config.context_length

@@ -78,10 +78,10 @@ class Muon(torch.optim.Optimizer):
                     )
             for shape, pairs in updates.items():
                 scale = group["lr"] * 0.2 * max(shape) ** 0.5
-                whole = torch.stack([_whole(direction) for _, direction in pairs])
+                whole = torch.stack([_full(direction) for _, direction in pairs])
                 for (parameter, _), update in zip(pairs, orthogonalize(whole), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(_cut(update.to(parameter.dtype), parameter), alpha=-scale)
+                    parameter.add_(_shard(update.to(parameter.dtype), parameter), alpha=-scale)
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """Where a matrix is to go, before that is orthogonalized: takes the gradient into state["velocity"], and mixes.
@@ -96,11 +96,11 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(velocity, momentum)
 
 
-def _whole(tensor: Tensor) -> Tensor:
+def _full(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def _cut(tensor: Tensor, like: Tensor) -> Tensor:
+def _shard(tensor: Tensor, like: Tensor) -> Tensor:
     if isinstance(like, DTensor):
         return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
     return tensor

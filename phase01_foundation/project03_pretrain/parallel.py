@@ -40,7 +40,7 @@ class Processes:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
+def process_group(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     """Join the processes that torchrun has started, and say who we are and on which device.
 
     Alone, where torchrun has not started us. Processes on GPUs talk through NCCL and have one GPU each; on CPUs
@@ -67,12 +67,12 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         time.sleep(0.1)
 
 
-def threads_each() -> int:
+def threads_per_process() -> int:
     """One thread a core, the cores shared among the processes that torchrun has started on this machine."""
     return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-def spread(model: nn.Module, kind: str) -> nn.Module:
+def parallelize(model: nn.Module, kind: str) -> nn.Module:
     """The model for all processes: wrapped in DDP, or, in place, sharded by FSDP. Alone, it stays as it is.
 
     Make the optimizers after this: FSDP puts shards in the place of the parameters.

@@ -19,18 +19,17 @@ from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
-from phase01_foundation.project03_pretrain.model import LLM
-from phase01_foundation.project03_pretrain.pretraining_data import text_name, texts
-from phase01_foundation.project03_pretrain.released import load_artifact, publish_base
+from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.pretrained import load_artifact, publish_base
+from phase01_foundation.project03_pretrain.given.pretraining_data import text_name, texts
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.given.skills import skill_scores
+from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import perplexity
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
-from phase01_foundation.project03_pretrain.skills import skill_scores
 from phase01_foundation.project03_pretrain.token_file import cached_tokens
 from shared import artifacts
 from shared.command import exits_with_message
-from shared.corpora import EMBEDDED
+from shared.corpora import EMBEDDED, reader
 from shared.device import pick_dtype
 from shared.files import shown
 from shared.options import run_command
@@ -75,7 +74,7 @@ def measure(
     dtype = pick_dtype()
     ids = cached_tokens(
         text_name(settings, EMBEDDED, "validation"),
-        lambda: texts(settings, EMBEDDED, "validation"),
+        lambda: texts(settings, reader(EMBEDDED, ["validation"]), "validation"),
         tokenizer,
     )
     loss = perplexity(model, ids, dtype=dtype, attend=torch_attention).loss

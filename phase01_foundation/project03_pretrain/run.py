@@ -20,12 +20,12 @@ from phase01_foundation.project03_pretrain.monitor import Monitor
 from phase01_foundation.project03_pretrain.parallel import Processes
 from shared.checkpoint import CheckpointError, read, write
 
-WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 """states as one process alone would have them, whatever the number of processes and the way they share"""
 
 
 @runtime_checkable
-class Source(Protocol):
+class BatchSource(Protocol):
     """Where batches come from: Batches and StreamingBatches are such."""
 
     def next(self) -> Batch: ...
@@ -41,10 +41,10 @@ class Run:
 
     model: nn.Module
     """as it was given; under FSDP, its parameters are shards"""
-    stepped: nn.Module
+    wrapped_model: nn.Module
     """the same for training steps: in DDP's wrapper, compiled"""
     optimizers: Sequence[torch.optim.Optimizer]
-    batches: Source
+    batches: BatchSource
     processes: Processes = field(default_factory=Processes)
     scaler: torch.amp.GradScaler | None = None
     monitor: Monitor = field(default_factory=Monitor)
@@ -65,10 +65,10 @@ class Run:
         follow from the seed and the step's number, so there is no generator to keep.
         """
         # First the weights: what FSDP has left put together after a validation goes back to shards with this.
-        model = self.whole_state()
+        model = self.full_state_dict()
         # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
         begun = any(optimizer.state for optimizer in self.optimizers)
-        optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=WHOLE) if begun else {}
+        optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=FULL) if begun else {}
         state = {
             "identity": dict(identity),
             "model": model,
@@ -98,9 +98,9 @@ class Run:
             raise CheckpointError(
                 f"{path} was made with other settings ({changes}); give those again, or --restart=true to begin anew"
             )
-        set_model_state_dict(self.model, state["model"], options=WHOLE)
+        set_model_state_dict(self.model, state["model"], options=FULL)
         if state["optimizers"]:
-            set_optimizer_state_dict(self.model, self.optimizers, state["optimizers"], options=WHOLE)
+            set_optimizer_state_dict(self.model, self.optimizers, state["optimizers"], options=FULL)
         else:
             for optimizer in self.optimizers:
                 optimizer.state.clear()
@@ -111,12 +111,12 @@ class Run:
         for name in RECORD:
             setattr(self, name, state[name])
 
-    def whole_state(self) -> dict[str, Tensor]:
+    def full_state_dict(self) -> dict[str, Tensor]:
         """The model's weights on the CPU, put together from all shards; alone on a CPU, the model's own tensors.
 
         All processes must ask; the first one gets them, the others an empty dict.
         """
-        return get_model_state_dict(self.model, options=WHOLE)  # pyright: ignore[reportReturnType]
+        return get_model_state_dict(self.model, options=FULL)  # pyright: ignore[reportReturnType]
 
 
 RECORD = ("step", "tokens", "seconds", "history", "losses", "norms")

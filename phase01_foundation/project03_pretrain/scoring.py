@@ -18,8 +18,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend
-from phase01_foundation.project03_pretrain.attention import causal_attention
-from phase01_foundation.project03_pretrain.model import LLM
+from phase01_foundation.project03_pretrain.model import LLM, causal_attention
 from shared.device import autocast
 
 Ids = Sequence[int] | np.ndarray

@@ -1,20 +1,40 @@
-"""One step of training: gradients added up over parts of a batch, over processes, clipped, and applied."""
+"""One step of training: gradients added up over parts of a batch, over processes, clipped, and applied.
+
+What a batch is trained for is a seam; the trainer knows no other thing about its batches:
+
+    loss_fn(model, batch) -> loss, metrics
+
+`loss` is a mean over whatever the loss counts; metrics are numbers to be logged. Where rows do not count alike, as
+when only the answer's tokens do, metrics has "weight", how many things the mean is over: then a batch has the same
+gradient however it is cut into parts and spread over processes. Without "weight", each row counts the same.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from phase01_foundation.project03_pretrain.batches import Batch, cut, to_device
-from phase01_foundation.project03_pretrain.loss import LossFn, next_token_loss
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, micro_batches, to_device
 from shared.device import autocast
+
+Metrics = Mapping[str, Tensor | float]
+LossFn = Callable[[nn.Module, Batch], tuple[Tensor, Metrics]]
+
+
+def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+    """Mean cross-entropy of batch["targets"] under model(batch["tokens"]), in nats a token; IGNORED ones left out."""
+    logits, targets = model(batch["tokens"]), batch["targets"]
+    weight = (targets != IGNORED).sum()
+    total = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+    return total / weight.clamp(min=1), {"weight": weight}
 
 
 @dataclass(frozen=True)
@@ -52,13 +72,15 @@ def training_step(
     for optimizer in optimizers:
         optimizer.zero_grad()
     device = next(model.parameters()).device
+    # Added up over a large batch, loss × weight would overflow in float16; a mean over its rows does not grow with it.
+    # `_rescale` multiplies by as many again, for what counts in the end is the mean by weight.
     all_rows = len(next(iter(batch.values())))
-    parts = cut(batch, micro_batch)
+    parts = micro_batches(batch, micro_batch)
     sums: dict[str, Tensor] = {}
     several = dist.is_initialized()
     for number, part in enumerate(parts, start=1):
         part = to_device(part, device)
-        with gradients_are_shared(model, number == len(parts)) if several else nullcontext():
+        with gradient_sync(model, number == len(parts)) if several else nullcontext():
             with autocast(device, dtype):
                 loss, metrics = loss_fn(model, part)
             weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
@@ -118,7 +140,7 @@ def _apply(
 
 
 @contextmanager
-def gradients_are_shared(model: nn.Module, yes: bool) -> Iterator[None]:
+def gradient_sync(model: nn.Module, yes: bool) -> Iterator[None]:
     """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper is neither
     if isinstance(model, FSDPModule):

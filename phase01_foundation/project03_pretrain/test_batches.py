@@ -4,7 +4,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase01_foundation.project03_pretrain.batches import Batches, cut, side_by_side, to_device
+from phase01_foundation.project03_pretrain.batches import (
+    Batches,
+    micro_batches,
+    to_device,
+    validation_batches,
+)
 
 task = pytest.mark.task(2)
 
@@ -142,7 +147,7 @@ def test_only_the_rows_taken_are_read():
 @given(SIZES)
 def test_side_by_side_is_the_whole_text_once(sizes):
     length, width = sizes["length"], sizes["context_length"]
-    found = list(side_by_side(IDS[:length], sizes["batch_size"], width))
+    found = list(validation_batches(IDS[:length], sizes["batch_size"], width))
     fit = (length - 1) // width * width
     assert torch.cat([batch["tokens"].flatten() for batch in found]).tolist() == list(range(fit))
     assert torch.cat([batch["targets"].flatten() for batch in found]).tolist() == list(range(1, fit + 1))
@@ -152,7 +157,7 @@ def test_side_by_side_is_the_whole_text_once(sizes):
 @task
 @pytest.mark.parametrize("windows", [1, 2, 7, 64, 123])
 def test_some_windows_are_spread_over_the_text(windows):
-    found = list(side_by_side(IDS, 5, 8, windows))
+    found = list(validation_batches(IDS, 5, 8, windows))
     begins = torch.cat([batch["tokens"][:, 0] for batch in found])
     assert len(begins) == windows
     assert (begins % 8 == 0).all()
@@ -162,16 +167,16 @@ def test_some_windows_are_spread_over_the_text(windows):
 
 @task
 def test_there_are_no_more_windows_than_the_text_has():
-    assert sum(len(batch["tokens"]) for batch in side_by_side(IDS, 5, 8, 10_000)) == 124
+    assert sum(len(batch["tokens"]) for batch in validation_batches(IDS, 5, 8, 10_000)) == 124
 
 
 @task
 @given(SIZES, st.integers(1, 70) | st.none(), st.sampled_from([1, 2, 3, 4]))
 def test_side_by_side_ranks_count_each_target_once(sizes, windows, ranks):
     ids = IDS[: sizes["length"]]
-    alone = list(side_by_side(ids, sizes["batch_size"], sizes["context_length"], windows))
+    alone = list(validation_batches(ids, sizes["batch_size"], sizes["context_length"], windows))
     parts = [
-        list(side_by_side(ids, sizes["batch_size"], sizes["context_length"], windows, rank, ranks))
+        list(validation_batches(ids, sizes["batch_size"], sizes["context_length"], windows, rank, ranks))
         for rank in range(ranks)
     ]
     assert len({len(part) for part in parts}) == 1, "all ranks call the model equally often"
@@ -195,7 +200,7 @@ def test_side_by_side_ranks_count_each_target_once(sizes, windows, ranks):
 def test_the_text_is_not_written_to():
     ids = IDS.astype(np.uint16)
     for rank in range(4):
-        list(side_by_side(ids, 2, 8, 3, rank, 4))
+        list(validation_batches(ids, 2, 8, 3, rank, 4))
     assert np.array_equal(ids, IDS)
 
 
@@ -217,7 +222,7 @@ def test_impossible_settings(settings, words):
         Batches(IDS, **{"batch_size": 4, "context_length": 8, **settings})
     if "world_size" not in settings or "rank" in settings:  # its batch_size is each rank's own
         with pytest.raises(ValueError, match=words):
-            list(side_by_side(IDS, **{"batch_size": 4, "context_length": 8, **settings}))
+            list(validation_batches(IDS, **{"batch_size": 4, "context_length": 8, **settings}))
 
 
 def test_the_longest_context_that_fits():
@@ -229,7 +234,7 @@ def test_the_longest_context_that_fits():
 @given(st.integers(1, 9), st.integers(0, 12))
 def test_a_batch_is_cut_into_parts_that_make_it_up(count, rows):
     batch = {"tokens": torch.randn(count, 3), "chosen": torch.randn(count)}
-    parts = cut(batch, rows)
+    parts = micro_batches(batch, rows)
     for name, whole in batch.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), whole)
     assert [len(part["chosen"]) for part in parts[:-1]] == [rows] * (len(parts) - 1)

@@ -6,12 +6,13 @@ from typer.testing import CliRunner
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import blimp, evaluate, multiple_choice
-from phase01_foundation.project03_pretrain.blimp import Paradigm
-from phase01_foundation.project03_pretrain.encoding import begin, encode
-from phase01_foundation.project03_pretrain.example import TINY, example
-from phase01_foundation.project03_pretrain.multiple_choice import Question
-from phase01_foundation.project03_pretrain.released import publish_base
+from phase01_foundation.project03_pretrain import evaluate
+from phase01_foundation.project03_pretrain.given import blimp, multiple_choice
+from phase01_foundation.project03_pretrain.given.blimp import Paradigm
+from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
+from phase01_foundation.project03_pretrain.given.example import TINY, example
+from phase01_foundation.project03_pretrain.given.multiple_choice import Question
+from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.scoring import perplexity
 from shared import tinyworld
 
@@ -60,7 +61,7 @@ def test_all_tasks_print_tables_and_one_line_of_json(run, tmp_path):
 def test_perplexity_is_that_of_the_documents(run):
     done = run("--tasks", "perplexity", "--limit", "2")
     texts = [tinyworld.document(index, "test").text for index in range(2)]
-    ids = [id for text in texts for id in begin(TOKENIZER) + encode(TOKENIZER, text)]
+    ids = [id for text in texts for id in bos_ids(TOKENIZER) + encode(TOKENIZER, text)]
     expected = perplexity(
         MODEL, ids, MODEL.config.context_length // 2, words=sum(len(text.split()) for text in texts)
     )

@@ -10,10 +10,10 @@ from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import generate
-from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
-from phase01_foundation.project03_pretrain.example import TINY, example
 from phase01_foundation.project03_pretrain.export import export
-from phase01_foundation.project03_pretrain.released import publish_base
+from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.example import TINY, example
+from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared import tinyworld
 

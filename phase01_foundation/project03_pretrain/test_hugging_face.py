@@ -1,11 +1,13 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from phase01_foundation.project03_pretrain import hugging_face
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, save
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM
@@ -140,3 +142,63 @@ def test_dropout_is_for_training_and_not_written(tmp_path):
     read = load(tmp_path)
     assert read.config == TINY
     assert torch.equal(read(tokens), model.eval()(tokens))
+
+
+@pytest.mark.task(4)
+def test_layers_that_share_weights_are_saved_one_by_one(tmp_path):
+    model, tokens = example()
+    model.blocks[1] = model.blocks[0]
+    expected = model(tokens)
+    save(model, tmp_path)
+    torch.testing.assert_close(load(tmp_path)(tokens), expected, rtol=0, atol=0)
+
+
+def change_weights(folder: Path, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.task(4)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("model.norm.weight"), "has no tensor model.norm.weight"),
+        (
+            lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(16)}),
+            "no place for: .*bias",
+        ),
+        (
+            lambda t: t.update({"lm_head.weight": torch.ones(10, 16)}),
+            r"lm_head.weight in .* has the shape \(10, 16\); the config asks for \(11, 16\)",
+        ),
+        (
+            lambda t: t.update({"lm_head.weight": torch.ones(11, 16, dtype=torch.int8)}),
+            "stored as I8; this code reads F64, F32, F16, BF16",
+        ),
+        (
+            lambda t: [
+                t.pop(f"model.layers.{i}.mlp.{n}_proj.weight") for i in (0, 1) for n in ("up", "down")
+            ],
+            "and 1 more",
+        ),
+        (lambda t: t.clear(), "the checkpoint has no tensor model.embed_tokens.weight"),
+    ],
+)
+def test_wrong_weights_are_refused(tmp_path, change, message):
+    save(example()[0], tmp_path)
+    change_weights(tmp_path, change)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.task(4)
+def test_needless_tensors_are_left_alone(tmp_path):
+    model, tokens = example(replace(TINY, tied_embeddings=True))
+    save(model, tmp_path)
+    needless = {
+        "lm_head.weight": torch.ones(3),
+        "model.layers.1.self_attn.rotary_emb.inv_freq": torch.ones(2),
+    }
+    change_weights(tmp_path, lambda tensors: tensors.update(needless))
+    assert torch.equal(load(tmp_path)(tokens), model(tokens))

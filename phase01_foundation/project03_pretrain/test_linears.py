@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from phase01_foundation.project03_pretrain.example import TINY, example
+from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.linears import replace_linears
 
 

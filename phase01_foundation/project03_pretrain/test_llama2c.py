@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
-from phase01_foundation.project03_pretrain.attention import torch_attention
 from phase01_foundation.project03_pretrain.llama2c import (
     BOS,
     Llama2cTokenizer,
@@ -16,6 +15,7 @@ from phase01_foundation.project03_pretrain.llama2c import (
     load_tokenizer,
     pairs_to_halves,
 )
+from phase01_foundation.project03_pretrain.model import torch_attention
 from shared.checkpoint import CheckpointError
 
 BYTES = [b"<0x%02X>" % byte for byte in range(256)]

@@ -4,11 +4,21 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
-from phase01_foundation.project03_pretrain.model import LLM, Block, Config, check_positions, from_tensors
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.model import (
+    LLM,
+    Block,
+    Config,
+    UnitDropout,
+    check_positions,
+    from_tensors,
+    repeat_heads,
+    torch_attention,
+)
 
 
 def norm(x, layer):
@@ -267,3 +277,90 @@ def _unchecked(changes):
     for name, value in {**TINY.__dict__, **changes}.items():
         object.__setattr__(config, name, value)
     return config
+
+
+@given(st.floats(0.05, 0.95), st.sampled_from([torch.float32, torch.bfloat16, torch.float64]))
+def test_units_are_dropped_in_whole_rows_and_the_others_scaled_up(share, dtype):
+    torch.manual_seed(0)
+    out = UnitDropout(share)(torch.ones(50, 3, 40, dtype=dtype))
+    assert out.dtype == dtype
+    assert torch.equal(out, out[:, :1].expand_as(out)), "the same units at every position"
+    kept = out[out != 0].double()
+    # Rounded to the model's precision, and to float32 on the way.
+    rtol = 2**-8 if dtype == torch.bfloat16 else 2**-22
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - share)), rtol=rtol, atol=0)
+    # 2,000 units are drawn, so the share that drops has a deviation of at most 0.011.
+    assert abs((out[:, 0] == 0).double().mean().item() - share) < 0.05
+
+
+def test_each_row_and_each_call_draws_its_own():
+    torch.manual_seed(0)
+    dropout, x = UnitDropout(0.5), torch.ones(2, 3, 40)
+    first, second = dropout(x), dropout(x)
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first, second)
+
+
+def test_gradients_pass_where_values_do():
+    torch.manual_seed(0)
+    x = torch.ones(2, 3, 8, requires_grad=True)
+    out = UnitDropout(0.5)(x)
+    out.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, out)
+
+
+def test_nothing_is_dropped_in_use_or_for_a_share_of_zero():
+    x = torch.randn(2, 3, 8)
+    assert UnitDropout(0.5).eval()(x) is x
+    assert UnitDropout(0.0)(x) is x
+
+
+@pytest.mark.task(3)
+def test_attend_is_called_once_a_layer_with_heads_that_are_not_repeated():
+    asked = []
+
+    def spy(layer, q, k, v):
+        asked.append((layer, q.shape, k.shape, v.shape))
+        return torch_attention(layer, q, k, v)
+
+    model, tokens = example()
+    torch.testing.assert_close(model(tokens, attend=spy), model(tokens), rtol=1e-5, atol=1e-5)
+    q, kv = (3, 4, 16, 4), (3, 2, 16, 4)
+    assert asked == [(0, q, kv, kv), (1, q, kv, kv)]
+
+
+@pytest.mark.task(3)
+@pytest.mark.parametrize("config", SHAPES)
+def test_an_attend_that_keeps_keys_and_values_is_a_cache(config):
+    kept = {}
+
+    def cached(layer, q, k, v):
+        old = kept.get(layer, (k[:, :, :0], v[:, :, :0]))
+        k, v = kept[layer] = (torch.cat([old[0], k], dim=2), torch.cat([old[1], v], dim=2))
+        k, v = repeat_heads(k, config.heads), repeat_heads(v, config.heads)
+        future = torch.arange(k.shape[2]) > torch.arange(k.shape[2] - q.shape[2], k.shape[2])[:, None]
+        scores = q @ k.transpose(-2, -1) / math.sqrt(config.head_width)
+        return scores.masked_fill(future, -torch.inf).softmax(-1) @ v
+
+    model, tokens = example(config, torch.float64)
+    parts = [
+        model(tokens[:, start:end], torch.arange(start, end), cached)
+        for start, end in [(0, 7), *((i, i + 1) for i in range(7, 16))]
+    ]
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(tokens), rtol=1e-10, atol=1e-10)
+    assert kept[0][0].shape[1] == config.kv_heads
+
+
+@pytest.mark.task(3)
+def test_texts_end_to_end_in_one_row_are_read_as_if_alone():
+    model, tokens = example(dtype=torch.float64)
+    text = torch.tensor([0, 1, 2]).repeat_interleave(16)
+    seen = (text[:, None] == text) & torch.ones(48, 48, dtype=torch.bool).tril()
+
+    def apart(layer, q, k, v):
+        k, v = repeat_heads(k, 4), repeat_heads(v, 4)
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+
+    packed = model(tokens.view(1, 48), positions=torch.arange(16).repeat(3), attend=apart)
+    torch.testing.assert_close(packed.view(3, 16, 11), model(tokens), rtol=1e-10, atol=1e-10)

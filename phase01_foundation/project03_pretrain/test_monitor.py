@@ -3,10 +3,13 @@ import random
 from itertools import chain
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
-from phase01_foundation.project03_pretrain.monitor import DivergedError, Monitor
+from phase01_foundation.project03_pretrain.model import LLM, Config, causal_attention
+from phase01_foundation.project03_pretrain.monitor import DivergedError, Monitor, flops_per_token
 from phase01_foundation.project03_pretrain.step import Step
 from shared import checkpoint
 
@@ -31,7 +34,7 @@ def noisy(seed, steps=2000):
 def settled(loss=3.0, norm=1.0, steps=30):
     monitor = Monitor()
     for step in range(steps):
-        assert monitor.see(good(loss + 0.01 * (-1) ** step, norm)) == []
+        assert monitor.update(good(loss + 0.01 * (-1) ** step, norm)) == []
     return monitor
 
 
@@ -39,7 +42,7 @@ def settled(loss=3.0, norm=1.0, steps=30):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_noisy_run_is_no_alarm(seed):
     monitor = Monitor()
-    assert [odd for step in noisy(seed) for odd in monitor.see(step)] == []
+    assert [odd for step in noisy(seed) for odd in monitor.update(step)] == []
     assert (monitor.loss_spikes, monitor.gradient_spikes, monitor.skipped) == (0, 0, 0)
 
 
@@ -52,7 +55,7 @@ def test_a_loss_spike_is_seen_once_it_is_out_of_the_ordinary():
         (5.0, 1),
     ):  # six deviations of 0.01 are less than 0.1
         monitor = settled()
-        odd = monitor.see(good(3.0 + jump))
+        odd = monitor.update(good(3.0 + jump))
         assert monitor.loss_spikes == spikes == len(odd), jump
     assert odd == ["loss spike: 8.000, usually 3.000"]
     assert monitor.gradient_spikes == 0
@@ -63,42 +66,42 @@ def test_where_the_loss_jumps_about_a_spike_must_be_larger():
     for loss, spikes in ((8.9, 0), (9.1, 1)):
         monitor = Monitor()
         for step in range(64):
-            monitor.see(good(3.0 + (-1) ** step))  # deviation 1, median 3
-        assert len(monitor.see(good(loss))) == spikes
+            monitor.update(good(3.0 + (-1) ** step))  # deviation 1, median 3
+        assert len(monitor.update(good(loss))) == spikes
 
 
 @task
 def test_a_gradient_spike_is_ten_times_the_usual_norm():
     monitor = settled(norm=2.0)
-    assert monitor.see(good(norm=19.9)) == []
-    assert monitor.see(good(norm=20.1)) == ["gradient spike: norm 20.10, usually 2.00"]
+    assert monitor.update(good(norm=19.9)) == []
+    assert monitor.update(good(norm=20.1)) == ["gradient spike: norm 20.10, usually 2.00"]
     assert (monitor.loss_spikes, monitor.gradient_spikes) == (0, 1)
     still = settled(norm=0.0)  # frozen at first, say: what is ten times nothing?
-    assert still.see(good(norm=1.0)) == []
+    assert still.update(good(norm=1.0)) == []
 
 
 @task
 def test_the_first_steps_are_watched_only():
     monitor = Monitor()
     for loss in (9.0, 8.0, 30.0, 7.0, 50.0):
-        assert monitor.see(good(loss, loss)) == []
+        assert monitor.update(good(loss, loss)) == []
 
 
 @task
 def test_what_is_usual_follows_the_last_64_steps():
     monitor = settled(loss=3.0, steps=100)
     for _ in range(64):
-        monitor.see(good(5.0))
+        monitor.update(good(5.0))
     assert monitor.loss_spikes > 0
-    assert monitor.see(good(5.0)) == []
-    assert monitor.see(good(5.11)) == ["loss spike: 5.110, usually 5.000"]
+    assert monitor.update(good(5.0)) == []
+    assert monitor.update(good(5.11)) == ["loss spike: 5.110, usually 5.000"]
 
 
 @task
 def test_skipped_steps_are_told_and_do_not_count_as_usual():
     monitor = settled()
-    assert monitor.see(BAD) == ["the gradient is not finite (loss nan); the step is skipped"]
-    assert monitor.see(good()) == []
+    assert monitor.update(BAD) == ["the gradient is not finite (loss nan); the step is skipped"]
+    assert monitor.update(good()) == []
     assert monitor.skipped == 1
     assert all(math.isfinite(number) for number in [*monitor.losses, *monitor.norms])
 
@@ -108,12 +111,12 @@ def test_ten_skipped_steps_in_a_row_end_the_run():
     monitor = settled()
     for _ in range(3):  # nine in a row, with a good one between
         for _ in range(9):
-            assert len(monitor.see(BAD)) == 1
-        monitor.see(good())
+            assert len(monitor.update(BAD)) == 1
+        monitor.update(good())
     for _ in range(9):
-        monitor.see(BAD)
+        monitor.update(BAD)
     with pytest.raises(DivergedError, match=r"10 steps in a row had no finite gradient \(loss nan\)"):
-        monitor.see(BAD)
+        monitor.update(BAD)
     assert monitor.skipped == 37
 
 
@@ -130,7 +133,7 @@ def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, part
         seen = []
         for step in part:
             try:
-                seen.append(monitor.see(step))
+                seen.append(monitor.update(step))
             except DivergedError as end:
                 seen.append(str(end))
         return seen
@@ -144,3 +147,31 @@ def test_a_monitor_restored_sees_what_the_first_one_would(tmp_path_factory, part
     second.load_state_dict(checkpoint.read(path))
     assert found + watch(second, steps[stop:]) == expected
     assert second == whole
+
+
+SHAPES = [
+    Config(50, 16, layers=2, heads=2, kv_heads=2, dim=16, hidden_dim=40),
+    Config(70, 8, layers=3, heads=4, kv_heads=2, dim=16, hidden_dim=24, tied_embeddings=True, qk_norm=True),
+    Config(30, 8, layers=1, heads=4, kv_heads=1, dim=16, hidden_dim=64, activation="squared_relu"),
+    Config(30, 8, layers=2, heads=3, kv_heads=1, dim=16, hidden_dim=24, head_dim=6),
+]
+
+
+@task
+@pytest.mark.parametrize("config", SHAPES, ids=["plain", "grouped and tied", "no gate", "own head width"])
+def test_it_is_what_torch_counts_going_forward_and_back(config):
+    """Every matrix product of a step; `causal_attention` makes all scores, as the formula counts them."""
+    model, tokens = LLM(config), torch.zeros(3, config.context_length, dtype=torch.int64)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(tokens, attend=causal_attention).sum().backward()
+    assert flops_per_token(config) == counter.get_total_flops() / tokens.numel()
+
+
+@task
+def test_a_long_context_costs_its_attention():
+    """The known size of things: GPT-2 small at 1024 takes 6 × its weights, and an eighth more for attention."""
+    small = Config(50257, 1024, 12, 12, 12, 768, 3072, activation="squared_relu", tied_embeddings=True)
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in LLM(small).parameters() if p.ndim == 2)
+    assert flops_per_token(small) == 6 * weights + 12 * 12 * 768 * 1024

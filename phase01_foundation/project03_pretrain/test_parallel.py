@@ -1,8 +1,9 @@
-"""Two processes that train together must do what one alone does."""
+"""Two processes that train together must do what one alone does; who they are, and what they agree on."""
 
 import os
 import signal
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,21 +14,24 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phase01_foundation.project02_tokenizer.training import train_tokenizer
+from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project03_pretrain.batches import Batches
-from phase01_foundation.project03_pretrain.loss import next_token_loss
+from phase01_foundation.project03_pretrain.given.example import example
+from phase01_foundation.project03_pretrain.given.pretraining_data import TextData
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig, TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import fit, prepare, run_step
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.parallel import (
-    joined,
-    spread,
+    Processes,
+    any_process,
+    parallelize,
+    process_group,
+    threads_per_process,
 )
-from phase01_foundation.project03_pretrain.pretraining_data import TextData
-from phase01_foundation.project03_pretrain.settings import PretrainConfig, TrainerConfig
-from phase01_foundation.project03_pretrain.step import gradients_are_shared, training_step
-from phase01_foundation.project03_pretrain.together import together
-from phase01_foundation.project03_pretrain.train import validation
-from phase01_foundation.project03_pretrain.trainer import advance, fit, prepare
+from phase01_foundation.project03_pretrain.step import gradient_sync, next_token_loss, training_step
+from phase01_foundation.project03_pretrain.train import make_validate
 from shared.command import Interrupted
+from shared.processes import spawn
 
 task = pytest.mark.task(8)
 
@@ -55,7 +59,7 @@ class Uneven(Batches):
 
 def begin(shape=SHAPE, settings=SETTINGS, dtype=torch.float64):
     """A run at its beginning, in as many processes as there are; float64, so that only faults make a difference."""
-    with joined(CPU) as (processes, _):
+    with process_group(CPU) as (processes, _):
         torch.manual_seed(1)
         model = LLM(shape).to(dtype)
         batches = Uneven(IDS, 8, 8, 0, processes.rank, processes.world_size)
@@ -64,11 +68,11 @@ def begin(shape=SHAPE, settings=SETTINGS, dtype=torch.float64):
 
 def take(run, settings, steps):
     """Take some steps; returns all that must not depend on the number of processes."""
-    taken = [advance(run, settings) for _ in range(steps)]
+    taken = [run_step(run, settings) for _ in range(steps)]
     return {
         "losses": [step.loss for step in taken],
         "norms": [step.gradient_norm for step in taken],
-        "weights": {name: tensor.clone() for name, tensor in run.whole_state().items()},
+        "weights": {name: tensor.clone() for name, tensor in run.full_state_dict().items()},
         "tokens": run.tokens,
         "step": run.step,
     }
@@ -111,8 +115,8 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, optimizer):
     run = begin(TIED, settings)
     expected = [take(run, settings, steps) for steps in (2, 1, 1, 2)]
     assert_same([continued(tmp_path, settings, "one", 2)], expected[0])
-    assert_same(together(continued, tmp_path, fsdp, "two", 1, "one"), expected[1])
-    assert_same(together(continued, tmp_path, ddp, "three", 1, "two"), expected[2])
+    assert_same(spawn(continued, tmp_path, fsdp, "two", 1, "one"), expected[1])
+    assert_same(spawn(continued, tmp_path, ddp, "three", 1, "two"), expected[2])
     assert_same([continued(tmp_path, settings, "four", 2, "three")], expected[3])
 
 
@@ -133,15 +137,15 @@ def talked(parallel, micro_batch):
     """What a step sends: gradients averaged, in calls and in numbers."""
     run = begin(settings=replace(SETTINGS, parallel=parallel))
     sent = []
-    if isinstance(run.stepped, DistributedDataParallel):
+    if isinstance(run.wrapped_model, DistributedDataParallel):
 
         def count(state, bucket):
             sent.append(bucket.buffer().numel())
             return default_hooks.allreduce_hook(state, bucket)
 
-        run.stepped.register_comm_hook(None, count)
+        run.wrapped_model.register_comm_hook(None, count)
     with Collectives() as collectives:
-        training_step(run.stepped, run.optimizers, run.batches.next(), 0.01, micro_batch=micro_batch)
+        training_step(run.wrapped_model, run.optimizers, run.batches.next(), 0.01, micro_batch=micro_batch)
     return {"averaged": sent, **collectives.counts}
 
 
@@ -149,14 +153,14 @@ def talked(parallel, micro_batch):
 def test_ddp_shares_gradients_once_a_step():
     numbers = sum(parameter.numel() for parameter in LLM(SHAPE).parameters())
     for micro_batch in (0, 1):
-        for record in together(talked, "ddp", micro_batch):
+        for record in spawn(talked, "ddp", micro_batch):
             assert sum(record["averaged"]) == numbers, "each gradient once, however many parts there are"
 
 
 @task
 @pytest.mark.parametrize(("micro_batch", "parts"), [(0, 1), (1, 4)])
 def test_fsdp_shares_gradients_once_a_step_and_keeps_one_block_at_a_time(micro_batch, parts):
-    for record in together(talked, "fsdp", micro_batch):
+    for record in spawn(talked, "fsdp", micro_batch):
         assert record["c10d::_reduce_scatter_base_"] == SHAPE.layers + 1, "blocks, and what is outside them"
         # A block is put together going forward, and anew going back; what is outside stays in between.
         assert record["c10d::_allgather_base_"] == parts * (2 * SHAPE.layers + 1)
@@ -164,14 +168,14 @@ def test_fsdp_shares_gradients_once_a_step_and_keeps_one_block_at_a_time(micro_b
 
 @task
 def test_sharing_is_put_off_in_a_compiled_wrapper_too():
-    assert together(put_off, ranks=1) == [[False, True]]
+    assert spawn(put_off, ranks=1) == [[False, True]]
 
 
 def put_off():
-    wrapped = spread(LLM(SHAPE), "ddp")
+    wrapped = parallelize(LLM(SHAPE), "ddp")
     compiled = torch.compile(wrapped)
     assert isinstance(compiled, torch.nn.Module)
-    with gradients_are_shared(compiled, False):
+    with gradient_sync(compiled, False):
         inside = wrapped.require_backward_grad_sync
     return [inside, wrapped.require_backward_grad_sync]
 
@@ -181,7 +185,7 @@ def kept(optimizer):
     run = begin(settings=replace(SETTINGS, parallel="fsdp", optimizer=optimizer))
     take(run, SETTINGS, 1)
     run.model.zero_grad()
-    training_step(run.stepped, [], run.batches.next(), 0.01)
+    training_step(run.wrapped_model, [], run.batches.next(), 0.01)
     weights = list(run.model.parameters())
     states = [
         tensor
@@ -204,7 +208,7 @@ def test_fsdp_processes_keep_a_part_each(optimizer):
     if optimizer == "muon":  # which keeps one number a weight, AdamW two
         moments -= sum(weight.numel() for weight in model.blocks.parameters() if weight.ndim == 2)
     numbers["states"] = moments
-    shares = together(kept, optimizer)
+    shares = spawn(kept, optimizer)
     assert {kind: sum(share[kind] for share in shares) for kind in numbers} == numbers
     for share in shares:
         assert all(0.45 * numbers[kind] < share[kind] < 0.55 * numbers[kind] for kind in numbers)
@@ -227,7 +231,7 @@ def test_two_processes_are_one(parallel, optimizer, shape):
     settings = replace(SETTINGS, optimizer=optimizer)
     alone = trained(shape, settings)
     changed = replace(settings, parallel=parallel, micro_batch=3, gradient_checkpointing=shape is TIED)
-    assert_same(together(trained, shape, changed), alone)
+    assert_same(spawn(trained, shape, changed), alone)
 
 
 @task
@@ -236,7 +240,7 @@ def test_in_float32_they_differ_by_rounding_only(parallel):
     settings = replace(SETTINGS, optimizer="adamw")  # Muon's bfloat16 would round up here and down there
     alone = trained(SHAPE, settings, torch.float32)
     changed = replace(settings, parallel=parallel)
-    assert_same(together(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
+    assert_same(spawn(trained, SHAPE, changed, torch.float32), alone, tolerance=2e-6)
 
 
 def interrupted(folder, settings):
@@ -262,7 +266,7 @@ def interrupted(folder, settings):
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, parallel):
     settings = replace(SETTINGS, parallel=parallel)
-    first, second = together(interrupted, tmp_path, settings)
+    first, second = spawn(interrupted, tmp_path, settings)
     assert first == second
     assert first["step"] == 3
     assert "checkpoint.safetensors" in first["said"]
@@ -275,11 +279,11 @@ def test_a_signal_to_one_process_stops_all_with_one_checkpoint(tmp_path, paralle
 
 def validated(parallel):
     """The loss on pieces of a text that two processes cannot share evenly, on some and on all of it."""
-    with joined(CPU) as (processes, _):
+    with process_group(CPU) as (processes, _):
         run = begin(settings=replace(SETTINGS, parallel=parallel))
         text = TextData("numbers", train_tokenizer(["a"], "char", None, []), IDS, IDS[:410], "")
         settings = PretrainConfig(context_length=8, validation_windows=13)
-        validate = validation(text, settings, processes, torch.float32)
+        validate = make_validate(text, settings, processes, torch.float32)
         with torch.no_grad():
             return [validate(run.model, last) for last in (False, True)]
 
@@ -289,6 +293,64 @@ def validated(parallel):
 def test_validation_is_the_same(parallel):
     alone = validated(parallel)
     assert alone[0] != alone[1]
-    for found in together(validated, parallel):
+    for found in spawn(validated, parallel):
         for several, one in zip(found, alone, strict=True):
             assert several == pytest.approx(one, rel=1e-12)
+
+
+def test_any_process():
+    assert spawn(asked) == [[True, True, False]] * 2
+    assert not any_process(False)
+    assert any_process(True)
+
+
+def asked():
+    return [any_process(flag) for flag in (dist.get_rank() == 1, True, False)]
+
+
+def test_alone_nothing_is_joined_or_spread(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    model, _ = example()
+    with process_group(CPU) as (processes, device):
+        assert processes == Processes(0, 1)
+        assert processes.first
+        assert device == CPU
+        assert parallelize(model, "fsdp") is model
+        assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_torchrun_started_is_joined_and_left(monkeypatch, fails):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}.items():
+        monkeypatch.setenv(name, str(value))
+    waited = []
+    monkeypatch.setattr(dist, "barrier", lambda: waited.append(dist.is_initialized()))
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), process_group(CPU) as (processes, _):
+        assert processes == Processes(0, 1)
+        assert dist.get_backend() == "gloo"
+        with process_group(CPU) as (inside, _):
+            assert inside == processes
+        assert dist.is_initialized(), "who joined first leaves last"
+        assert 1 / (not fails)
+    assert not dist.is_initialized()
+    assert waited == ([] if fails else [True]), "for the others, unless they wait in vain"
+
+
+def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with (
+        pytest.raises(ValueError, match="each process needs a GPU of its own; there are 1"),
+        process_group(torch.device("cuda")),
+    ):
+        pass
+
+
+def test_processes_share_the_cores(monkeypatch):
+    monkeypatch.setattr("phase01_foundation.project03_pretrain.parallel.cores", lambda: 6)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert threads_per_process() == 6
+    for processes, threads in ((1, 6), (4, 1), (2, 3), (8, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert threads_per_process() == threads

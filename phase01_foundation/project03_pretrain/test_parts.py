@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
-from phase01_foundation.project03_pretrain.attention import causal_attention, torch_attention
-from phase01_foundation.project03_pretrain.example import SHAPES, TINY, example
-from phase01_foundation.project03_pretrain.model import Attention, Config, RMSNorm, SquaredReLU, SwiGLU
+from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
+from phase01_foundation.project03_pretrain.model import (
+    Attention,
+    Config,
+    RMSNorm,
+    SquaredReLU,
+    SwiGLU,
+    causal_attention,
+    repeat_heads,
+    torch_attention,
+)
 
 
 def norm(x, gain, eps):
@@ -122,3 +130,26 @@ def test_a_squared_relu_feed_forward_equals_its_formula():
     x = stream(TINY)
     expected = (x @ layer.up.weight.T).clamp(min=0) ** 2 @ layer.down.weight.T
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.task(1)
+@given(st.integers(1, 4), st.integers(1, 4))
+def test_repeated_heads_stand_beside_each_other(kv_heads, group):
+    x = torch.arange(kv_heads).float().view(1, -1, 1, 1)
+    assert repeat_heads(x, kv_heads * group).flatten().tolist() == [
+        head // group for head in range(kv_heads * group)
+    ]
+
+
+@pytest.mark.task(1)
+def test_softmax_is_float32_in_a_bfloat16_model():
+    # One key's score is 16 + 1/16, the others' are 16. bfloat16, in steps of 1/8 there, cannot tell them apart.
+    q = torch.full((1, 1, 32, 4), 16.0, dtype=torch.bfloat16)
+    k = torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=torch.bfloat16).expand(1, 1, 32, 4).clone()
+    k[0, 0, 0, 0] += 2**-7
+    v = torch.zeros_like(k)
+    v[0, 0, 0] = 1
+    out = causal_attention(0, q, k, v)
+    assert out.dtype == torch.bfloat16
+    expected = math.exp(1 / 16) / (math.exp(1 / 16) + 31)
+    assert out[0, 0, -1, 0].item() == pytest.approx(expected, rel=2**-8)

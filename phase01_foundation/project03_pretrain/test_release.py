@@ -12,11 +12,11 @@ from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain import export as export_module
 from phase01_foundation.project03_pretrain import release as module
-from phase01_foundation.project03_pretrain.example import TINY, example
 from phase01_foundation.project03_pretrain.export import export
-from phase01_foundation.project03_pretrain.released import load_artifact, publish_base
+from phase01_foundation.project03_pretrain.given.example import TINY, example
+from phase01_foundation.project03_pretrain.given.pretrained import load_artifact, publish_base
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.scoring import greedy_batch, perplexity
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
 from shared import artifacts, tinyworld
 
 TOKENIZER = Tokenizer(

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project03_pretrain import trainer
 from phase01_foundation.project03_pretrain.batches import Batches
+from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.trainer import fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.streaming import StreamingBatches
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
-from phase01_foundation.project03_pretrain.trainer import fit, prepare
 from shared import checkpoint
 from shared.checkpoint import CheckpointError
 from shared.command import Interrupted
@@ -49,14 +49,14 @@ def train(path, settings=SETTINGS, run=None, identity=IDENTITY, **options):
 
 def signal_in_step(monkeypatch, step, number=signal.SIGINT):
     """From now on, a signal comes in the middle of that step, counted from the run's beginning."""
-    real = trainer.advance
+    real = trainer.run_step
 
-    def advance(run, *arguments):
+    def run_step(run, *arguments):
         if run.step == step - 1:
             os.kill(os.getpid(), number)
         return real(run, *arguments)
 
-    monkeypatch.setattr(trainer, "advance", advance)
+    monkeypatch.setattr(trainer, "run_step", run_step)
 
 
 def interrupted(monkeypatch, path, step, settings=SETTINGS, run=None, number=signal.SIGINT):

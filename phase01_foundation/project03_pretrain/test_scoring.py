@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import TINY, example
+from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import save
+from phase01_foundation.project03_pretrain.model import torch_attention
 from phase01_foundation.project03_pretrain.scoring import (
     LogLikelihood,
     Perplexity,

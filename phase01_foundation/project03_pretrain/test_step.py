@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from phase01_foundation.project03_pretrain.batches import IGNORED
-from phase01_foundation.project03_pretrain.loss import next_token_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.step import training_step
+from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
 
 task = pytest.mark.task(6)
 

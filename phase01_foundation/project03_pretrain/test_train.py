@@ -9,13 +9,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from phase01_foundation.project02_tokenizer import fast
+from phase01_foundation.project02_tokenizer.given import fast
 from phase01_foundation.project03_pretrain import train as train_command
-from phase01_foundation.project03_pretrain import trainer
-from phase01_foundation.project03_pretrain.released import load_base
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given.pretrained import load_base
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import config
+from shared.files import ROOT
 
 TINY = {
     "name": "test",
@@ -115,14 +116,14 @@ def assert_bitwise(one, other):
 
 
 def signal_in_step(monkeypatch, step):
-    real = trainer.advance
+    real = trainer.run_step
 
-    def advance(run, *arguments):
+    def run_step(run, *arguments):
         if run.step == step - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return real(run, *arguments)
 
-    monkeypatch.setattr(trainer, "advance", advance)
+    monkeypatch.setattr(trainer, "run_step", run_step)
 
 
 def test_a_run_learns_publishes_and_draws(checkpoint):
@@ -145,13 +146,13 @@ def test_a_run_learns_publishes_and_draws(checkpoint):
 
 
 def test_the_validations_on_the_way_read_a_part_and_the_last_one_all(monkeypatch):
-    real, asked = train_command.side_by_side, []
+    real, asked = train_command.validation_batches, []
 
-    def side_by_side(ids, batch_size, context_length, windows, *rest):
+    def validation_batches(ids, batch_size, context_length, windows, *rest):
         asked.append(windows)
         return real(ids, batch_size, context_length, windows, *rest)
 
-    monkeypatch.setattr(train_command, "side_by_side", side_by_side)
+    monkeypatch.setattr(train_command, "validation_batches", validation_batches)
     run()
     assert asked == [8, 8, None]
 
@@ -193,6 +194,7 @@ def test_the_command_stops_says_how_to_go_on_and_does(command, checkpoint, monke
     assert "resumed at step 7 from" in printed
     assert "validation loss" in printed
     assert "A sample:" in printed
+    assert printed.count("corpus:") == 1
     assert_bitwise(weights("test"), weights("whole"))
 
 
@@ -245,7 +247,7 @@ def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(com
     }.items(),
 )
 def test_the_command_names_what_is_wrong_before_any_work(command, checkpoint, monkeypatch, argument, message):
-    monkeypatch.setattr("phase01_foundation.project03_pretrain.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("phase01_foundation.project03_pretrain.given.settings.find_spec", lambda name: None)
     code, printed = command(argument)
     assert code == 2
     assert message in printed
@@ -289,7 +291,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(command,
 @pytest.mark.parametrize("preset", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 def test_the_presets_can_be_read(preset):
     settings = config.parse(PretrainConfig, CONFIGS, ["--preset", preset])
-    assert settings.shape(4096).context_length == settings.context_length
+    assert settings.model_config(4096).context_length == settings.context_length
 
 
 def test_unchecked_settings_are_refused_too():
@@ -297,3 +299,35 @@ def test_unchecked_settings_are_refused_too():
     for field, value in {"parallel": "tp", "checkpoint_minutes": float("nan")}.items():
         with pytest.raises(ValueError, match=field):
             PretrainConfig(**{**TINY, field: value})
+
+
+def test_the_whole_command_with_two_processes_is_the_command_with_one(own_folders):
+    options = (
+        "--preset smoke --steps 6 --evaluate_every 3 --batch_size 4 --context_length 32 --characters 20000"
+    )
+    options += " --vocab_size 300 --dtype float32 --threads 1 --tensorboard false --micro_batch 1"
+    options += " --device cpu"  # each of two processes would ask for a GPU of its own
+    options = [*options.split(), "--name", "two"]
+    module = "phase01_foundation.project03_pretrain.train"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command += [module, *options, "--parallel", "fsdp"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "processes: 2" in ended.stdout
+    assert ended.stdout.count("validation loss") == 3, "one process speaks: two validations, and the end"
+    assert ended.stderr.count("corpus:") == 1
+    folder = own_folders / "work" / "models" / "two"
+    two = json.loads((folder / "card.json").read_text())
+    one, _ = train(
+        config.parse(PretrainConfig, CONFIGS, [*options, "--name", "one"]), Console(file=StringIO())
+    )
+    assert two["processes"] == 2
+    assert len(one.history) == 2
+    for entry, expected in zip(two["history"], one.history, strict=True):
+        # Muon rounds to bfloat16.
+        assert entry["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
+        assert entry["gradient_norm"] == pytest.approx(expected["gradient_norm"], rel=1e-2)
+        assert entry["samples"] == expected["samples"]
+    assert not (folder / "checkpoint.safetensors").exists()

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from phase01_foundation.project03_pretrain.attention import torch_attention
-from phase01_foundation.project03_pretrain.example import TINY, example
+from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, read_config, save
+from phase01_foundation.project03_pretrain.model import torch_attention
 
 SHAPES = {
     "grouped": TINY,

@@ -15,20 +15,19 @@ from torch import nn
 
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
-from phase01_foundation.project03_pretrain.batches import IGNORED, Batches, side_by_side, to_device
-from phase01_foundation.project03_pretrain.document_batches import DocumentBatches
-from phase01_foundation.project03_pretrain.encoding import PromptTokenizer
-from phase01_foundation.project03_pretrain.flops import flops_per_token
-from phase01_foundation.project03_pretrain.loss import next_token_loss
+from phase01_foundation.project03_pretrain.batches import IGNORED, Batches, to_device, validation_batches
+from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
+from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.pretrained import publish_base
+from phase01_foundation.project03_pretrain.given.pretraining_data import TextData, load_data
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, from_tensors
-from phase01_foundation.project03_pretrain.monitor import DivergedError
-from phase01_foundation.project03_pretrain.parallel import Processes, joined, threads_each
-from phase01_foundation.project03_pretrain.pretraining_data import TextData, load_data
-from phase01_foundation.project03_pretrain.released import publish_base
+from phase01_foundation.project03_pretrain.monitor import DivergedError, flops_per_token
+from phase01_foundation.project03_pretrain.parallel import Processes, process_group, threads_per_process
 from phase01_foundation.project03_pretrain.run import Run
-from phase01_foundation.project03_pretrain.settings import PretrainConfig
+from phase01_foundation.project03_pretrain.step import next_token_loss
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
-from phase01_foundation.project03_pretrain.trainer import Speed, fit, prepare
 from shared import artifacts, config, corpora
 from shared.command import exits_with_message
 from shared.device import autocast, pick_device, pick_dtype, set_threads
@@ -49,16 +48,16 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
-    threads = set_threads(settings.threads or threads_each())
+    threads = set_threads(settings.threads or threads_per_process())
     keep_freed_memory()
-    with joined(device) as (processes, device):
+    with process_group(device) as (processes, device):
         if not processes.first:
             console = Console(quiet=True)
         text = load_data(settings, processes)
-        sample = sampling(text, settings)  # a prompt that cannot be is found now, not at the first validation
+        sample = make_sample(text, settings)  # a prompt that cannot be is found now, not minutes later
         torch.manual_seed(settings.seed)
-        model = LLM(settings.shape(text.tokenizer.vocab_size)).to(device)
-        batches = reading(text, settings, processes)
+        model = LLM(settings.model_config(text.tokenizer.vocab_size)).to(device)
+        batches = make_batches(text, settings, processes)
         console.print(
             f"model: {model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, context "
             f"{settings.context_length}, {text.tokenizer.vocab_size:,} tokens; {len(text.train):,} to train on, "
@@ -74,13 +73,13 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
             run,
             settings,
             checkpoint,
-            {**settings.shaping(), "tokens": text.identity},
-            validation(text, settings, processes, dtype),
+            {**settings.identity(), "tokens": text.identity},
+            make_validate(text, settings, processes, dtype),
             sample=sample,
             speed=speed,
             console=console,
         )
-        state = run.whole_state()
+        state = run.full_state_dict()
         if not processes.first:
             return run, None
         trained = model if processes.world_size == 1 else from_tensors(model.config, state)
@@ -89,7 +88,7 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         return run, artifact
 
 
-def reading(text: TextData, settings: PretrainConfig, processes: Processes) -> Batches:
+def make_batches(text: TextData, settings: PretrainConfig, processes: Processes) -> Batches:
     """The batches of the train text. Raises ValueError where rows cannot begin with documents."""
     shares = settings.batch_size, settings.context_length, settings.seed, processes.rank, processes.world_size
     if not settings.whole_documents:
@@ -99,14 +98,14 @@ def reading(text: TextData, settings: PretrainConfig, processes: Processes) -> B
     return DocumentBatches(text.train, text.tokenizer.special_tokens[END_OF_TEXT], *shares)
 
 
-def validation(text: TextData, settings: PretrainConfig, processes: Processes, dtype: torch.dtype):
+def make_validate(text: TextData, settings: PretrainConfig, processes: Processes, dtype: torch.dtype):
     """Validate on windows side by side: settings.validation_windows of them, and the last time on all."""
 
     def validate(model: nn.Module, last: bool) -> Mapping[str, float]:
         device = next(model.parameters()).device
         totals = torch.zeros(2, dtype=torch.float64)  # loss, targets
         windows = None if last else settings.validation_windows
-        for batch in side_by_side(
+        for batch in validation_batches(
             text.validation,
             VALIDATION_BATCH,
             settings.context_length,
@@ -126,7 +125,7 @@ def validation(text: TextData, settings: PretrainConfig, processes: Processes, d
     return validate
 
 
-def sampling(text: TextData, settings: PretrainConfig):
+def make_sample(text: TextData, settings: PretrainConfig):
     """Write the beginning of a text, or go on from the prompt: a hundred tokens, to be read with the curve.
 
     Raises ValueError for a prompt that the tokenizer cannot encode, or that is longer than the context.

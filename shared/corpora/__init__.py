@@ -2,6 +2,7 @@
 
     corpora.load("shakespeare").split("train")
     corpora.stream("wikitext103", "train")
+    corpora.reader("wikitext103", ["train", "validation"])    # to be read more than once, and found once
 
 `reading` finds the text, from a mirror, the cache, a download or tinyworld; `catalogue` knows the corpora.
 """
@@ -11,10 +12,12 @@ from shared.corpora.pinned import ChecksumError, CorpusError, MirrorError, Missi
 from shared.corpora.reading import (
     EMBEDDED,
     Corpus,
+    Reader,
     UnknownCorpusError,
     UnknownSplitError,
     load,
     read_file,
+    reader,
     stream,
 )
 
@@ -28,9 +31,11 @@ __all__ = [
     "File",
     "MirrorError",
     "MissingCorpusError",
+    "Reader",
     "UnknownCorpusError",
     "UnknownSplitError",
     "load",
     "read_file",
+    "reader",
     "stream",
 ]

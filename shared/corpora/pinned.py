@@ -3,8 +3,9 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -81,19 +82,24 @@ def find(file: File, mirror: Path | None) -> Found:
     return Found("download", f"downloaded from {file.url}, {kept}, as {why}", content=content)
 
 
-def find_lines(file: File, mirror: Path | None) -> tuple[Iterator[str], str]:
-    """The lines of a file in bounded memory, and where they come from. What the hub has is not kept.
+def find_lines(file: File, mirror: Path | None) -> tuple[Callable[[], Iterator[str]], str]:
+    """What opens the lines of a file, read in bounded memory, and where they come from. What the hub has is not kept.
 
-    Raises as `find` does, before the first line is asked for.
+    Raises as `find` does.
     """
     found, why = _nearby(file, mirror)
     if not found and file.hub:
         try:
-            return hub_lines(file.hub), f"streamed from {described(file.hub)}, not kept, as {why}"
+            opened = [hub_lines(file.hub)]
         except DownloadError as problem:
             raise _missing(file, f"{why}, and {described(file.hub)} cannot be read ({problem})") from None
+        again = partial(hub_lines, file.hub)
+        return (
+            lambda: opened.pop() if opened else again(),
+            f"streamed from {described(file.hub)}, not kept, as {why}",
+        )
     found = found or find(file, mirror)
-    return found.lines(), found.where
+    return found.lines, found.where
 
 
 def keep(content: bytes, path: Path) -> str:

@@ -13,8 +13,9 @@ WikiText-103's train.txt has none, for it is found on the Hugging Face hub alone
 import difflib
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 
@@ -123,28 +124,53 @@ def stream(
     Raises CorpusError and ValueError as `load` does, before the first piece is asked for. A transfer that breaks
     off later raises shared.corpora.download's DownloadError.
     """
+    _check_range(start, characters)
+    return reader(name, [split], fallback).stream(split, start=start, characters=characters, seed=seed)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A corpus that was found, to be read as often as one likes. `name` is the one really used."""
+
+    name: str
+    lines: Mapping[str, Callable[[], Iterator[str]]]
+    """opens a split from its beginning; none are there for tinyworld"""
+    sizes: Mapping[str, int]
+    """characters of a split of tinyworld where it stands in for another corpus"""
+
+    def stream(
+        self, split: str, *, start: int = 0, characters: int | None = None, seed: int = 0
+    ) -> Iterator[str]:
+        """The pieces of a split, one by one, as the function `stream` gives them. Raises ValueError as it does."""
+        _check_range(start, characters)
+        if self.name == EMBEDDED:
+            return _documents(split, seed, characters or self.sizes.get(split), start)
+        return islice(CATALOGUE[self.name].pieces(self.lines[split]()), start, None)
+
+
+def reader(name: str, splits: Sequence[str], fallback: str | None = None) -> Reader:
+    """Find these splits of a corpus, check them, and say in one line (on stderr) where they come from.
+
+    Nothing is found, checked or said again, however often the splits are then read. Raises as `stream` does.
+    """
     _check_fallback(fallback)
-    if start < 0:
-        raise ValueError(f"start must be 0 or more, not {start}")
-    if characters is not None and characters < 1:
-        raise ValueError(f"characters must be 1 or more, not {characters:,}")
-    _check_names(name, [split])
+    _check_names(name, splits)
+    note = "generated as it is read"
     if name == EMBEDDED:
-        pieces, note = _documents(split, seed, characters, start), "generated as it is read"
+        found = Reader(EMBEDDED, {}, {})
     else:
         entry = CATALOGUE[name]
         try:
-            lines, note = _lines(name, entry, split)
-            pieces = islice(entry.pieces(lines), start, None)
+            lines, note = _lines(name, entry, splits)
+            found = Reader(name, lines, {})
         except MissingCorpusError as missing:
             if fallback is None:
                 raise
-            size = characters or _stand_in_size(entry) // EMBEDDED_SPLITS[split]
-            pieces = _documents(split, seed, size, start)
-            note = f"generated as it is read. It stands in for {name}: {missing}"
-            name = EMBEDDED
-    print(f"corpus: {name}, {split} piece by piece, {note}", file=sys.stderr)
-    return pieces
+            size = _stand_in_size(entry)
+            found = Reader(EMBEDDED, {}, {split: size // EMBEDDED_SPLITS[split] for split in splits})
+            note = f"{note}. It stands in for {name}: {missing}"
+    print(f"corpus: {found.name}, {' and '.join(splits)} piece by piece, {note}", file=sys.stderr)
+    return found
 
 
 def read_file(file: File) -> bytes:
@@ -160,6 +186,13 @@ def read_file(file: File) -> bytes:
 def _check_fallback(fallback: str | None) -> None:
     if fallback not in (None, EMBEDDED):
         raise ValueError(f"fallback must be {EMBEDDED!r} or None, not {fallback!r}")
+
+
+def _check_range(start: int, characters: int | None) -> None:
+    if start < 0:
+        raise ValueError(f"start must be 0 or more, not {start}")
+    if characters is not None and characters < 1:
+        raise ValueError(f"characters must be 1 or more, not {characters:,}")
 
 
 def _check_names(name: str, splits: Sequence[str] | None) -> None:
@@ -196,16 +229,27 @@ def _pinned(name: str, entry: Entry, splits: Sequence[str]) -> Corpus:
     return Corpus(name, texts, furthest, ", ".join(dict.fromkeys(places)), entry.licence)
 
 
-def _lines(name: str, entry: Entry, split: str) -> tuple[Iterator[str], str]:
-    """The lines of a split, and where they come from; only what is cut out of a file is made in memory."""
+def _lines(
+    name: str, entry: Entry, splits: Sequence[str]
+) -> tuple[dict[str, Callable[[], Iterator[str]]], str]:
+    """What opens the lines of each split, and where they come from; only what is cut out of a file is in memory."""
     mirror = mirror_folder()
-    files, make = entry.splits[split]
-    if make is whole:
-        found = [find_lines(file, mirror) for file in files]
-        lines = chain.from_iterable(lines for lines, _ in found)
-        return lines, ", ".join(dict.fromkeys(where for _, where in found))
-    corpus = _pinned(name, entry, [split])
-    return io.StringIO(corpus.splits[split], newline="\n"), corpus.note
+    opens: dict[str, Callable[[], Iterator[str]]] = {}
+    notes = []
+    cut = [split for split in splits if entry.splits[split][1] is not whole]
+    for split in (split for split in splits if split not in cut):
+        found = [find_lines(file, mirror) for file in entry.splits[split][0]]
+        opens[split] = partial(_one_after_another, [lines for lines, _ in found])
+        notes += [where for _, where in found]
+    if cut:
+        corpus = _pinned(name, entry, cut)
+        opens |= {split: partial(io.StringIO, corpus.splits[split], newline="\n") for split in cut}
+        notes.append(corpus.note)
+    return opens, ", ".join(dict.fromkeys(notes))
+
+
+def _one_after_another(files: Iterable[Callable[[], Iterator[str]]]) -> Iterator[str]:
+    return chain.from_iterable(lines() for lines in files)
 
 
 # ---- tinyworld, made rather than found

@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.ladder.house import counted
 from shared.ladder.mutants import read_mutants
 from shared.ladder.project import Project
+from shared.ladder.rooms import room_faults
 from shared.ladder.source import function, is_stub, signature
 from shared.ladder.stubs import stub_file
 
@@ -40,6 +41,7 @@ def fixed_faults(project: Project) -> list[str]:
     ]
     if not project.tasks:
         faults.append("it has no task")
+    faults += _unwritten_faults(project)
     faults += [f"{key} is 0" for key in ("minutes_cpu", "ram_gb", "hours") if not getattr(project, key)]
     faults += [
         f"there is no {name}"
@@ -50,7 +52,8 @@ def fixed_faults(project: Project) -> list[str]:
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
     faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
-    return [*faults, *_unwritten_faults(project)]
+    faults += room_faults(project)
+    return faults
 
 
 def _unwritten_faults(project: Project) -> Iterator[str]:

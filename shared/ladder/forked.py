@@ -19,6 +19,7 @@ from shared.ladder import opened
 from shared.ladder.imports import closure, libraries
 from shared.ladder.project import Project, root_folder
 from shared.ladder.runner import PLUGINS, pytest_arguments
+from shared.ladder.typechecker import check_shapes
 
 SECONDS = 120
 WHOLE_SECONDS = 600  # for what has nothing to be compared with, on a slow machine
@@ -138,7 +139,6 @@ def quiet_environment() -> Iterator[None]:
         "OMP_WAIT_POLICY": "PASSIVE",
         "LADDER_OFFLINE": "1",
         "HF_HUB_OFFLINE": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "no_proxy": "127.0.0.1,localhost",
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
     }
@@ -159,9 +159,6 @@ def warm(project: Project) -> None:
     Libraries, `shared`, and the projects below, but nothing of the project's own, nor what imports it: a child is to
     get that from its overlay. The shapes in signatures are checked in them as in any test run.
     """
-    import shared.ladder.pytest_plugin  # noqa: F401 (pytest must find its hooks unwrapped by the shape checker)
-    from shared.ladder.typechecker import check_shapes
-
     root = root_folder()
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

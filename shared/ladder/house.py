@@ -59,8 +59,6 @@ def environment(root: Path, overlay: Path | None) -> dict[str, str]:
     values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), values.get("PYTHONPATH")]))
     # Two saves within a second leave the same time and often the same size: a cached file would be stale.
     values["PYTHONDONTWRITEBYTECODE"] = "1"
-    # Other people's plugins of pytest may warn, where warnings are errors, or print into the output.
-    values["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     return values
 
 

@@ -13,6 +13,7 @@ from shared.ladder.source import definitions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FOLDERS = "phase??_*/project??_*"
+GIVEN = "given"  # the folder in a project that holds what a learner is given and need not write
 
 BUDGET = ("minutes_cpu", "minutes_gpu", "ram_gb", "hours")
 REQUIRED = ("number", "title", "build", "promise", "headline", *BUDGET, "difficulty", "needs", "produces")
@@ -93,6 +94,11 @@ class Project:
         """The files that the tasks write, in the order of the tasks."""
         return tuple(dict.fromkeys(target.file for task in self.tasks for target in task.write))
 
+    @property
+    def sources(self) -> list[Path]:
+        """All Python files of the folder, tests among them: those at its top, then those that are given."""
+        return [*sorted(self.folder.glob("*.py")), *sorted(self.folder.glob(f"{GIVEN}/*.py"))]
+
     def task(self, number: int) -> Task:
         """The task with this number. Raises ProjectError naming those that exist."""
         for task in self.tasks:
@@ -169,7 +175,9 @@ def load(folder: Path) -> Project:
         needs=table.texts("needs"),
         produces=table.texts("produces"),
         papers=table.texts("papers"),
-        trace=_target(table.text("trace"), f"{where}: trace", sources) if "trace" in table.values else None,
+        trace=_target(table.text("trace"), f"{where}: trace", sources, GIVEN)
+        if "trace" in table.values
+        else None,
         tasks=tasks,
         folder=path.parent,
     )
@@ -193,11 +201,17 @@ class Sources:
         self.folder = folder
         self.texts: dict[str, str] = {}
 
-    def read(self, file: str, where: str) -> str:
+    def read(self, file: str, where: str, subfolder: str = "") -> str:
+        """The text of a file that lies directly in the project's folder, or in this subfolder of it.
+
+        Raises ProjectError for any other file. What tasks write is never in a subfolder: that could not be overlaid,
+        for the package search would find the reference's first.
+        """
+        name = file.removeprefix(f"{subfolder}/") if subfolder else file
+        if not name.endswith(".py") or Path(name).name != name:
+            place = "the project's folder" + (f" or its {subfolder}/" if subfolder else "")
+            raise ProjectError(f"{where}: {file!r} is not a .py file directly in {place}")
         if file not in self.texts:
-            # A subfolder could not be overlaid: the package search would find the reference's first.
-            if not file.endswith(".py") or Path(file).name != file:
-                raise ProjectError(f"{where}: {file!r} is not a .py file directly in the project's folder")
             try:
                 self.texts[file] = (self.folder / file).read_text(encoding="utf-8")
             except FileNotFoundError:
@@ -216,11 +230,11 @@ def _task(table: "Table", sources: Sources) -> Task:
     return Task(table.integer("number"), table.text("title"), write, points, table.texts("hints"))
 
 
-def _target(text: str, where: str, sources: Sources) -> Target:
+def _target(text: str, where: str, sources: Sources, subfolder: str = "") -> Target:
     file, _, name = text.partition(":")
     if not name:
         raise ProjectError(f"{where}: {text!r} should be 'file.py:function' or 'file.py:Class.method'")
-    defined = definitions(sources.read(file, where))
+    defined = definitions(sources.read(file, where, subfolder))
     if defined[name] != 1:
         count = f"{defined[name]} times" if defined[name] else "not"
         listed = ", ".join(defined) or "none"

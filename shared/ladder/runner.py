@@ -53,7 +53,7 @@ def test_files(project: Project, tasks: Sequence[int] | None) -> list[Path]:
     Found by their text, `task(2)`, so that no other file need be imported. `ladder selfcheck` sees to it that
     every mark is written so.
     """
-    files = sorted(project.folder.glob("test_*.py"))
+    files = [file for file in project.sources if file.name.startswith("test_")]
     if tasks is None or 0 in tasks:
         return files
     marks = [f"task({number})" for number in tasks]
@@ -75,8 +75,7 @@ def pytest_arguments(
     files = files or test_files(project, tasks) or [project.folder]
     arguments = [*map(str, files), "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
     arguments += ["--import-mode=importlib", "-p", "no:cacheprovider", "--tb=short", "-q"]
-    for plugin in PLUGINS:
-        arguments += ["-p", plugin]
+    arguments += ["--disable-plugin-autoload", *(f"-p{plugin}" for plugin in PLUGINS)]
     arguments += [
         f"--ladder-project={project.folder}",
         f"--ladder-events={events}",

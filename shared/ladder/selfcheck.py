@@ -43,15 +43,15 @@ class Selfcheck:
         self.hangs: list[str] = []
         self.faults: list[str] = []
         self.too_busy = False
-        self._seconds: dict[str, float] = {}  # the reference's, by test file
+        self._seconds: dict[Path, float] = {}  # the reference's, by test file
         self._tests: list[dict[str, Any]] = []
-        self._to_come: set[str] = set()  # test files whose reference run has not ended
+        self._to_come: set[Path] = set()  # test files whose reference run has not ended
         self._alone: dict[str, Job] = {}  # tried again, once the reference has run alone
 
     def jobs(self) -> list[Job]:
         """The runs to begin with."""
-        files = [file for file in test_files(self.project, None) if self.wanted(f"{REFERENCE}{file.name}")]
-        self._to_come = {file.name for file in files}
+        files = [file for file in test_files(self.project, None) if self.wanted(self._name(file))]
+        self._to_come = set(files)
         if not files:
             return list(self._stubs_and_mutants())
         return [self._reference(file) for file in files]
@@ -88,18 +88,21 @@ class Selfcheck:
 
     # ---- the reference
 
+    def _name(self, file: Path) -> str:
+        return f"{REFERENCE}{file.relative_to(self.project.folder).as_posix()}"
+
     def _reference(self, file: Path) -> Job:
-        return Job(f"{REFERENCE}{file.name}", self.project, files=(file,), seconds=WHOLE_SECONDS)
+        return Job(self._name(file), self.project, files=(file,), seconds=WHOLE_SECONDS)
 
     def _reference_done(self, outcome: Outcome) -> list[Job]:
         (file,) = outcome.job.files
-        self._seconds[file.name] = outcome.seconds
+        self._seconds[file] = outcome.seconds
         self._tests += outcome.results.tests
         self.faults += _cut_off_or_broken(outcome) or _reference_faults(outcome)
-        self._to_come.discard(file.name)
+        self._to_come.discard(file)
         if self._to_come:
             return []
-        if all(self.wanted(f"{REFERENCE}{file.name}") for file in test_files(self.project, None)):
+        if all(self.wanted(self._name(file)) for file in test_files(self.project, None)):
             self.faults += _task_faults(self.project, self._tests)
         return list(self._stubs_and_mutants())
 
@@ -131,7 +134,7 @@ class Selfcheck:
 
     def _limited(self, job: Job) -> Job:
         files = job.files or test_files(self.project, job.tasks)
-        known = [self._seconds[file.name] for file in files if file.name in self._seconds]
+        known = [self._seconds[file] for file in files if file in self._seconds]
         seconds = max(AT_LEAST, TIMES * sum(known)) if len(known) == len(files) else SECONDS
         return _with(job, seconds=seconds)
 
@@ -152,9 +155,9 @@ class Selfcheck:
         job, name = outcome.job, outcome.job.name
         if job.overlay is None:
             self.too_busy = True
+            what = name if name.startswith(REFERENCE) else f"the reference, on the tests for {name},"
             self.faults.append(
-                f"machine too busy: {name} alone took more than {job.seconds:.0f} s, so no run of "
-                f"{self.project.path} can be judged"
+                f"machine too busy: {what} took more than {job.seconds:.0f} s, so nothing can be judged by time"
             )
             return []
         if not job.alone:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from shared.ladder.calls import Call, recording
 from shared.ladder.failure import explain
 from shared.ladder.house import LadderError, is_started, say, short, work_folder, yours
-from shared.ladder.project import PROJECT_FOLDERS, Project, root_folder
+from shared.ladder.project import GIVEN, PROJECT_FOLDERS, Project, root_folder
 from shared.ladder.show import show_failure
 
 SHARED = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ def trace(project: Project, depth: int | None = None) -> bool:
     error = None
     with recording(is_ours) as calls:
         try:
-            module = importlib.import_module(f"{project.module}.{Path(project.trace.file).stem}")
+            module = importlib.import_module(f"{project.module}.{module_name(project.trace.file)}")
             calls.clear()  # what ran while importing is not the example
             getattr(module, project.trace.name)()
         except Exception as raised:
@@ -57,6 +57,11 @@ def trace(project: Project, depth: int | None = None) -> bool:
     return error is None
 
 
+def module_name(file: str) -> str:
+    """`given/example.py` as Python imports it from the project: `given.example`."""
+    return ".".join(Path(file).with_suffix("").parts)
+
+
 def is_ours(code: CodeType) -> bool:
     """Whether a function belongs to a project, the learner's or the reference's, or to `shared`."""
     file = Path(code.co_filename)
@@ -66,7 +71,8 @@ def is_ours(code: CodeType) -> bool:
         return False
     if file.is_relative_to(SHARED):
         return file.parent == SHARED and file.name not in ("overlay.py", "project.py", "source.py")
-    return any(file.parent.match(f"{folder}/{PROJECT_FOLDERS}") for folder in (root_folder(), work_folder()))
+    project = file.parent.parent if file.parent.name == GIVEN else file.parent
+    return any(project.match(f"{folder}/{PROJECT_FOLDERS}") for folder in (root_folder(), work_folder()))
 
 
 def tree(calls: Iterable[Call], depth: int | None = None, indent: str = "") -> Iterator[str]:

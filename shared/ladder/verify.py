@@ -157,6 +157,7 @@ def _command(check: Check, folder: Path) -> list[Job]:
     if check.kind == "notebook":
         notebook = project.folder / "explore.ipynb"
         plugins = (
+            "--disable-plugin-autoload",
             "-p",
             "pytest_timeout",
             "-p",

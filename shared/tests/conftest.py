@@ -184,9 +184,10 @@ import sys
 
 from phase01_demo.project01_sum.sums import total
 
-print("preset", sys.argv[-1])
-figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
-print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
+if __name__ == "__main__":
+    print("preset", sys.argv[-1])
+    figures = {"total": {"value": total([1, 2, 3]), "unit": "units"}}
+    print(json.dumps({"promise": "Equal.", "measured": figures, "peers": {}}))
 """
 
 HEADINGS = (
@@ -238,6 +239,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LADDER_WORK", str(root / "work"))
     monkeypatch.delenv("LADDER_OVERLAY", raising=False)
     monkeypatch.syspath_prepend(root)
+    monkeypatch.setattr(
+        sys, "meta_path", list(sys.meta_path)
+    )  # jobs check shapes here too, by a hook of their own
     forget_demo()
     return root
 
@@ -246,9 +250,6 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_inside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Results]:
     """`run_tests` in this process instead of one of its own: ten times faster, and the same but for that."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    # The shape checker's wrappers hide that a pytest plugin's hooks are generators.
-    finders = [finder for finder in sys.meta_path if "jaxtyping" not in type(finder).__module__]
-    monkeypatch.setattr(sys, "meta_path", finders)
 
     def run(project: Project, overlay: Path | None, tasks=None, watching=lambda event: None) -> Results:
         events = tmp_path / "events.jsonl"

@@ -1,9 +1,12 @@
 import io
+import os
+import signal
+import threading
 
 import pytest
 from rich.console import Console
 
-from shared.command import Interrupted, exits_with_message
+from shared.command import Interrupted, catch_interrupts, exits_with_message
 
 
 class ModelError(Exception):
@@ -57,3 +60,25 @@ def test_what_goes_well_goes_on():
         result = 3
     assert result == 3
     assert printed.getvalue() == ""
+
+
+def test_the_second_interrupt_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), catch_interrupts() as caught:  # noqa: PT012 - both signals belong here
+        os.kill(os.getpid(), signal.SIGINT)
+        assert caught == [signal.SIGINT]
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_thread_leaves_signals_alone():
+    """Only the main thread may say what happens at a signal."""
+    caught = []
+
+    def work():
+        with catch_interrupts() as numbers:
+            caught.append((numbers, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert caught == [([], signal.default_int_handler)]

@@ -74,11 +74,17 @@ def test_what_a_project_needs_is_found_through_shelves_and_siblings(house):
     means.write_text(
         "from ..project03_sibling import a\nfrom .. import project03_sibling\n" + means.read_text()
     )
+    deeper = house / "phase02_demo/project04_deeper"
+    deeper.mkdir()
+    (deeper / "b.py").write_text("")
+    (means.parent / "given").mkdir()
+    (means.parent / "given/example.py").write_text("from ...project04_deeper import b\n")
     paths = {path.as_posix() for path in needed(find(2))}
     assert paths == {
         FOLDER,
         "phase02_demo/project02_mean",
         "phase02_demo/project03_sibling",
+        "phase02_demo/project04_deeper",
         "shared/phase01.py",
     }
     write_house(find(2), house / "out")

@@ -48,7 +48,7 @@ def test_what_cannot_be_run(house, ladder, command):
     ladder("start", 1)
     said = ladder("run", 1, "dance")
     assert said.code == 2
-    assert "no command 'dance'; its commands: show" in said.error
+    assert "no command 'dance'; its commands: benchmark, show" in said.error
     (house / "work/phase01_demo/project01_sum/sums.py").write_text("def total(:")
     said = ladder("run", 1, "show")
     assert said.code == 2

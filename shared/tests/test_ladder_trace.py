@@ -34,6 +34,25 @@ def test_the_references_call_tree(ladder):
     assert lines[2:] == EXAMPLE
 
 
+def test_an_example_that_is_given_calls_the_learners_code(house, ladder):
+    given = house / "phase01_demo/project01_sum/given"
+    given.mkdir()
+    (given / "__init__.py").write_text('"""Given."""\n')
+    (given / "example.py").write_text(
+        "from phase01_demo.project01_sum.sums import total\n\n\ndef trace_example():\n    return total([1, 2])\n"
+    )
+    toml = given.parent / "project.toml"
+    toml.write_text(toml.read_text().replace('trace = "sums.py', 'trace = "given/example.py'))
+    said = ladder("trace", 1)
+    assert "Tracing given/example.py:trace_example, the reference's" in said.out
+    assert said.out.splitlines()[2:] == [
+        "└─ example.trace_example() → 3",
+        "└─ sums.total(values: [1, 2]) → 3",
+    ]
+    ladder("start", 1)
+    assert "· It stops at a stub: task 1, total" in ladder("trace", 1).out
+
+
 def test_depth(ladder):
     assert ladder("trace", 1, "--depth", 1).out.splitlines()[2:] == EXAMPLE[:1]
 
@@ -97,6 +116,8 @@ def test_only_the_curriculums_functions_are_shown(house):
 
     assert is_ours(code(house / "phase01_demo/project01_sum/sums.py"))
     assert is_ours(code(house / SUMS))
+    assert is_ours(code(house / "phase01_demo/project01_sum/given/example.py"))
+    assert not is_ours(code(house / "phase01_demo/project01_sum/other/example.py"))
     assert is_ours(code(shared.files.__file__))
     assert not is_ours(code(shared.ladder.project.__file__))
     assert not is_ours(code(shared.ladder.house.__file__))

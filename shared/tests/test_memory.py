@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +12,15 @@ from shared.measuring.memory import peak_memory
 MIB = 2**20
 
 
-def hold(mebibytes):
-    """Take that much, fill it, and give it back."""
-    return lambda: torch.ones(mebibytes * MIB // 4).sum()
+def hold(mebibytes, seconds=0.0):
+    """Take that much, fill it, keep it for a while, and give it back."""
+
+    def run():
+        taken = torch.ones(mebibytes * MIB // 4)
+        time.sleep(seconds)
+        del taken
+
+    return run
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -22,7 +29,8 @@ def test_the_peak_is_seen_though_it_is_over(monkeypatch, exact):
         monkeypatch.setattr(memory, "_reset_peak", lambda: False)
     elif not memory._reset_peak():
         pytest.skip("this system keeps no count that can be reset")
-    assert 60 * MIB <= peak_memory(hold(64)) <= 80 * MIB
+    # Who only looks now and then must be let look, on a busy machine too.
+    assert 60 * MIB <= peak_memory(hold(64, 0 if exact else 0.5)) <= 80 * MIB
     assert peak_memory(lambda: None) < 8 * MIB
 
 

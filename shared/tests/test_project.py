@@ -29,6 +29,15 @@ def test_everything_is_read(house):
     assert str(project.task(1).write[0]) == "sums.py:total"
 
 
+def test_the_example_may_be_given(house):
+    folder = change(house, 'trace = "sums.py', 'trace = "given/example.py')
+    (folder / "given").mkdir()
+    (folder / "given/example.py").write_text("def trace_example():\n    pass\n")
+    project = load(folder)
+    assert project.trace == Target("given/example.py", "trace_example")
+    assert project.sources[-1] == folder / "given/example.py"
+
+
 def test_projects_come_by_number(house):
     change(house, "number = 1", "number = 3")
     assert [project.number for project in projects()] == [2, 3]
@@ -82,7 +91,27 @@ def test_a_folder_without_project_toml(tmp_path):
         ('write = ["sums.py:total"]', "write = []", "task 1: write is empty"),
         ('"sums.py:total"', '"sums.py"', "'sums.py' should be 'file.py:function'"),
         ('"sums.py:total"', '"other.py:total"', "there is no file other.py in project01_sum"),
-        ('"sums.py:total"', '"a/sums.py:total"', "'a/sums.py' is not a .py file directly in"),
+        (
+            '"sums.py:total"',
+            '"a/sums.py:total"',
+            "'a/sums.py' is not a .py file directly in the project's folder$",
+        ),
+        (
+            '"sums.py:total"',
+            '"given/sums.py:total"',
+            "'given/sums.py' is not a .py file directly in the project's",
+        ),
+        (
+            'trace = "sums.py',
+            'trace = "a/sums.py',
+            "'a/sums.py' is not a .py .* the project's folder or its given/",
+        ),
+        ('trace = "sums.py', 'trace = "given/a/sums.py', "'given/a/sums.py' is not a .py file directly in"),
+        (
+            'trace = "sums.py',
+            'trace = "given/sums.py',
+            "trace: there is no file given/sums.py in project01_sum",
+        ),
         (
             '"sums.py:total"',
             '"sums.py:totals"',

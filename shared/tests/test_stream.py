@@ -15,6 +15,7 @@ from shared.corpora import (
     load,
     pinned,
     read_file,
+    reader,
     reading,
     stream,
 )
@@ -87,6 +88,47 @@ def hub(monkeypatch):
 
 
 # ---- files
+
+
+def test_what_a_reader_has_found_is_read_again_and_not_found_again(mirror, capsys, monkeypatch):
+    mirror(POEM, TEXT)
+    poem = reader("poem", ["train", "test"])
+    said = capsys.readouterr().err
+    assert said.startswith("corpus: poem, train and test piece by piece, from the mirror ")
+    assert said.count("\n") == 1
+    monkeypatch.setattr(pinned, "_check", lambda *_: pytest.fail("checked again"))
+    for _ in range(2):
+        assert "".join(poem.stream("train")) == TEXT
+        assert "".join(poem.stream("test")) == TEXT[:20]
+        assert list(poem.stream("train", start=998)) == [
+            "line 998\r \u2028 — é\n",
+            "line 999\r \u2028 — é\n",
+            "no end",
+        ]
+    for wrong, message in (
+        ({"start": -1}, "start must be 0 or more"),
+        ({"characters": 0}, "characters must be 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            poem.stream("train", **wrong)
+    assert not capsys.readouterr().err
+
+
+def test_a_reader_of_the_hub_reads_it_anew(hub, mirror):
+    mirror(VALID, "pinned\n")
+    wiki = reader("wiki", ["train", "validation"])
+    for times in (1, 2):
+        assert "".join(wiki.stream("train")) == "".join(ARTICLES)
+        assert len(hub) == times * len("".join(ARTICLES).splitlines(keepends=True))
+    assert list(wiki.stream("validation")) == ["pinned\n"]
+
+
+def test_a_reader_of_a_stand_in_ends_where_load_ends_it(capsys):
+    stand_in = reader("poem", ["train", "test"], "tinyworld")
+    assert stand_in.name == "tinyworld"
+    assert "test piece by piece, generated as it is read. It stands in for poem" in capsys.readouterr().err
+    for split in ("train", "test"):
+        assert list(stand_in.stream(split)) == list(stream("poem", split, fallback="tinyworld"))
 
 
 def test_the_lines_of_a_file_make_up_its_text(mirror, capsys):

@@ -1,0 +1,91 @@
+"""A training run as it stands: everything that a checkpoint must hold for the run to go on as if never stopped."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
+from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
+from phase01_foundation.project01_minimal_gpt.training import make_optimizer
+from shared.artifacts import CheckpointError, read, write
+
+History = list[dict[str, Any]]
+
+
+@dataclass
+class Run:
+    """Model, optimizer, random generators and the record so far."""
+
+    tokenizer: CharTokenizer
+    model: GPT
+    optimizer: torch.optim.Optimizer
+    batches: torch.Generator
+    """draws the places of the batches"""
+    step: int = 0
+    seconds: float = 0.0
+    """of training; validation and sampling not counted"""
+    history: History = field(default_factory=list)
+    """one entry an evaluation: step, seconds, train_loss, validation_loss, gradient_norm, sample"""
+    losses: list[float] = field(default_factory=list)
+    """of the steps since the last evaluation, as are the gradient norms"""
+    norms: list[float] = field(default_factory=list)
+
+    @classmethod
+    def start(
+        cls, tokenizer: CharTokenizer, config: GPTConfig, weight_decay: float, seed: int, device: torch.device
+    ) -> "Run":
+        torch.manual_seed(seed)
+        model = GPT(config).to(device)
+        return cls(tokenizer, model, make_optimizer(model, weight_decay), torch.Generator().manual_seed(seed))
+
+    def save(self, path: Path, identity: dict[str, Any]) -> None:
+        """Write a checkpoint; `identity` is kept with it, for `resume` to compare. Whole or not at all."""
+        state = {
+            "settings": identity,
+            "alphabet": self.tokenizer.alphabet,
+            "config": asdict(self.model.config),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": {"batches": self.batches.get_state(), **_global_random_state()},
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "losses": self.losses,
+            "norms": self.norms,
+        }
+        write(path, state)
+
+    def resume(self, path: Path, identity: dict[str, Any]) -> None:
+        """Take up where the checkpoint left off.
+
+        Raises CheckpointError for a file that is broken, and for one made with other settings or another text,
+        naming what differs; the run is then as it was.
+        """
+        state = read(path)
+        found = state.get("settings", {})
+        differing = [name for name in identity if found.get(name) != identity[name]]
+        if differing:
+            changes = ", ".join(f"{name} {found.get(name)!r} → {identity[name]!r}" for name in differing)
+            raise CheckpointError(f"{path} was made with other settings ({changes})")
+        if state["alphabet"] != self.tokenizer.alphabet:
+            raise CheckpointError(f"{path} was made with another text: its alphabet differs")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.batches.set_state(state["random"]["batches"])
+        _set_global_random_state(state["random"])
+        for name in ("step", "seconds", "history", "losses", "norms"):
+            setattr(self, name, state[name])
+
+
+def _global_random_state() -> dict[str, Any]:
+    """What dropout draws from: torch's generator, and the GPU's where there is one."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_global_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
