@@ -57,7 +57,7 @@ def new(number: int, phase: str, name: str, title: str | None = None) -> None:
         say(f"[green]new[/]  {short(path)}")
     say()
     say(
-        "Next: the promise and the tasks in project.toml, then the code and its tests; each place to fill in says TODO."
+        "Next: the promise and the tasks in project.toml, then the code and its tests. What to fill in says TODO."
     )
     say(f"What is missing:             [cyan]ladder selfcheck {number}[/]")
     say(f"Its tests and its benchmark: [cyan]make project{number:02} PRESET=smoke[/]")

@@ -96,7 +96,8 @@ class Verdicts:
 
     def set_killers(self, project: Project, killers: dict[str, str]) -> None:
         """Note which test killed each mutant."""
-        self.known.setdefault(project.path.as_posix(), {})["killers"] = killers
+        if killers != self.killers(project):  # a project with nothing to tell, as a new one, leaves no trace
+            self.known.setdefault(project.path.as_posix(), {})["killers"] = killers
 
     def write(self) -> None:
         """Put it all back, whole or not at all."""

@@ -150,6 +150,9 @@ def test_selfcheck_lists_what_is_missing(house, ladder):
         assert f"✗ project 8: {fault}\n" in said.out
     assert "survives" not in said.out
     assert "stub of task 1" not in said.out, "its test fails on the stub, as it must"
+    assert not any("project08" in file.read_text() for file in house.rglob("verdicts.json")), (
+        "nothing to keep yet"
+    )
 
 
 def test_a_learner_could_start_it(house, ladder):

@@ -338,7 +338,7 @@ def test_ladder_alone_without_projects(ladder, monkeypatch, tmp_path):
         (["hint", "1"], "missing argument 'TASK'; tasks of project 1: 1 (Add up), 2 (Sums so far)"),
         (["hint", "1", "two"], "; tasks of project 1: 1 (Add up), 2 (Sums so far)"),
         (["hint", "7"], "there is no project 7; projects here: 1 (Sums), 2 (Means)"),
-        (["run", "1"], "commands of project 1: none yet"),
+        (["run", "1"], "commands of project 1: benchmark"),
         (["new", "8"], "missing argument 'PHASE'; phases: phase01_foundation (projects 1 to 3), phase02_finetuning"),
         (["grade"], "missing argument 'DIR' (`ladder grade --help` has more)"),
         (["chek", "1"], "no such command 'chek'. Did you mean 'check'"),
