@@ -20,7 +20,7 @@ TIMES, AT_LEAST = 10.0, 20.0  # a job's limit: so many times what the reference 
 
 
 class Selfcheck:
-    """The runs of one project: first the reference, a test file at a time, then stubs and mutants on its limits.
+    """The runs of one project: the reference, a test file at a time, and stubs and mutants once their limits are known.
 
     A mutant's first run is of the test that killed it the last time (`killers`, by name); only if that passes, all
     tests of its task run. What runs out of time is tried once more alone, after the reference. `wanted` picks runs
@@ -46,15 +46,15 @@ class Selfcheck:
         self._seconds: dict[Path, float] = {}  # the reference's, by test file
         self._tests: list[dict[str, Any]] = []
         self._to_come: set[Path] = set()  # test files whose reference run has not ended
+        self._waiting: list[Job] = []  # stubs and mutants whose limits are not known yet
         self._alone: dict[str, Job] = {}  # tried again, once the reference has run alone
 
     def jobs(self) -> list[Job]:
         """The runs to begin with."""
         files = [file for file in test_files(self.project, None) if self.wanted(self._name(file))]
         self._to_come = set(files)
-        if not files:
-            return list(self._stubs_and_mutants())
-        return [self._reference(file) for file in files]
+        self._waiting = list(self._stubs_and_mutants())
+        return [*(self._reference(file) for file in files), *self._ready()]
 
     def then(self, outcome: Outcome) -> list[Job]:
         """Take note of how a run ended; returns the runs that follow from it."""
@@ -81,7 +81,7 @@ class Selfcheck:
                 f"{self.project.path.as_posix()}/"
             )
         elif outcome.job.only:
-            return [self._mutant(mutant)]
+            return [self._limited(self._mutant(mutant))]
         else:
             self.faults += _mutant_faults(outcome)
         return []
@@ -100,22 +100,18 @@ class Selfcheck:
         self._tests += outcome.results.tests
         self.faults += _cut_off_or_broken(outcome) or _reference_faults(outcome)
         self._to_come.discard(file)
-        if self._to_come:
-            return []
-        if all(self.wanted(self._name(file)) for file in test_files(self.project, None)):
+        if not self._to_come and all(self.wanted(self._name(one)) for one in test_files(self.project, None)):
             self.faults += _task_faults(self.project, self._tests)
-        return list(self._stubs_and_mutants())
+        return self._ready()
 
     # ---- stubs and mutants
 
     def _stubs_and_mutants(self) -> Iterator[Job]:
-        if self.too_busy:
-            return
         for task in self.project.tasks:
             name = f"{STUB}{task.number}"
             if self.wanted(name):
                 stubbed = {target.file: stub_file(self.project, target.file, [task]) for target in task.write}
-                yield self._limited(Job(name, self.project, self._overlay(name, stubbed), (task.number,)))
+                yield Job(name, self.project, self._overlay(name, stubbed), (task.number,))
         for name, mutant in self.mutants.items():
             if self.wanted(name):
                 yield self._mutant(mutant, self.last_killers.get(_label(mutant), ""))
@@ -127,15 +123,23 @@ class Selfcheck:
         path = self.project.folder / killer.partition("::")[0]
         if killer and path.is_file():
             only = f"{self.project.path.as_posix()}/{killer}"
-            job = Job(name, self.project, overlay, (mutant.task,), (path,), only, stop_at_first=True)
-        else:
-            job = Job(name, self.project, overlay, (mutant.task,), stop_at_first=True)
-        return self._limited(job)
+            return Job(name, self.project, overlay, (mutant.task,), (path,), only, stop_at_first=True)
+        return Job(name, self.project, overlay, (mutant.task,), stop_at_first=True)
+
+    def _ready(self) -> list[Job]:
+        """The stubs and mutants whose tests the reference has run, or is not going to."""
+        if self.too_busy:
+            return []
+        ready = [job for job in self._waiting if not self._to_come & set(self._files(job))]
+        self._waiting = [job for job in self._waiting if job not in ready]
+        return [self._limited(job) for job in ready]
+
+    def _files(self, job: Job) -> list[Path]:
+        return list(job.files) or test_files(self.project, job.tasks)
 
     def _limited(self, job: Job) -> Job:
-        files = job.files or test_files(self.project, job.tasks)
-        known = [self._seconds[file] for file in files if file in self._seconds]
-        seconds = max(AT_LEAST, TIMES * sum(known)) if len(known) == len(files) else SECONDS
+        known = [self._seconds[file] for file in self._files(job) if file in self._seconds]
+        seconds = max(AT_LEAST, TIMES * sum(known)) if len(known) == len(self._files(job)) else SECONDS
         return _with(job, seconds=seconds)
 
     def _overlay(self, name: str, changed: dict[str, str]) -> Path:
