@@ -125,7 +125,12 @@ def _tests(job: Job, place: Path) -> int:  # pragma: no cover
     events, seconds = place / "events.jsonl", int(job.seconds) + 1
     arguments = pytest_arguments(job.project, events, job.tasks, seconds, job.files, job.only)
     # What the parent has imported cannot be rewritten, and need not: the tests themselves are imported here.
-    arguments += ["--hypothesis-seed=0", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments += [
+        "--ladder-no-calls",
+        "--hypothesis-seed=0",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
     arguments += ["-x"] if job.stop_at_first else ["--ladder-keep-going"]
     return int(pytest.main(arguments))
 
@@ -159,6 +164,8 @@ def warm(project: Project) -> None:
     Libraries, `shared`, and the projects below, but nothing of the project's own, nor what imports it: a child is to
     get that from its overlay. The shapes in signatures are checked in them as in any test run.
     """
+    # Before the shape checker: what the plugin runs at every call of a test would be checked each time.
+    importlib.import_module("shared.ladder.pytest_plugin")
     root = root_folder()
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

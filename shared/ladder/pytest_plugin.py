@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ladder-project", help="the project's folder")
     group.addoption("--ladder-tasks", default="", help="task numbers, 0 for tests of no task; all without it")
     group.addoption("--ladder-only", default="", help="the id of the one test that is asked for")
+    group.addoption(
+        "--ladder-no-calls", action="store_true", help="do not record calls, which takes its time"
+    )
     group.addoption("--ladder-events", help="the file that receives one JSON object a line")
     group.addoption("--ladder-keep-going", action="store_true", help="run later tasks after one has failed")
 
@@ -47,6 +50,7 @@ class Ladder:
         self.project: Project = load(folder)
         tasks = config.getoption("--ladder-tasks")
         self.tasks = {int(number) for number in tasks.split(",")} if tasks else None
+        self.records = not config.getoption("--ladder-no-calls")
         self.only = config.getoption("--ladder-only")
         self.keep_going = config.getoption("--ladder-keep-going")
         self.events = Path(str(config.getoption("--ladder-events")))
@@ -94,6 +98,8 @@ class Ladder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Record the calls that the test makes to the functions of its task."""
+        if not self.records:
+            return (yield)
         number = task_of(item)
         tasks = [self.project.task(number)] if number else self.project.tasks
         wanted = {(str(self.own / target.file), target.name) for task in tasks for target in task.write}
