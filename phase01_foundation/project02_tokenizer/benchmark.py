@@ -29,7 +29,6 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.train import bytes_per_token
 from shared import corpora
 from shared.device import set_threads
-from shared.files import ROOT
 from shared.ladder.project import load
 from shared.machine import cores
 from shared.measuring import plot
@@ -111,9 +110,7 @@ def mixed_text(lines: list[str], smoke: bool) -> str:
             parts.append(corpora.load(name, splits=["train"]).split("train"))
         except corpora.CorpusError as problem:
             print(f"left out: {problem}", file=sys.stderr)
-    code = (
-        path for folder in ("shared", "phase01_foundation") for path in sorted((ROOT / folder).rglob("*.py"))
-    )
+    code = sorted(Path(os.__file__).parent.glob("[a-l]*.py"))  # Python's own library
     parts += [path.read_text(encoding="utf-8") for path in code]
     parts.append(STRANGE * 1000)
     parts.append(

@@ -28,6 +28,8 @@ from shared.ladder.project import Project, root_folder
 from shared.ladder.selfcheck import Selfcheck
 from shared.ladder.verdicts import KINDS, Verdicts, depends_on, head, is_drawn, key, outside
 
+LOG_SECONDS = 60  # between two signs of life in a log
+
 
 @dataclass
 class Check:
@@ -50,12 +52,15 @@ def verify(projects: Sequence[Project], kinds: Sequence[str] = KINDS, everything
 
     Where one with a valid verdict is found to have a fault, everything of its project is run.
     """
-    began = time.monotonic()
+    began = told = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ladder-") as folder, console.status("checking …") as status:
         run = Verification(projects, kinds, everything, Path(folder))
         for done, outcome in enumerate(jobs.run(run.jobs(), min(os.cpu_count() or 1, 8), run.then), 1):
-            job = outcome.job
-            status.update(f"{counted(done, 'run')}: project {job.project.number}, {escape(job.name)}")
+            line = f"{counted(done, 'run')}: project {outcome.job.project.number}, {outcome.job.name}"
+            status.update(escape(line))
+            if not console.is_terminal and time.monotonic() - told > LOG_SECONDS:
+                told = time.monotonic()
+                say(f"{told - began:.0f} s, {escape(line)}")
     run.end()
     _show(run, time.monotonic() - began)
     refuted = sorted(

@@ -11,6 +11,8 @@ def test_the_version_changes_with_the_generators_source(tmp_path, monkeypatch):
     (tmp_path / "story.py").write_text("one")
     first = whole()
     assert whole() == first
+    (tmp_path / "__main__.py").write_text("a command makes no text")
+    assert whole() == first
     (tmp_path / "story.py").write_text("changed")
     assert whole() != first
     assert len(tinyworld.version()) == 12

@@ -14,7 +14,6 @@ from phase01_foundation.project02_tokenizer.given.openai_tokenizers import load_
 from phase01_foundation.project02_tokenizer.tokenizer_json import load, to_json
 from shared import tinyworld
 from shared.corpora import CATALOGUE
-from shared.files import ROOT
 
 MIRROR = Path(os.environ.get("LADDER_DATA_MIRROR") or "none")
 FILES = {name: Path(file.path) for name, (file, _, _) in openai_tokenizers.RANKS.items()}
@@ -35,10 +34,8 @@ def mixed():
     parts = [tinyworld.text("train", 0, 100_000)]
     (wikitext,) = CATALOGUE["wikitext2"].splits["train"][0]
     books = sorted((MIRROR / "books").glob("*.txt"))[:8]
-    code = [
-        path for folder in ("shared", "phase01_foundation") for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
-    for path in (MIRROR / wikitext.path, *books, *code, ROOT / "constraints.txt"):
+    code = sorted(Path(os.__file__).parent.glob("[a-l]*.py"))  # Python's own library
+    for path in (MIRROR / wikitext.path, *books, *code):
         if path.is_file():
             parts.append(path.read_text(encoding="utf-8"))
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
