@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
@@ -30,10 +29,14 @@ LossFn = Callable[[nn.Module, Batch], tuple[Tensor, Metrics]]
 
 
 def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-    """Mean cross-entropy of batch["targets"] under model(batch["tokens"]), in nats a token; IGNORED ones left out."""
-    logits, targets = model(batch["tokens"]), batch["targets"]
+    """Mean cross-entropy of batch["targets"] given batch["tokens"], in nats a token; IGNORED targets left out.
+
+    The model itself gives the sum, model(tokens, targets=targets), so that the logits of all tokens need never exist at
+    once. The metrics have "weight", how many targets count; where none does, the loss is 0.
+    """
+    targets = batch["targets"]
     weight = (targets != IGNORED).sum()
-    total = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+    total = model(batch["tokens"], targets=targets)
     return total / weight.clamp(min=1), {"weight": weight}
 
 

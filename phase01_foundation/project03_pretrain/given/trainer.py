@@ -12,14 +12,16 @@ from rich.console import Console
 from torch import nn
 
 from phase01_foundation.project01_minimal_gpt.training import learning_rate
+from phase01_foundation.project03_pretrain.given.attention import choose_attention
 from phase01_foundation.project03_pretrain.given.curves import Curves, curves
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.optimizers import make_optimizers
 from phase01_foundation.project03_pretrain.parallel import Processes, any_process, parallelize
 from phase01_foundation.project03_pretrain.run import BatchSource, Run
 from phase01_foundation.project03_pretrain.step import LossFn, Step, next_token_loss, training_step
 from shared.command import Interrupted, catch_interrupts, steps_bar
-from shared.device import pick_dtype
+from shared.device import explains_out_of_memory, pick_dtype
 from shared.files import shown
 
 Validate = Callable[[nn.Module, bool], Mapping[str, float]]
@@ -50,9 +52,13 @@ def prepare(
         raise ValueError("fsdp cannot scale the loss for float16 here; use bfloat16 or float32")
     if hasattr(model, "gradient_checkpointing"):
         model.gradient_checkpointing = settings.gradient_checkpointing  # pyright: ignore[reportArgumentType]
+    if isinstance(model, LLM):
+        # The model itself remembers both, so training, validation and samples go the same way.
+        model.attend = choose_attention(settings.attention, device, dtype, model.config.context_length)
+        model.embedding.stream_dtype = dtype if settings.stream == "compute" else None
     wrapped_model: nn.Module = parallelize(model, settings.parallel) if processes.world_size > 1 else model
     if settings.compile:
-        wrapped_model = torch.compile(wrapped_model)  # pyright: ignore[reportAssignmentType]
+        wrapped_model = torch.compile(wrapped_model, dynamic=False)  # pyright: ignore[reportAssignmentType]
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
     # The step weighs a row's loss by its tokens, which is hundreds of times the mean that torch's first scale is for.
     scaler = torch.amp.GradScaler(device.type, init_scale=2.0**8) if dtype == torch.float16 else None
@@ -75,7 +81,8 @@ def fit(
 
     Every settings.evaluate_every steps, and at the end, the model is validated, writes its samples, and all is
     saved. Raises Interrupted after ctrl-C or SIGTERM, with the checkpoint written; CheckpointError, before any work,
-    for a checkpoint of other settings; DivergedError where no step has a finite gradient any more.
+    for a checkpoint of other settings; DivergedError where no step has a finite gradient any more; OutOfMemoryError,
+    which names the settings to lower, where a step does not fit: the checkpoint is then the last one written.
     """
     console = console if console and run.processes.first else Console(quiet=True)
     # All look before the first one writes.
@@ -97,7 +104,9 @@ def fit(
         run.step,
         console,
     )
-    with draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
+    device = next(run.model.parameters()).device
+    fits = explains_out_of_memory(device, lower_what(settings, checkpoint, run.processes.world_size))
+    with fits, draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
             step = run_step(run, settings, loss_fn)
@@ -119,6 +128,18 @@ def fit(
             if stop:
                 raise Interrupted(f"stopped at step {run.step:,}; the checkpoint is {shown(checkpoint)}")
     return run
+
+
+def lower_what(settings: TrainerConfig, checkpoint: Path, processes: int = 1) -> str:
+    """What to change where a step does not fit into memory, the cheapest first."""
+    rows = settings.micro_batch or settings.batch_size // processes
+    ways = []
+    if rows > 1:
+        ways.append(f"lower micro_batch (a process takes {rows} rows at once)")
+    if not settings.gradient_checkpointing:
+        ways.append("set gradient_checkpointing=true")
+    ways.append("lower context_length, which begins anew")
+    return f"{', or '.join(ways)}. The checkpoint {shown(checkpoint)} is as it was"
 
 
 def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss) -> Step:
