@@ -87,9 +87,9 @@ def explains_out_of_memory(device: torch.device | str, advice: str) -> Iterator[
         raise
     except (MemoryError, RuntimeError) as problem:
         text = str(problem)
-        if not isinstance(problem, MemoryError | torch.OutOfMemoryError):
-            if not any(words in text.lower() for words in NO_MEMORY):
-                raise
+        known = isinstance(problem, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in text.lower() for words in NO_MEMORY):
+            raise
         raise OutOfMemoryError(f"out of memory on {device}{_asked_for(text)}; {advice}") from problem
 
 

@@ -1,10 +1,10 @@
 """The loss of a large batch, without holding all of its logits: some rows at a time, and again on the way back.
 
-64 rows of 1,024 tokens, each with logits for 10,000 tokens, are 2.6 GB in float32, several times over: the logits, their
-log-softmax, its gradient. Nothing needs them as a whole. So the tokens are taken in parts: norm, head and cross-entropy
-of one part after the other, under `checkpoint`, which keeps the part's hidden state and makes its logits anew for the
-backward pass. That costs one more product with the head's matrix, a fiftieth of a step of the 125M preset, and the sum
-is the same, but for the order of its terms.
+64 rows of 1,024 tokens, each with logits for 10,000 tokens, are 2.6 GB in float32, several times over: the logits,
+their log-softmax, its gradient. Nothing needs them as a whole. So the tokens are taken in parts: norm, head and
+cross-entropy of one part after the other, under `checkpoint`, which keeps the part's hidden state and makes its logits
+anew for the backward pass. That costs one more product with the head's matrix, a fiftieth of a step of the 125M preset,
+and the sum is the same, but for the order of its terms.
 """
 
 from collections.abc import Callable

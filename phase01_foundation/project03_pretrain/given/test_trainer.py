@@ -17,6 +17,7 @@ from phase01_foundation.project03_pretrain.monitor import DivergedError
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.step import next_token_loss
 from shared import checkpoint
+from shared.device import OutOfMemoryError
 
 SHAPE = Config(7, 8, layers=1, heads=2, kv_heads=1, dim=8, hidden_dim=12, dropout=0.1, qk_norm=True)
 IDS = np.tile(np.arange(7, dtype=np.uint16), 40)  # 0, 1, ..., 6 over and over
@@ -118,6 +119,135 @@ def test_settings_reach_the_model_and_the_step(tmp_path, monkeypatch):
     assert seen == {
         "loss_fn": loss_fn, "micro_batch": 3, "max_norm": 0.5, "dtype": torch.bfloat16, "scaler": None,
     }  # fmt: skip
+
+
+# ---- attention, and the residual stream's format
+
+
+@pytest.mark.parametrize("kind", ["written", "fused"])
+def test_training_validation_and_samples_take_the_same_attention(tmp_path, monkeypatch, kind):
+    fused = []
+    real = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda *heads, **options: fused.append(torch.is_grad_enabled()) or real(*heads, **options),
+    )
+    settings = replace(SETTINGS, steps=2, evaluate_every=2, attention=kind)
+    sampled = []
+
+    def sample(model):
+        before = len(fused)
+        model(torch.zeros(1, 3, dtype=torch.long))
+        sampled.append(len(fused) - before)
+        return ["a sample"]
+
+    train(tmp_path, settings, begin(settings), sample=sample)
+    assert sampled == [kind == "fused"]
+    assert fused == ([True, True, False, False] if kind == "fused" else []), "two steps, validation, sample"
+
+
+def stream_formats(run):
+    """What the blocks are given and hand on, in one training step."""
+    seen = set()
+    for block in run.model.blocks:
+        block.register_forward_hook(lambda module, given, out: seen.update((given[0].dtype, out.dtype)))
+    trainer.run_step(run, replace(SETTINGS, dtype="bfloat16"))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("stream", "dtype", "expected"),
+    [
+        ("float32", "bfloat16", torch.float32),
+        ("compute", "bfloat16", torch.bfloat16),
+        ("compute", "float32", torch.float32),
+    ],
+)
+def test_the_stream_has_the_format_that_is_set(stream, dtype, expected):
+    run = begin(replace(SETTINGS, stream=stream, dtype=dtype), replace(SHAPE, layers=3))
+    assert stream_formats(run) == {expected}
+    assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
+    assert {parameter.grad.dtype for parameter in run.model.parameters()} == {torch.float32}
+
+
+def test_a_stream_in_bfloat16_trains_as_well_as_one_in_float32(tmp_path):
+    """They differ by what bfloat16 rounds: less than two numbers in a hundred of the loss, after any of these steps."""
+    losses = []
+    for stream in ("float32", "compute"):
+        settings = replace(SETTINGS, steps=40, evaluate_every=10, dtype="bfloat16", stream=stream)
+        run = train(tmp_path / stream, settings, begin(settings, replace(SHAPE, layers=3, dropout=0.0)))
+        losses.append([entry["validation_loss"] for entry in run.history])
+    assert losses[0] != losses[1], "the setting does nothing"
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_a_stream_in_float16_is_refused():
+    with pytest.raises(ValueError, match="stream in float16 can overflow"):
+        replace(SETTINGS, stream="compute", dtype="float16")
+
+
+# ---- a step that does not fit
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total of 79 GiB."
+        ),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            "allocate 21474836480 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+    ],
+)
+def test_out_of_memory_names_the_settings_to_lower_and_leaves_the_checkpoint(tmp_path, problem):
+    taken = []
+
+    def large(model, batch):
+        taken.append(1)
+        if len(taken) == 8:
+            raise problem
+        return next_token_loss(model, batch)
+
+    settings = replace(SETTINGS, micro_batch=4)
+    with pytest.raises(OutOfMemoryError) as caught:
+        train(tmp_path, settings, loss_fn=large)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("out of memory on cpu: 20.00 GiB more were asked for; lower micro_batch")
+    order = [message.index(name) for name in ("micro_batch", "gradient_checkpointing=true", "context_length")]
+    assert order == sorted(order)
+    assert checkpoint.read(tmp_path / "checkpoint.safetensors")["step"] == 5, "the last validation's"
+    expected = train(tmp_path / "whole", settings)
+    smaller = replace(settings, micro_batch=2)
+    resumed = train(tmp_path, smaller, begin(smaller))
+    assert resumed.history[-1]["validation_loss"] == pytest.approx(
+        expected.history[-1]["validation_loss"], abs=1e-3
+    )
+
+
+def test_out_of_memory_asks_only_for_what_can_still_be_lowered(tmp_path):
+    settings = replace(SETTINGS, micro_batch=1, gradient_checkpointing=True)
+    advice = trainer.lower_what(settings, tmp_path / "checkpoint")
+    assert "micro_batch" not in advice
+    assert "gradient_checkpointing" not in advice
+    assert "context_length" in advice
+    assert "takes 2 rows" in trainer.lower_what(SETTINGS, tmp_path / "checkpoint", processes=2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_real_gpu_out_of_memory_names_the_setting(tmp_path):
+    def large(model, batch):
+        total = torch.cuda.get_device_properties("cuda").total_memory
+        return next_token_loss(model, batch)[0] + torch.ones(total, device="cuda").sum(), {}
+
+    settings = replace(SETTINGS, device="cuda")
+    run = prepare(LLM(SHAPE).cuda(), Batches(IDS, 4, 8), settings)
+    with pytest.raises(OutOfMemoryError, match=r"out of memory on cuda:0: .*GiB more .*lower micro_batch"):
+        fit(run, settings, tmp_path / "checkpoint.safetensors", {}, validate, loss_fn=large)
 
 
 def test_fsdp_refuses_float16():
