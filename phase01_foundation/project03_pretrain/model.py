@@ -230,9 +230,9 @@ class Embedding(nn.Embedding):
 
     stream_dtype: torch.dtype | None = None
 
-    def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
+    def forward(self, input: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
         """The tokens' vectors, in the weights' format or in that of the stream."""
-        x = super().forward(tokens)
+        x = super().forward(input)  # (batch, time, dim)
         return x if self.stream_dtype is None else x.to(self.stream_dtype)
 
 

@@ -48,7 +48,7 @@ class TrainerConfig:
     attention: AttentionKind = "auto"
     """auto, fused (torch's kernel) or written (out, by hand); given/attention.py says which one auto takes"""
     stream: StreamFormat = "float32"
-    """the residual stream's format: float32, or compute, that of the matrix products: half as many bytes to move between them"""
+    """the residual stream's format: float32, or compute: that of the matrix products, half the bytes between them"""
     parallel: str = "ddp"
     """of several processes (torchrun): ddp, each with the whole model, or fsdp, each with its shard"""
     tensorboard: bool = True

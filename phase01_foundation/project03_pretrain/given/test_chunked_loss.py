@@ -93,7 +93,7 @@ def test_where_no_target_counts_the_loss_is_zero(monkeypatch):
     nothing["targets"][:] = IGNORED
     loss, metrics = next_token_loss(model(), nothing)
     loss.backward()
-    assert (loss.item(), metrics["weight"].item()) == (0.0, 0)
+    assert (float(loss), float(metrics["weight"])) == (0.0, 0)
 
 
 def test_a_loss_that_is_not_finite_stays_so(monkeypatch):
@@ -139,13 +139,12 @@ def test_a_small_batch_is_taken_as_it_is(monkeypatch):
 def test_on_a_gpu_in_parts_the_loss_is_the_same_and_memory_is_less(monkeypatch):
     from shared.measuring.memory import peak_memory
 
-    shape = {"dim": 64, "hidden_dim": 64}
     tokens = torch.randint(VOCABULARY, (2048, 16), device="cuda")
     big = {"tokens": tokens, "targets": tokens.roll(1, dims=1)}
     losses, peaks = [], []
     for rows in (tokens.numel(), 1024):
         chunks_of(monkeypatch, rows)
-        llm = model(**shape).cuda()
+        llm = model(dim=64, hidden_dim=64).cuda()
 
         def both(llm=llm):
             with autocast("cuda", torch.bfloat16):

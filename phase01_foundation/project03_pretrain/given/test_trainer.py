@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from phase01_foundation.project03_pretrain.batches import Batches
-from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given import chunked_loss, trainer
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, Config
@@ -101,6 +101,51 @@ def test_the_compiled_model_learns_the_same(tmp_path, monkeypatch):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
 
 
+def test_a_run_compiles_one_graph_for_each_number_of_rows(tmp_path, monkeypatch):
+    """Not for validations, their last, shorter batch, samples of growing length, dropout, or the loss of a part.
+
+    Where micro_batch does not divide the rows, the last part is shorter, and has a second graph: both of fixed shapes.
+    """
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    monkeypatch.setattr(chunked_loss, "LOGITS_AT_ONCE", 7 * 9)  # the loss in parts is in the graph too
+    rows = []
+
+    def backend(graph, inputs):
+        assert not any(isinstance(value, torch.SymInt) for value in inputs), (
+            "a graph for any shape: a slower one"
+        )
+        rows.append(next(len(value) for value in inputs if value.dtype == torch.int64))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+
+    def validate_twice(model, last):
+        for count in (8, 3):
+            found = next_token_loss(model, Batches(IDS, count, 8, seed=9).next())[0].item()
+        return {"validation_loss": found}
+
+    def sample(model):
+        for length in range(1, 5):
+            model(torch.zeros(1, length, dtype=torch.long))
+        return ["a sample"]
+
+    for micro_batch, expected in ((0, [4]), (2, [2]), (3, [3, 1])):
+        torch._dynamo.reset()
+        rows.clear()
+        settings = replace(
+            SETTINGS, compile=True, micro_batch=micro_batch, gradient_checkpointing=micro_batch == 2
+        )
+        run = begin(settings)
+        fit(run, settings, tmp_path / f"{micro_batch}", {}, validate_twice, sample=sample)
+        assert rows == expected
+        first, *others = run.history
+        assert first["compile_seconds"] > 0
+        assert not any("compile_seconds" in entry for entry in others)
+        assert first["tokens_per_second"] > 5 * 32 / first["seconds"], (
+            "the compiling step counts as the speed"
+        )
+
+
 def test_settings_reach_the_model_and_the_step(tmp_path, monkeypatch):
     seen = {}
 
@@ -168,7 +213,8 @@ def test_the_stream_has_the_format_that_is_set(stream, dtype, expected):
     run = begin(replace(SETTINGS, stream=stream, dtype=dtype), replace(SHAPE, layers=3))
     assert stream_formats(run) == {expected}
     assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
-    assert {parameter.grad.dtype for parameter in run.model.parameters()} == {torch.float32}
+    gradients = [parameter.grad for parameter in run.model.parameters() if parameter.grad is not None]
+    assert {gradient.dtype for gradient in gradients} == {torch.float32}
 
 
 def test_a_stream_in_bfloat16_trains_as_well_as_one_in_float32(tmp_path):

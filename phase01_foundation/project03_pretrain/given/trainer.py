@@ -144,7 +144,7 @@ def lower_what(settings: TrainerConfig, checkpoint: Path, processes: int = 1) ->
 
 def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss) -> Step:
     """Take one step, and note its loss, its gradient norm, its tokens and its time."""
-    begin = time.perf_counter()
+    begin, tokens_before = time.perf_counter(), run.tokens
     # What dropout draws follows from the step's number, so a resumed run needs no generator's state.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * run.processes.world_size + run.processes.rank)
     batch = run.batches.next()
@@ -164,7 +164,10 @@ def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_los
         sum(part.numel() for name, part in batch.items() if name.endswith("tokens"))
         * run.processes.world_size
     )
-    run.seconds += time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    run.seconds += seconds
+    if settings.compile and not run.compiled:
+        run.compiled, run.compiling = True, (run.tokens - tokens_before, seconds)
     if step.applied:
         run.losses.append(step.loss)
         run.norms.append(step.gradient_norm)
@@ -194,7 +197,11 @@ def log_validation(
     run.model.train()
     # Skipped steps have no part in these; where all were skipped, the two are None.
     train_loss, norm = (fmean(run.losses), max(run.norms)) if run.losses else (None, None)
-    throughput = (run.tokens - before["tokens"]) / max(run.seconds - before["seconds"], 1e-9)
+    tokens, seconds = run.tokens - before["tokens"], run.seconds - before["seconds"]
+    compiled = run.compiling if run.compiling[0] < tokens else (0, 0.0)
+    # The step that compiled takes a minute, whatever it reads: it counts as training, and not as the machine's speed.
+    throughput = (tokens - compiled[0]) / max(seconds - compiled[1], 1e-9)
+    run.compiling = (0, 0.0)
     entry = {
         "step": run.step,
         "tokens": run.tokens,
@@ -211,6 +218,8 @@ def log_validation(
     if speed.peak:
         share = speed.flops_per_token * throughput / (speed.peak * run.processes.world_size)
         entry["share_of_peak"] = round(share, 4)
+    if compiled[0]:
+        entry["compile_seconds"] = round(compiled[1], 2)
     if texts:
         entry["samples"] = texts
     run.history.append(entry)
@@ -229,6 +238,7 @@ def log_line(run: Run) -> str:
     return (
         f"step {entry['step']:>6,}   {before}   validation loss {entry['validation_loss']:.4f}{norm}   "
         f"{entry['tokens_per_second']:,.0f} tokens/s{share}"
+        + (f"   compiled in {entry['compile_seconds']:.0f} s" if "compile_seconds" in entry else "")
         + (f"   spikes and skipped steps: {odd}" if odd else "")
     )
 
