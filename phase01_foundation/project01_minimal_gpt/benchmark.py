@@ -50,7 +50,9 @@ A100_NAME = "nanoGPT on an A100"
 
 def settings_of(preset: str, smoke: bool) -> TrainConfig:
     """A preset's settings; for the smoke test, the smoke preset's, whatever was asked for."""
-    return config.parse(TrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset])
+    # Which device is measured does not depend on what the machine has besides: the record names it.
+    device = "cuda" if preset == "gpu" and not smoke else "cpu"
+    return config.parse(TrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset, "--device", device])
 
 
 def measure_training(report: Report, preset: str, smoke: bool, target: float, minutes: float) -> None:

@@ -134,7 +134,10 @@ def _rescale(
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     norm = factor * (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
-    torch._foreach_mul_(gradients, factor * min(1.0, max_norm / norm) if norm else factor)
+    # All in a few kernels, where a loop starts one for each parameter.
+    torch._foreach_mul_(  # pyright: ignore[reportPrivateImportUsage]
+        gradients, factor * min(1.0, max_norm / norm) if norm else factor
+    )
     return norm
 
 

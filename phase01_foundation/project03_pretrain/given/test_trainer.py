@@ -10,13 +10,15 @@ from rich.console import Console
 
 from phase01_foundation.project03_pretrain.batches import Batches
 from phase01_foundation.project03_pretrain.given import chunked_loss, trainer
-from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.given.attention import grouped_attention
+from phase01_foundation.project03_pretrain.given.settings import PretrainConfig, TrainerConfig
 from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.monitor import DivergedError
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.step import next_token_loss
-from shared import checkpoint
+from phase01_foundation.project03_pretrain.train import CONFIGS
+from shared import checkpoint, config
 from shared.device import OutOfMemoryError
 
 SHAPE = Config(7, 8, layers=1, heads=2, kv_heads=1, dim=8, hidden_dim=12, dropout=0.1, qk_norm=True)
@@ -294,6 +296,24 @@ def test_a_real_gpu_out_of_memory_names_the_setting(tmp_path):
     run = prepare(LLM(SHAPE).cuda(), Batches(IDS, 4, 8), settings)
     with pytest.raises(OutOfMemoryError, match=r"out of memory on cuda:0: .*GiB more .*lower micro_batch"):
         fit(run, settings, tmp_path / "checkpoint.safetensors", {}, validate, loss_fn=large)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_takes_a_step_of_the_gpu_preset():
+    """One row in bfloat16, not compiled: the fused attention, a stream in bfloat16, and a loss like that on a CPU."""
+    asked = ["--preset", "gpu", "--micro_batch", "1", "--batch_size", "1", "--compile", "false"]
+    settings = config.parse(PretrainConfig, CONFIGS, [*asked, "--tensorboard", "false"])
+    shape = settings.model_config(10_000)
+    ids = np.random.default_rng(0).integers(10_000, size=3_000).astype(np.uint16)
+    torch.manual_seed(0)
+    run = prepare(LLM(shape).cuda(), Batches(ids, 1, shape.context_length), settings)
+    assert run.model.attend is grouped_attention
+    assert getattr(run.model.embedding, "stream_dtype") == torch.bfloat16  # noqa: B009
+    first, second = (trainer.run_step(run, settings) for _ in range(2))
+    assert first.applied
+    assert second.applied
+    assert first.loss == pytest.approx(np.log(10_000), rel=0.01), "untrained, all tokens are equally likely"
 
 
 def test_fsdp_refuses_float16():
