@@ -4,7 +4,8 @@
 their log-softmax, its gradient. Nothing needs them as a whole. So the tokens are taken in parts: norm, head and
 cross-entropy of one part after the other, under `checkpoint`, which keeps the part's hidden state and makes its logits
 anew for the backward pass. That costs one more product with the head's matrix, a fiftieth of a step of the 125M preset,
-and the sum is the same, but for the order of its terms.
+and the sum is the same, but for the order of its terms. Of 16 such rows, in a model of one narrow block, forward and
+backward take 533 MiB so, and 2,033 MiB with all logits at once (measured on a CPU, in bfloat16).
 """
 
 from collections.abc import Callable
