@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def exits_with_message(console: Console, *kinds: type[Exception]) -> Iterator[None]:
-    """End the program where the block raises an OSError or one of these kinds: "error: " and why, exit code 2.
+    """End the program where the block raises an OSError, a MemoryError or one of these kinds: it says why, exit code 2.
 
     After Interrupted the exit code is 130, as a shell has it after ctrl-C. Anything else is a fault of the program,
     and keeps its traceback.
@@ -38,8 +38,8 @@ def exits_with_message(console: Console, *kinds: type[Exception]) -> Iterator[No
     except OSError as problem:
         _say(console, f"error: {_reason(problem)}", style="red")
         sys.exit(2)
-    except kinds as problem:
-        _say(console, f"error: {problem}", style="red")
+    except (MemoryError, *kinds) as problem:
+        _say(console, f"error: {str(problem) or 'out of memory'}", style="red")
         sys.exit(2)
 
 

@@ -3,7 +3,8 @@
 import platform
 import random
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import psutil
@@ -67,6 +68,40 @@ def autocast(device: torch.device | str, dtype: torch.dtype) -> AbstractContextM
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=dtype)
+
+
+class OutOfMemoryError(MemoryError):
+    """The work does not fit into the memory of its device; the message says how much was asked for, and what to do."""
+
+
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
+"""what torch's errors say, for several of which it has no class of their own: CUDA, a CPU, Windows, cuBLAS"""
+
+
+@contextmanager
+def explains_out_of_memory(device: torch.device | str, advice: str) -> Iterator[None]:
+    """Inside, any error that means "out of memory" becomes an OutOfMemoryError of one line, which ends in `advice`."""
+    try:
+        yield
+    except OutOfMemoryError:  # explained already, nearer to what asked for it
+        raise
+    except (MemoryError, RuntimeError) as problem:
+        text = str(problem)
+        known = isinstance(problem, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in text.lower() for words in NO_MEMORY):
+            raise
+        raise OutOfMemoryError(f"out of memory on {device}{_asked_for(text)}; {advice}") from problem
+
+
+def _asked_for(text: str) -> str:
+    """What torch or numpy could not have: "tried to allocate 20.00 GiB", "... 400000 bytes"."""
+    found = re.search(r"allocate (\d[\d.,]*) ?(bytes|[KMGT]?i?B)\b", text)
+    if not found:
+        return ""
+    amount, unit = found.groups()
+    if unit == "bytes":
+        return f": {int(amount) / 2**30:,.2f} GiB more were asked for"
+    return f": {amount} {unit} more were asked for"
 
 
 def seed_everything(seed: int) -> torch.Generator:

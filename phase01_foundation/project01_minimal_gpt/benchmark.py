@@ -1,8 +1,9 @@
 """Measures what project 1 promises: python -m phase01_foundation.project01_minimal_gpt.benchmark --preset cpu
 
 `cpu` trains the cpu preset, races nanoGPT's recipe to a loss of 1.88, and times attention by hand against torch's
-fused kernel, in about seven minutes. `long` trains the long preset, in about a quarter of an hour. `smoke` runs all
-of it in seconds, on so little that the figures mean nothing.
+fused kernel, in about seven minutes. `long` trains the long preset, in about a quarter of an hour. `gpu`, on a GPU,
+measures the gpu preset's step with either attention and trains it, in a few minutes. `smoke` runs all of it in seconds,
+on so little that the figures mean nothing.
 """
 
 import json
@@ -24,13 +25,21 @@ from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
-from phase01_foundation.project01_minimal_gpt.train import CONFIGS, load_data, log_validation, run_step, train
+from phase01_foundation.project01_minimal_gpt.train import (
+    CONFIGS,
+    load_data,
+    log_validation,
+    published,
+    run_step,
+    train,
+)
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer, training_step
 from shared import config
-from shared.device import autocast, pick_dtype, set_threads
+from shared.device import autocast, pick_device, pick_dtype, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Report, measure, peak_flops
+from shared.measuring.attempts import Attempts
 from shared.options import run_command
 
 FOLDER = CONFIGS.parent
@@ -41,7 +50,9 @@ A100_NAME = "nanoGPT on an A100"
 
 def settings_of(preset: str, smoke: bool) -> TrainConfig:
     """A preset's settings; for the smoke test, the smoke preset's, whatever was asked for."""
-    return config.parse(TrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset])
+    # Which device is measured does not depend on what the machine has besides: the record names it.
+    device = "cuda" if preset == "gpu" and not smoke else "cpu"
+    return config.parse(TrainConfig, CONFIGS, ["--preset", "smoke" if smoke else preset, "--device", device])
 
 
 def measure_training(report: Report, preset: str, smoke: bool, target: float, minutes: float) -> None:
@@ -51,10 +62,13 @@ def measure_training(report: Report, preset: str, smoke: bool, target: float, mi
     settings = replace(settings, name=f"benchmark-{settings.name}", restart=True)
     run, _ = train(settings, Console(stderr=True))
     losses = [entry["validation_loss"] for entry in run.history]
-    peers = {A100_NAME: A100} if preset == "long" else {}
+    peers = {A100_NAME: A100} if preset in ("long", "gpu") else {}
+    best = published(run)
+    kept = "" if best["step"] == run.step else f"; that of step {best['step']:,}, whose weights were kept"
+    kept += f", {losses[-1]:.4f} at the end" if kept else ""
     report.figure(
-        f"validation loss, {preset} preset", losses[-1], "nats", ("<=", target), peers,
-        note=f"the last 10% of the text, whole; {run.model.parameter_count():,} parameters, {run.step:,} steps",
+        f"validation loss, {preset} preset", best["validation_loss"], "nats", ("<=", target), peers,
+        note=f"the last 10% of the text, whole; {run.model.parameter_count():,} parameters, {run.step:,} steps{kept}",
     )  # fmt: skip
     report.figure(
         f"training time, {preset} preset", run.seconds / 60, "minutes", ("<=", minutes),
@@ -214,6 +228,36 @@ def measure_throughput(report: Report, smoke: bool) -> None:
         )  # fmt: skip
 
 
+def measure_gpu(report: Report, device: torch.device, smoke: bool) -> None:
+    """The gpu preset on a GPU: its step with attention by hand and fused, and what it learns.
+
+    Exits with 1 where some figures are missing, with the others recorded.
+    """
+    attempts = Attempts(report, seconds=8 * 60)
+    settings = settings_of("gpu", smoke)
+    dtype = pick_dtype(settings.dtype, device)
+    shape = settings.model_config(65)
+    tokens, targets = torch.randint(65, (2, settings.batch_size, shape.context_length), device=device)
+
+    def step(name: str, attend: Attend) -> None:
+        torch.manual_seed(0)
+        model = GPT(shape).to(device)
+        optimizer = make_optimizer(model, settings.weight_decay)
+        run = lambda: training_step(model, optimizer, tokens, targets, 1e-3, 1.0, dtype, attend)  # noqa: E731
+        arm = Arm("step", run, work=tokens.numel(), unit="characters")
+        measured = measure([arm], repeats=3 if smoke else 20, device=device)["step"]
+        report.figure(
+            f"GPU: training throughput, gpu preset, attention {name}", measured.throughput, "characters/s",
+            note=f"{len(tokens)} × {shape.context_length} characters, {model.parameter_count():,} parameters; peak "
+            f"memory of a step {measured.memory / 2**20:.0f} MiB",
+        )  # fmt: skip
+
+    attempts.run("training", lambda: measure_training(report, "gpu", smoke, target=A100, minutes=5))
+    attempts.run("attention by hand", lambda: step("by hand", causal_attention))
+    attempts.run("fused attention", lambda: step("fused", torch_attention))
+    attempts.exit_if_missing()
+
+
 def draw(record: Path, smoke: bool) -> None:
     """The curves of all runs so far, from the record."""
     series = json.loads(record.read_text())["series"]
@@ -235,12 +279,15 @@ def draw(record: Path, smoke: bool) -> None:
         )
 
 
-def main(preset: Annotated[Literal["smoke", "cpu", "long"], typer.Option()] = "cpu") -> None:
-    """Measure project 1: `cpu` in about seven minutes, `long` in about fifteen, `smoke` in seconds."""
+def main(preset: Annotated[Literal["smoke", "cpu", "long", "gpu"], typer.Option()] = "cpu") -> None:
+    """Measure project 1: `cpu` in about seven minutes, `long` in about fifteen, `gpu` on a GPU, `smoke` in seconds."""
     set_threads()
     smoke = preset == "smoke"
     command = f"python -m phase01_foundation.project01_minimal_gpt.benchmark --preset {preset}"
-    report = Report(FOLDER, load(FOLDER).promise, preset, command)
+    device = pick_device() if preset == "gpu" else torch.device("cpu")
+    if preset == "gpu" and device.type != "cuda":
+        raise typer.BadParameter("the gpu preset needs a CUDA GPU, and this machine has none")
+    report = Report(FOLDER, load(FOLDER).promise, preset, command, device)
     if preset in ("smoke", "cpu"):
         measure_throughput(report, smoke)
         measure_attention(report, smoke)
@@ -248,7 +295,12 @@ def main(preset: Annotated[Literal["smoke", "cpu", "long"], typer.Option()] = "c
         measure_training(report, "cpu", smoke, target=1.60, minutes=3)
     if preset in ("smoke", "long"):
         measure_training(report, "long", smoke, target=1.47, minutes=20)
-    draw(report.finish(), smoke)
+    if preset in ("smoke", "gpu"):
+        measure_gpu(report, device, smoke)
+    if preset == "gpu":
+        report.finish()  # the pictures are the other machine's
+    else:
+        draw(report.finish(), smoke)
 
 
 if __name__ == "__main__":

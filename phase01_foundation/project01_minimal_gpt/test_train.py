@@ -133,6 +133,110 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(monkeypatch, checkpo
     assert checkpoint.read_bytes() == before
 
 
+# ---- the best weights
+
+
+def validations(monkeypatch, *losses):
+    """Let the validations find these losses, and note the weights that each was of."""
+    weights, real = [], train_command.evaluate
+
+    def evaluate(model, *arguments, **options):
+        real(model, *arguments, **options)
+        weights.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return losses[len(weights) - 1]
+
+    monkeypatch.setattr(train_command, "evaluate", evaluate)
+    return weights
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [((3.0, 2.0, 2.5), 1), ((3.0, 2.0, 1.0), 2), ((2.0, 2.0, 2.0), 0), ((1.0, 3.0, 2.0), 0)],
+)
+def test_the_weights_of_the_best_validation_are_published(monkeypatch, losses, best):
+    weights = validations(monkeypatch, *losses)
+    finished, artifact = run()  # validated at steps 5, 10 and 12
+    assert_same(artifact.tensors(), weights[best])
+    assert_same(finished.model.state_dict(), weights[best])
+    assert artifact.card["validation_loss"] == losses[best]
+    assert artifact.card["published_step"] == (5, 10, 12)[best]
+    assert len(artifact.card["history"]) == 3, "the whole curve is kept"
+
+
+def test_without_keep_best_the_last_weights_are_published(monkeypatch):
+    weights = validations(monkeypatch, 3.0, 2.0, 2.5)
+    _, artifact = run(keep_best=False)
+    assert_same(artifact.tensors(), weights[2])
+    assert (artifact.card["validation_loss"], artifact.card["published_step"]) == (2.5, 12)
+
+
+def test_the_best_weights_outlive_a_stop(monkeypatch, checkpoint):
+    weights = validations(monkeypatch, 2.0, 3.0, 2.5)
+    interrupted_run(monkeypatch, 7)
+    _, artifact = run()
+    assert_same(artifact.tensors(), weights[0])
+    assert artifact.card["published_step"] == 5
+
+
+def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    state = artifacts.read(checkpoint)
+    del state["best"], state["best_entry"]
+    artifacts.write(checkpoint, state)
+    finished, _ = run()
+    assert finished.step == 12
+    assert finished.best_entry["step"] in (10, 12)
+
+
+# ---- attention, and what does not fit
+
+
+def test_training_validation_and_samples_take_the_attention_that_is_set(monkeypatch):
+    fused = []
+    real = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda *heads, **options: fused.append(len(heads[0])) or real(*heads, **options),
+    )
+    written, _ = run(name="written")
+    assert not fused
+    finished, _ = run(attention="fused")
+    assert {4, 1} <= set(fused), "batches of training, and samples of one row"
+    assert finished.history[-1]["validation_loss"] == pytest.approx(
+        written.history[-1]["validation_loss"], abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_out_of_memory_names_the_settings_and_leaves_the_checkpoint(capsys, monkeypatch, checkpoint, step):
+    real, taken = train_command.training_step, []
+
+    def large(*arguments):
+        taken.append(1)
+        if len(taken) == step:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 79.11 GiB."
+            )
+        return real(*arguments)
+
+    monkeypatch.setattr(train_command, "training_step", large)
+    code, printed = command(capsys)
+    assert code == 2
+    line = printed.strip().splitlines()[-1]
+    assert line.startswith(
+        "error: out of memory on cpu: 20.00 GiB more were asked for; lower batch_size (it is 4)"
+    )
+    assert "Traceback" not in printed
+    assert artifacts.read(checkpoint)["step"] == step // 5 * 5
+
+
 # ---- the commands, as a user gives them
 
 

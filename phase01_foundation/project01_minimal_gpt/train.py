@@ -5,10 +5,12 @@ In the end it publishes the model, draws the loss curve and streams a sample.
 """
 
 import time
+from typing import Any
 
 import torch
 from rich.console import Console
 
+from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention
 from phase01_foundation.project01_minimal_gpt.generation import encode_prompts, generate, stream
 from phase01_foundation.project01_minimal_gpt.given.run import Run
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
@@ -22,7 +24,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
 )
 from shared import artifacts, config, corpora
 from shared.command import Interrupted, catch_interrupts, exits_with_message, steps_bar
-from shared.device import pick_device, pick_dtype, set_threads
+from shared.device import explains_out_of_memory, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
 
@@ -58,8 +60,10 @@ def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch
 def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artifact]:
     """Train as the settings say, and publish the model.
 
-    Returns the finished run and what was published. Raises Interrupted after ctrl-C, with the checkpoint written;
-    ValueError, CorpusError or CheckpointError, before any work, for settings that cannot be followed.
+    Returns the finished run, with the weights that were published: with settings.keep_best, those of the lowest
+    validation loss. Raises Interrupted after ctrl-C, with the checkpoint written; ValueError, CorpusError or
+    CheckpointError, before any work, for settings that cannot be followed; OutOfMemoryError where a step does not fit,
+    with the checkpoint as it was.
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
@@ -81,20 +85,30 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
 
     run.save(checkpoint, settings.identity())  # a folder that cannot be written is found now, not in minutes
 
-    with steps_bar(console) as progress, catch_interrupts() as interrupted:
+    advice = (
+        f"lower batch_size (it is {settings.batch_size}), or context_length (it is {settings.context_length})"
+    )
+    advice += f"; either begins anew. The checkpoint {shown(checkpoint)} is as it was"
+    fits = explains_out_of_memory(device, advice)
+    with fits, steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
             run_step(run, settings, train_ids, dtype)
             progress.update(bar, completed=run.step, loss=f"loss {run.losses[-1]:.3f}")
             done = run.step == settings.steps
             if run.step % settings.evaluate_every == 0 or done:
-                log_validation(run, validation_ids, dtype)
-                [run.history[-1]["sample"]] = generate(run.model, tokenizer, [settings.prompt], SAMPLE)
+                log_validation(run, validation_ids, dtype, settings.attend)
+                [run.history[-1]["sample"]] = generate(
+                    run.model, tokenizer, [settings.prompt], SAMPLE, settings.attend
+                )
+                if settings.keep_best:
+                    run.note_best()
                 progress.console.print(_line(run, settings), highlight=False)
                 run.save(checkpoint, settings.identity())
             if interrupted and not done:
                 run.save(checkpoint, settings.identity())
                 raise Interrupted(f"stopped at step {run.step:,}; the checkpoint is {shown(checkpoint)}")
+    run.take_best()
     artifact = _publish(run, settings, corpus)
     checkpoint.unlink(missing_ok=True)  # done: the same command now trains anew
     return run, artifact
@@ -113,7 +127,14 @@ def run_step(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: to
         decay_share=settings.decay_share,
     )
     loss, norm = training_step(
-        run.model, run.optimizer, tokens.to(device), targets.to(device), rate, settings.max_norm, dtype
+        run.model,
+        run.optimizer,
+        tokens.to(device),
+        targets.to(device),
+        rate,
+        settings.max_norm,
+        dtype,
+        settings.attend,
     )
     run.step += 1
     run.seconds += time.perf_counter() - start
@@ -121,14 +142,16 @@ def run_step(run: Run, settings: TrainConfig, train_ids: torch.Tensor, dtype: to
     run.norms.append(norm)
 
 
-def log_validation(run: Run, validation_ids: torch.Tensor, dtype: torch.dtype) -> None:
+def log_validation(
+    run: Run, validation_ids: torch.Tensor, dtype: torch.dtype, attend: Attend = causal_attention
+) -> None:
     """Validate, and add an entry to the history. Its time does not count as training."""
     run.history.append(
         {
             "step": run.step,
             "seconds": round(run.seconds, 2),
             "train_loss": sum(run.losses) / len(run.losses),
-            "validation_loss": evaluate(run.model, validation_ids, dtype=dtype),
+            "validation_loss": evaluate(run.model, validation_ids, dtype=dtype, attend=attend),
             "gradient_norm": max(run.norms),
         }
     )
@@ -145,6 +168,11 @@ def _line(run: Run, settings: TrainConfig) -> str:
     )
 
 
+def published(run: Run) -> dict[str, Any]:
+    """The history's entry of the weights that are published: the best, where they were kept, else the last."""
+    return run.best_entry or run.history[-1]
+
+
 def _publish(run: Run, settings: TrainConfig, corpus: str) -> artifacts.Artifact:
     """Publish the weights, with all that `generate` needs, and draw the loss curve beside them."""
     shape = settings.model_config(run.tokenizer.vocab_size)
@@ -154,7 +182,8 @@ def _publish(run: Run, settings: TrainConfig, corpus: str) -> artifacts.Artifact
         "settings": settings.identity(),
         "parameters": run.model.parameter_count(),
         "training_seconds": round(run.seconds, 1),
-        "validation_loss": run.history[-1]["validation_loss"],
+        "validation_loss": published(run)["validation_loss"],
+        "published_step": published(run)["step"],
         "history": run.history,
     }
     model_config = {**vars(shape), "alphabet": run.tokenizer.alphabet}
@@ -181,15 +210,16 @@ def main(argv: list[str] | None = None) -> None:
     kinds = ValueError, corpora.CorpusError, artifacts.CheckpointError, FloatingPointError
     with exits_with_message(console, *kinds):
         run, artifact = train(settings, console)
-    best = run.history[-1]
+    entry = published(run)
     console.print(
-        f"\nvalidation loss {best['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"
+        f"\nvalidation loss {entry['validation_loss']:.4f} (step {entry['step']:,}) "
+        f"after {run.seconds:.0f} s of training\n"
         f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n\n"
         "A sample, as it is written:",
         highlight=False,
     )
     params = SamplingParams(max_tokens=400, temperature=0.8)
-    for _, piece in stream(run.model, run.tokenizer, [settings.prompt], params):
+    for _, piece in stream(run.model, run.tokenizer, [settings.prompt], params, settings.attend):
         print(piece, end="", flush=True)
     print()
 

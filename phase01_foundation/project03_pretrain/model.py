@@ -31,6 +31,7 @@ from torch.utils.checkpoint import checkpoint
 from phase01_foundation.project01_minimal_gpt import attention as equal_heads
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from phase01_foundation.project03_pretrain.given.chunked_loss import summed_cross_entropy
 
 Activation = Literal["swiglu", "squared_relu"]
 
@@ -220,6 +221,21 @@ class UnitDropout(nn.Module):
         return x * (kept / (1 - self.share)).to(x.dtype)
 
 
+class Embedding(nn.Embedding):
+    """A vector for each token, where the residual stream begins; `stream_dtype`, where set, is the stream's format.
+
+    What the blocks add has the format of matrix products, and a sum has the wider of its two: unless the stream begins
+    in bfloat16, it is float32 to its end.
+    """
+
+    stream_dtype: torch.dtype | None = None
+
+    def forward(self, input: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
+        """The tokens' vectors, in the weights' format or in that of the stream."""
+        x = super().forward(input)  # (batch, time, dim)
+        return x if self.stream_dtype is None else x.to(self.stream_dtype)
+
+
 class Block(nn.Module):
     """One layer. `feed_forward` may be replaced by any module from (batch, time, dim) to the same shape."""
 
@@ -248,14 +264,15 @@ class LLM(nn.Module):
 
     With `gradient_checkpointing` set to True, a training step keeps one vector a block and position, and computes
     the rest again on the way back: the same gradients with far less memory, for about a third more work. Chen et
-    al. 2016 (arXiv:1604.06174).
+    al. 2016 (arXiv:1604.06174). `attend` is how it attends where no other way is given.
     """
 
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         self.gradient_checkpointing = False
-        self.embedding = nn.Embedding(config.vocab_size, config.dim)
+        self.attend: Attend = causal_attention
+        self.embedding = Embedding(config.vocab_size, config.dim)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = RMSNorm(config.dim, config.norm_eps)
         self.head = _linear(config.dim, config.vocab_size, std=0.001)
@@ -267,16 +284,24 @@ class LLM(nn.Module):
         self,
         tokens: Int[Tensor, "batch time"],
         positions: Int[Tensor, "time"] | None = None,
-        attend: Attend = causal_attention,
-    ) -> Float[Tensor, "batch time vocab"]:
+        attend: Attend | None = None,
+        targets: Int[Tensor, "batch time"] | None = None,
+    ) -> Float[Tensor, "batch time vocab"] | Float[Tensor, ""]:
         """Logits for the token after each position, in float32 or, in a float64 model, float64.
 
         `positions` are the tokens' places in their text, 0, 1, 2, ... unless given. Texts at different places, as a
         server has, go in end to end as one row, with an `attend` that keeps them apart; such a row may be longer
-        than the context. Raises ValueError for no tokens at all, without `positions` for more of them than the
-        context length, and for positions that are not as many.
+        than the context. Without `attend` it is the model's own, `self.attend`. Raises ValueError for no tokens at
+        all, without `positions` for more of them than the context length, and for positions that are not as many.
+
+        With `targets`, the token after each position or IGNORED, the answer is their summed cross-entropy instead,
+        in nats: the logits of a large batch would be the largest tensor of a training step, so they are made, used
+        and dropped some rows at a time (`given/chunked_loss.py`).
         """
-        return self.logits(self.hidden(tokens, positions, attend))
+        x = self.hidden(tokens, positions, attend or self.attend)
+        if targets is None:
+            return self.logits(x)
+        return summed_cross_entropy(self.logits, x, targets, self.config.vocab_size)
 
     def hidden(
         self,

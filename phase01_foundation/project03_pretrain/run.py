@@ -57,6 +57,10 @@ class Run:
     losses: list[float] = field(default_factory=list)
     """of the steps since the last validation, as are the gradient norms"""
     norms: list[float] = field(default_factory=list)
+    compiled: bool = False
+    """whether this process has taken a step, where the model is compiled"""
+    compiling: tuple[int, float] = (0, 0.0)
+    """tokens and seconds of this process's first step, if the model was compiled in it and no validation came since"""
 
     def save(self, path: Path, identity: Mapping[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; `identity` is kept with it, for `resume` to compare.

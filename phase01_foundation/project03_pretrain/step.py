@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
@@ -30,10 +29,14 @@ LossFn = Callable[[nn.Module, Batch], tuple[Tensor, Metrics]]
 
 
 def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-    """Mean cross-entropy of batch["targets"] under model(batch["tokens"]), in nats a token; IGNORED ones left out."""
-    logits, targets = model(batch["tokens"]), batch["targets"]
+    """Mean cross-entropy of batch["targets"] given batch["tokens"], in nats a token; IGNORED targets left out.
+
+    The model itself gives the sum, model(tokens, targets=targets), so that the logits of all tokens need never exist at
+    once. The metrics have "weight", how many targets count; where none does, the loss is 0.
+    """
+    targets = batch["targets"]
     weight = (targets != IGNORED).sum()
-    total = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+    total = model(batch["tokens"], targets=targets)
     return total / weight.clamp(min=1), {"weight": weight}
 
 
@@ -66,7 +69,9 @@ def training_step(
     by the whole batch's weight at the end, so that the step is the same however the batch is cut. Processes share
     gradients once, after the last part. The forward pass runs in `dtype`, weights and gradients are float32;
     float16 needs a `scaler`, which keeps small gradients from vanishing. A gradient that is not finite is not
-    applied. `model` may be wrapped in DDP, or sharded by FSDP.
+    applied. `model` may be wrapped in DDP, or sharded by FSDP. No number is read back from the device before the last
+    part's backward pass (no `.item()`): a GPU works through what it was given, and would stand idle for as long as
+    nobody gives it more.
     """
     model.train()
     for optimizer in optimizers:
@@ -88,11 +93,14 @@ def training_step(
             (scaler.scale(scaled) if scaler else scaled).backward()
         for name, value in {**metrics, "loss": loss, "weight": 1.0}.items():
             sums[name] = sums.get(name, 0.0) + _number(value, device) * weight
+    together = torch.stack(list(sums.values()))
     if several:
-        for value in sums.values():
-            dist.all_reduce(value)
-    total = sums.pop("weight").item() or 1.0  # where nothing counts, all sums are 0
-    means = {name: value.item() / total for name, value in sums.items()}
+        dist.all_reduce(together)
+    numbers = dict(
+        zip(sums, together.tolist(), strict=True)
+    )  # here, and not before, the device is waited for
+    total = numbers.pop("weight") or 1.0  # where nothing counts, all sums are 0
+    means = {name: value / total for name, value in numbers.items()}
     # Of what all processes' gradients add up to, DDP and FSDP hand out the mean.
     processes = dist.get_world_size() if several else 1
     norm = _rescale(model, optimizers, all_rows * processes / total, max_norm, scaler)
@@ -105,7 +113,11 @@ def training_step(
 
 
 def _number(value: Tensor | float, device: torch.device) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float32, device=device).detach()
+    if isinstance(value, Tensor):
+        return value.detach().to(device, torch.float32)
+    return torch.full(
+        (), value, dtype=torch.float32, device=device
+    )  # made there: a copy would wait for the device
 
 
 def _rescale(
@@ -122,8 +134,10 @@ def _rescale(
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     norm = factor * (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
-    for gradient in gradients:
-        gradient.mul_(factor * min(1.0, max_norm / norm) if norm else factor)
+    # All in a few kernels, where a loop starts one for each parameter.
+    torch._foreach_mul_(  # pyright: ignore[reportPrivateImportUsage]
+        gradients, factor * min(1.0, max_norm / norm) if norm else factor
+    )
     return norm
 
 

@@ -1,13 +1,16 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from phase01_foundation.project03_pretrain.batches import IGNORED
+from phase01_foundation.project03_pretrain.given import chunked_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
 
@@ -81,7 +84,57 @@ def test_where_no_target_counts_the_loss_is_zero_and_asks_for_nothing():
     assert not any(gradient.any() for gradient in gradients(model).values())
 
 
+class Recorder(TorchDispatchMode):
+    """Every operation that is run inside: how many numbers are read back, and the largest tensor that is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.reads += func == torch.ops.aten._local_scalar_dense.default
+        made = [
+            tensor
+            for tensor in (out if isinstance(out, tuple | list) else [out])
+            if isinstance(tensor, Tensor)
+        ]
+        self.largest = max([self.largest, *(tensor.numel() for tensor in made)])
+        return out
+
+
+@task
+def test_the_loss_never_holds_the_logits_of_all_tokens(monkeypatch):
+    """The model sums in parts, here of 6 tokens: nothing is as large as 60 tokens' logits."""
+    monkeypatch.setattr(chunked_loss, "LOGITS_AT_ONCE", 6 * 300)
+    model, batch = LLM(replace(CONFIG, vocab_size=300)), batch_of(10)
+    with Recorder() as recorder:
+        next_token_loss(model, batch)[0].backward()
+    assert recorder.largest < 60 * 300 / 4
+    assert not recorder.reads
+    with Recorder() as plain:
+        whole_loss(model, batch).backward()
+    assert plain.largest == 60 * 300
+
+
 # ---- accumulation and clipping
+
+
+@task
+@pytest.mark.parametrize("micro_batch", [0, 1])
+def test_no_number_is_read_back_before_the_last_part_is_done(micro_batch):
+    reads = []
+
+    def watched(model, batch):
+        reads.append(recorder.reads)
+        loss, metrics = next_token_loss(model, batch)
+        return loss, {**metrics, "rows": len(batch["tokens"]), "accuracy": torch.tensor(0.5)}
+
+    model = model_with_opinions()
+    with Recorder() as recorder:
+        training_step(model, sgd(model), batch_of(6), 0.5, loss_fn=watched, micro_batch=micro_batch)
+    assert reads == [0] * (6 if micro_batch else 1)
+    assert recorder.reads <= 6, "the loss, its weight, two metrics and the norm: once a step each at most"
 
 
 @task

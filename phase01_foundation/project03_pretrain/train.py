@@ -30,7 +30,7 @@ from phase01_foundation.project03_pretrain.step import next_token_loss
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, config, corpora
 from shared.command import exits_with_message
-from shared.device import autocast, pick_device, pick_dtype, set_threads
+from shared.device import autocast, explains_out_of_memory, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
 from shared.measuring.arms import peak_flops
@@ -44,7 +44,8 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
     """Train as the settings say, and publish the model; only the first process publishes, the others get None.
 
     Raises Interrupted after ctrl-C, with the checkpoint written; ValueError, CorpusError, ArtifactError or
-    CheckpointError, before any work, for settings that cannot be followed; DivergedError where training comes apart.
+    CheckpointError, before any work, for settings that cannot be followed; DivergedError where training comes apart;
+    OutOfMemoryError, which says what to lower, where a step does not fit.
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
@@ -56,7 +57,8 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         text = load_data(settings, processes)
         sample = make_sample(text, settings)  # a prompt that cannot be is found now, not minutes later
         torch.manual_seed(settings.seed)
-        model = LLM(settings.model_config(text.tokenizer.vocab_size)).to(device)
+        with explains_out_of_memory(device, "the model alone is too large: lower layers, dim or hidden_dim"):
+            model = LLM(settings.model_config(text.tokenizer.vocab_size)).to(device)
         batches = make_batches(text, settings, processes)
         console.print(
             f"model: {model.parameter_count():,} parameters, {settings.layers} layers of {settings.dim}, context "

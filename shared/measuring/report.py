@@ -114,16 +114,20 @@ class Report:
         gaps = [value if math.isfinite(value) else None for value in ys]
         self._record["series"][name] = {"x": xs, "y": gaps, "x_label": x_label, "y_label": y_label}
 
-    def finish(self) -> Path:
-        """Print the table, write the record, and print it (without series) as one last line of JSON.
+    def save(self) -> Path:
+        """Write the record as it is now, and go on; returns its path.
 
-        Figures and series of earlier runs stay in the file unless this run has measured them again. Returns
-        the record's path.
+        Figures and series of earlier runs stay in the file unless this run has measured them again.
         """
         merged = dict(self._record)
         for part, earlier in self._read_earlier().items():
             merged[part] = {**earlier, **self._record[part]}
         write_text(self.path, json.dumps(merged, indent=2) + "\n")
+        return self.path
+
+    def finish(self) -> Path:
+        """Print the table, write the record (`save`), and print it (without series) as one last line of JSON."""
+        self.save()
         console = Console(soft_wrap=False)
         console.print(self._table())
         console.print(f"results: {shown(self.path)}", highlight=False, soft_wrap=True)

@@ -30,6 +30,13 @@ def test_a_problem_of_these_kinds_is_one_line_and_exit_code_2():
     assert ended(ValueError("dim must be even"), *kinds) == (2, "error: dim must be even\n")
 
 
+@pytest.mark.parametrize(
+    ("problem", "said"), [(MemoryError("lower it"), "lower it"), (MemoryError(), "out of memory")]
+)
+def test_out_of_memory_is_one_line_and_exit_code_2(problem, said):
+    assert ended(problem) == (2, f"error: {said}\n")
+
+
 def test_a_file_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(OSError, match="No such file") as missing:
         (tmp_path / "missing").read_text()

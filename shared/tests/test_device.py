@@ -125,3 +125,52 @@ def test_slugs_of_gpus(monkeypatch):
     assert device.describe("cuda")["gpu_memory"] == 80.0
     monkeypatch.setattr(device, "cpu_name", lambda: "Apple M3")
     assert device.slug("mps") == "apple-m3-gpu"
+
+
+@pytest.mark.parametrize(
+    ("problem", "asked"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.44 GiB. GPU 0 has"),
+            ": 2.44 GiB more",
+        ),
+        (
+            RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 5368709120 bytes."
+            ),
+            ": 5.00 GiB",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "; lower it",
+        ),
+        (MemoryError("Unable to allocate 7.45 GiB for an array"), ": 7.45 GiB"),
+        (MemoryError(), "; lower it"),
+    ],
+)
+def test_out_of_memory_is_told_in_one_line_with_what_was_asked_for(problem, asked):
+    with pytest.raises(device.OutOfMemoryError) as caught, device.explains_out_of_memory("cuda", "lower it"):
+        raise problem
+    message = str(caught.value)
+    assert message.startswith(f"out of memory on cuda{asked}")
+    assert message.endswith("; lower it")
+    assert caught.value.__cause__ is problem
+
+
+def test_the_nearest_explanation_stays_and_other_errors_pass():
+    with (
+        pytest.raises(device.OutOfMemoryError, match="inner"),
+        device.explains_out_of_memory("cpu", "outer"),
+        device.explains_out_of_memory("cpu", "inner"),
+    ):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="shapes differ"), device.explains_out_of_memory("cpu", "lower it"):
+        raise RuntimeError("shapes differ")
+
+
+def test_a_real_allocation_that_is_too_large_is_explained():
+    with (
+        pytest.raises(device.OutOfMemoryError, match="GiB more were asked for"),
+        device.explains_out_of_memory("cpu", ""),
+    ):
+        torch.empty(2**56, dtype=torch.uint8)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
@@ -31,6 +32,10 @@ class Run:
     losses: list[float] = field(default_factory=list)
     """of the steps since the last evaluation, as are the gradient norms"""
     norms: list[float] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """the weights of the lowest validation loss so far; empty before the first validation"""
+    best_entry: dict[str, Any] = field(default_factory=dict)
+    """their entry of the history"""
 
     @classmethod
     def start(
@@ -39,6 +44,18 @@ class Run:
         torch.manual_seed(seed)
         model = GPT(config).to(device)
         return cls(tokenizer, model, make_optimizer(model, weight_decay), torch.Generator().manual_seed(seed))
+
+    def note_best(self) -> None:
+        """Keep a copy of the weights if the validation just done is the best so far, as the first one is."""
+        entry = self.history[-1]
+        if not self.best or entry["validation_loss"] < self.best_entry["validation_loss"]:
+            self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self.best_entry = entry
+
+    def take_best(self) -> None:
+        """Put the best weights into the model, at the end of the run."""
+        if self.best:
+            self.model.load_state_dict(self.best)
 
     def save(self, path: Path, identity: dict[str, Any]) -> None:
         """Write a checkpoint; `identity` is kept with it, for `resume` to compare. Whole or not at all."""
@@ -54,6 +71,8 @@ class Run:
             "history": self.history,
             "losses": self.losses,
             "norms": self.norms,
+            "best": self.best,
+            "best_entry": self.best_entry,
         }
         write(path, state)
 
@@ -71,12 +90,16 @@ class Run:
             raise CheckpointError(f"{path} was made with other settings ({changes})")
         if state["alphabet"] != self.tokenizer.alphabet:
             raise CheckpointError(f"{path} was made with another text: its alphabet differs")
+        device = self.model.head.weight.device
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.batches.set_state(state["random"]["batches"])
         _set_global_random_state(state["random"])
         for name in ("step", "seconds", "history", "losses", "norms"):
             setattr(self, name, state[name])
+        # A checkpoint from before these were kept has none: the best is then looked for from here on.
+        self.best = {name: tensor.to(device) for name, tensor in state.get("best", {}).items()}
+        self.best_entry = state.get("best_entry", {})
 
 
 def _global_random_state() -> dict[str, Any]:

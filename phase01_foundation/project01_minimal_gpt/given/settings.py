@@ -1,8 +1,9 @@
 """The settings of a training run, and what they may be."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
+from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention, torch_attention
 from phase01_foundation.project01_minimal_gpt.model import GPTConfig
 from shared import artifacts
 
@@ -40,6 +41,10 @@ class TrainConfig:
     """gradients are clipped to this norm"""
     evaluate_every: int = 250
     """steps between validations, each with a checkpoint"""
+    keep_best: bool = True
+    """publish the weights of the lowest validation loss, not those of the last step"""
+    attention: Literal["written", "fused"] = "written"
+    """written, the one you wrote by hand, or fused, torch's kernel: faster from a context of some hundreds on"""
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"
@@ -64,8 +69,13 @@ class TrainConfig:
 
     def identity(self) -> dict[str, Any]:
         """The settings that a checkpoint must agree with; where a run is done is not among them."""
-        free = {"name", "fallback", "device", "dtype", "threads", "restart"}
+        free = {"name", "fallback", "device", "dtype", "threads", "restart", "keep_best", "attention"}
         return {name: value for name, value in asdict(self).items() if name not in free}
+
+    @property
+    def attend(self) -> Attend:
+        """The way of attending that `attention` names."""
+        return {"written": causal_attention, "fused": torch_attention}[self.attention]
 
     def model_config(self, vocab_size: int) -> GPTConfig:
         """The model's shape for that many characters. Raises ValueError where the numbers do not fit."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from phase01_foundation.project03_pretrain.batches import Batch
 from phase01_foundation.project03_pretrain.given import trainer
+from phase01_foundation.project03_pretrain.given.attention import choose_attention
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.monitor import flops_per_token
@@ -44,6 +45,8 @@ def large_model(report: Report, settings: PretrainConfig, smoke: bool) -> None:
     config = settings.model_config(300 if smoke else VOCABULARY)
     torch.manual_seed(0)
     model = LLM(config)
+    # As training does; what else the preset asks for, compiling and the stream's format, is for a GPU.
+    model.attend = choose_attention(settings.attention, torch.device("cpu"), dtype, config.context_length)
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
     rows = 1 if smoke else 4
     batch = random_batch(config, rows)

@@ -2,13 +2,15 @@
 
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
+from phase01_foundation.project03_pretrain.given.attention import AttentionKind
 from phase01_foundation.project03_pretrain.model import Activation, Config
 from phase01_foundation.project03_pretrain.optimizers import Kind
 from shared import artifacts, corpora
 
 PARALLEL = ("ddp", "fsdp")
+StreamFormat = Literal["float32", "compute"]
 FEWEST_CHARACTERS = 2_000  # a shorter text of tinyworld may hold no document
 
 
@@ -43,6 +45,10 @@ class TrainerConfig:
     """compute each block again on the way back, instead of keeping what is inside it"""
     compile: bool = False
     """torch.compile: a minute of waiting, then faster steps"""
+    attention: AttentionKind = "auto"
+    """auto, fused (torch's kernel) or written (out, by hand); given/attention.py says which one auto takes"""
+    stream: StreamFormat = "float32"
+    """the residual stream's format: float32, or compute: that of the matrix products, half the bytes between them"""
     parallel: str = "ddp"
     """of several processes (torchrun): ddp, each with the whole model, or fsdp, each with its shard"""
     tensorboard: bool = True
@@ -77,6 +83,12 @@ class TrainerConfig:
             raise ValueError(f"optimizer must be {' or '.join(get_args(Kind))}, not {self.optimizer!r}")
         if self.parallel not in PARALLEL:
             raise ValueError(f"parallel must be {' or '.join(PARALLEL)}, not {self.parallel!r}")
+        for name, kinds in (("attention", AttentionKind), ("stream", StreamFormat)):
+            if getattr(self, name) not in get_args(kinds):
+                allowed = " or ".join(get_args(kinds))
+                raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+        if self.stream == "compute" and self.dtype == "float16":
+            raise ValueError("a stream in float16 can overflow; with stream compute, use bfloat16")
         if self.wandb and not find_spec("wandb"):
             raise ValueError("wandb is wanted and not installed: pip install wandb, or leave it out")
 
@@ -91,6 +103,8 @@ class TrainerConfig:
             "restart",
             "compile",
             "gradient_checkpointing",
+            "attention",
+            "stream",
         }
         free |= {"micro_batch", "parallel", "tensorboard", "wandb", "log_every", "checkpoint_minutes"}
         return {name: value for name, value in asdict(self).items() if name not in free}

@@ -12,14 +12,16 @@ from rich.console import Console
 from torch import nn
 
 from phase01_foundation.project01_minimal_gpt.training import learning_rate
+from phase01_foundation.project03_pretrain.given.attention import choose_attention
 from phase01_foundation.project03_pretrain.given.curves import Curves, curves
 from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
+from phase01_foundation.project03_pretrain.model import LLM
 from phase01_foundation.project03_pretrain.optimizers import make_optimizers
 from phase01_foundation.project03_pretrain.parallel import Processes, any_process, parallelize
 from phase01_foundation.project03_pretrain.run import BatchSource, Run
 from phase01_foundation.project03_pretrain.step import LossFn, Step, next_token_loss, training_step
 from shared.command import Interrupted, catch_interrupts, steps_bar
-from shared.device import pick_dtype
+from shared.device import explains_out_of_memory, pick_dtype
 from shared.files import shown
 
 Validate = Callable[[nn.Module, bool], Mapping[str, float]]
@@ -50,9 +52,13 @@ def prepare(
         raise ValueError("fsdp cannot scale the loss for float16 here; use bfloat16 or float32")
     if hasattr(model, "gradient_checkpointing"):
         model.gradient_checkpointing = settings.gradient_checkpointing  # pyright: ignore[reportArgumentType]
+    if isinstance(model, LLM):
+        # The model itself remembers both, so training, validation and samples go the same way.
+        model.attend = choose_attention(settings.attention, device, dtype, model.config.context_length)
+        model.embedding.stream_dtype = dtype if settings.stream == "compute" else None
     wrapped_model: nn.Module = parallelize(model, settings.parallel) if processes.world_size > 1 else model
     if settings.compile:
-        wrapped_model = torch.compile(wrapped_model)  # pyright: ignore[reportAssignmentType]
+        wrapped_model = torch.compile(wrapped_model, dynamic=False)  # pyright: ignore[reportAssignmentType]
     optimizers = make_optimizers(model, settings.optimizer, settings.weight_decay)
     # The step weighs a row's loss by its tokens, which is hundreds of times the mean that torch's first scale is for.
     scaler = torch.amp.GradScaler(device.type, init_scale=2.0**8) if dtype == torch.float16 else None
@@ -75,7 +81,8 @@ def fit(
 
     Every settings.evaluate_every steps, and at the end, the model is validated, writes its samples, and all is
     saved. Raises Interrupted after ctrl-C or SIGTERM, with the checkpoint written; CheckpointError, before any work,
-    for a checkpoint of other settings; DivergedError where no step has a finite gradient any more.
+    for a checkpoint of other settings; DivergedError where no step has a finite gradient any more; OutOfMemoryError,
+    which names the settings to lower, where a step does not fit: the checkpoint is then the last one written.
     """
     console = console if console and run.processes.first else Console(quiet=True)
     # All look before the first one writes.
@@ -97,7 +104,9 @@ def fit(
         run.step,
         console,
     )
-    with draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
+    device = next(run.model.parameters()).device
+    fits = explains_out_of_memory(device, lower_what(settings, checkpoint, run.processes.world_size))
+    with fits, draw as drawn, steps_bar(console) as progress, catch_interrupts() as interrupted:
         bar = progress.add_task("training", total=settings.steps, completed=run.step, loss="")
         while run.step < settings.steps:
             step = run_step(run, settings, loss_fn)
@@ -121,9 +130,21 @@ def fit(
     return run
 
 
+def lower_what(settings: TrainerConfig, checkpoint: Path, processes: int = 1) -> str:
+    """What to change where a step does not fit into memory, the cheapest first."""
+    rows = settings.micro_batch or settings.batch_size // processes
+    ways = []
+    if rows > 1:
+        ways.append(f"lower micro_batch (a process takes {rows} rows at once)")
+    if not settings.gradient_checkpointing:
+        ways.append("set gradient_checkpointing=true")
+    ways.append("lower context_length, which begins anew")
+    return f"{', or '.join(ways)}. The checkpoint {shown(checkpoint)} is as it was"
+
+
 def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_loss) -> Step:
     """Take one step, and note its loss, its gradient norm, its tokens and its time."""
-    begin = time.perf_counter()
+    begin, tokens_before = time.perf_counter(), run.tokens
     # What dropout draws follows from the step's number, so a resumed run needs no generator's state.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * run.processes.world_size + run.processes.rank)
     batch = run.batches.next()
@@ -143,7 +164,10 @@ def run_step(run: Run, settings: TrainerConfig, loss_fn: LossFn = next_token_los
         sum(part.numel() for name, part in batch.items() if name.endswith("tokens"))
         * run.processes.world_size
     )
-    run.seconds += time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    run.seconds += seconds
+    if settings.compile and not run.compiled:
+        run.compiled, run.compiling = True, (run.tokens - tokens_before, seconds)
     if step.applied:
         run.losses.append(step.loss)
         run.norms.append(step.gradient_norm)
@@ -173,7 +197,11 @@ def log_validation(
     run.model.train()
     # Skipped steps have no part in these; where all were skipped, the two are None.
     train_loss, norm = (fmean(run.losses), max(run.norms)) if run.losses else (None, None)
-    throughput = (run.tokens - before["tokens"]) / max(run.seconds - before["seconds"], 1e-9)
+    tokens, seconds = run.tokens - before["tokens"], run.seconds - before["seconds"]
+    compiled = run.compiling if run.compiling[0] < tokens else (0, 0.0)
+    # The step that compiled takes a minute, whatever it reads: it counts as training, and not as the machine's speed.
+    throughput = (tokens - compiled[0]) / max(seconds - compiled[1], 1e-9)
+    run.compiling = (0, 0.0)
     entry = {
         "step": run.step,
         "tokens": run.tokens,
@@ -190,6 +218,8 @@ def log_validation(
     if speed.peak:
         share = speed.flops_per_token * throughput / (speed.peak * run.processes.world_size)
         entry["share_of_peak"] = round(share, 4)
+    if compiled[0]:
+        entry["compile_seconds"] = round(compiled[1], 2)
     if texts:
         entry["samples"] = texts
     run.history.append(entry)
@@ -208,6 +238,7 @@ def log_line(run: Run) -> str:
     return (
         f"step {entry['step']:>6,}   {before}   validation loss {entry['validation_loss']:.4f}{norm}   "
         f"{entry['tokens_per_second']:,.0f} tokens/s{share}"
+        + (f"   compiled in {entry['compile_seconds']:.0f} s" if "compile_seconds" in entry else "")
         + (f"   spikes and skipped steps: {odd}" if odd else "")
     )
 
