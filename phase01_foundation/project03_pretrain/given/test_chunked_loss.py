@@ -2,15 +2,19 @@ import math
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from phase01_foundation.project03_pretrain.batches import IGNORED
 from phase01_foundation.project03_pretrain.given import chunked_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.step import next_token_loss
+from phase01_foundation.project03_pretrain.parallel import parallelize
+from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
 from shared.device import autocast
+from shared.processes import spawn
 
 VOCABULARY = 500  # so that a part's logits are larger than anything else the model makes
 
@@ -93,7 +97,7 @@ def test_where_no_target_counts_the_loss_is_zero(monkeypatch):
     nothing["targets"][:] = IGNORED
     loss, metrics = next_token_loss(model(), nothing)
     loss.backward()
-    assert (float(loss), float(metrics["weight"])) == (0.0, 0)
+    assert (loss.detach(), metrics["weight"]) == (0, 0)
 
 
 def test_a_loss_that_is_not_finite_stays_so(monkeypatch):
@@ -132,6 +136,28 @@ def test_a_small_batch_is_taken_as_it_is(monkeypatch):
     logits, targets = llm(batch()["tokens"]), batch()["targets"]
     total = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
     assert torch.equal(loss, total / metrics["weight"])
+
+
+def shared_step(kind):
+    """The step's loss, its gradient norm and the head's new weights, with the loss in parts, as `kind` shares them."""
+    chunked_loss.LOGITS_AT_ONCE = 7 * VOCABULARY
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    llm = model()
+    wrapped = parallelize(llm, kind) if processes > 1 else llm
+    rows = {name: part[:4].chunk(processes)[rank] for name, part in batch().items()}
+    step = training_step(wrapped, [torch.optim.SGD(llm.parameters(), lr=0.0)], rows, 0.1)
+    weight = llm.head.weight
+    whole = weight.full_tensor() if isinstance(weight, DTensor) else weight
+    return [step.loss, step.gradient_norm, *whole.detach().flatten().tolist()]
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_add_up_parts_to_what_one_has(monkeypatch, kind):
+    monkeypatch.setattr(chunked_loss, "LOGITS_AT_ONCE", chunked_loss.LOGITS_AT_ONCE)  # put back after `alone`
+    alone = shared_step(kind)
+    for found in spawn(shared_step, kind):
+        assert found == pytest.approx(alone, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.gpu
