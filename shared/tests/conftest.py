@@ -247,6 +247,21 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def change(house: Path) -> Callable[..., None]:
+    """`change(file, (old, new), …)` replaces texts in a file of project 1, each of which must be there."""
+
+    def change(file: str, *changes: tuple[str, str]) -> None:
+        path = house / "phase01_demo/project01_sum" / file
+        text = path.read_text(encoding="utf-8")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new, 1)
+        path.write_text(text, encoding="utf-8")
+
+    return change
+
+
+@pytest.fixture
 def run_inside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Results]:
     """`run_tests` in this process instead of one of its own: ten times faster, and the same but for that."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

@@ -8,15 +8,6 @@ from shared.ladder.project import find
 FOLDER = "phase01_demo/project01_sum"
 
 
-def change(house, file, *changes):
-    path = house / FOLDER / file
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    path.write_text(text)
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "fault"),
     [
@@ -28,16 +19,16 @@ def change(house, file, *changes):
         ("README.md", "## Papers\n\nText.\n", "", "README.md has no section on: papers"),
     ],
 )
-def test_fixed_faults(house, file, old, new, fault):
+def test_fixed_faults(house, file, old, new, fault, change):
     assert fixed_faults(find(1)) == []
-    change(house, file, (old, new))
+    change(file, (old, new))
     (found,) = fixed_faults(find(1))
     assert fault in found
 
 
-def test_sections_in_the_wrong_order(house):
-    change(house, "README.md", ("## Budget", "## Papers"), ("## Papers", "## Papers"))
-    change(house, "README.md", ("## Common errors", "## Budget"))
+def test_sections_in_the_wrong_order(house, change):
+    change("README.md", ("## Budget", "## Papers"), ("## Papers", "## Papers"))
+    change("README.md", ("## Common errors", "## Budget"))
     faults = fixed_faults(find(1))
     assert "README.md has its section on needs too early" in faults
 

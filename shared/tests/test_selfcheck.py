@@ -15,15 +15,6 @@ FOLDER = "phase01_demo/project01_sum"
 KEEPS, FORGETS = "keeps_the_last (task 1)", "forgets_the_count (task 2)"
 
 
-def change(house, file, *changes):
-    path = house / FOLDER / file
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    path.write_text(text)
-
-
 def run(check):
     return list(jobs.run(check.jobs(), then=check.then))
 
@@ -49,9 +40,8 @@ def test_a_sound_project_has_no_fault(house, ladder):
     assert noted["selfcheck"].keys() == noted["export"].keys() == {"key", "verdict"}
 
 
-def test_faults_of_the_tests_are_found(house, ladder):
+def test_faults_of_the_tests_are_found(house, ladder, change):
     change(
-        house,
         "test_sums.py",
         ("    assert list(running([1, 2, 3])) == [1, 3, 6]", "    assert True"),
         ("counter = Counter(2)", "counter = Counter(0)"),
@@ -171,7 +161,7 @@ def test_a_reference_that_is_too_slow_judges_nobody(house, tmp_path):
     assert (check.killers, check.hangs) == ({}, [])
 
 
-def test_a_mutant_that_never_ends_is_shown_as_hanging(house, ladder, monkeypatch):
+def test_a_mutant_that_never_ends_is_shown_as_hanging(house, ladder, monkeypatch, change):
     monkeypatch.setattr(selfcheck, "AT_LEAST", 3.0)
     change(
         house,
