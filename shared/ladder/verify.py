@@ -29,6 +29,7 @@ from shared.ladder.selfcheck import Selfcheck
 from shared.ladder.verdicts import KINDS, Verdicts, depends_on, head, is_drawn, key, outside
 
 LOG_SECONDS = 60  # between two signs of life in a log
+LOG_WIDTH = 120  # of the table, where no terminal says how wide it is
 
 
 @dataclass
@@ -211,7 +212,7 @@ def _show(run: Verification, seconds: float) -> None:
             *(_cell(run.checks[project.number, kind]) for kind in run.kinds),
             f"[red]{len(faults)}[/]" if faults else "[green]none[/]",
         )
-    console.print(table)
+    console.print(table, width=None if console.is_terminal else LOG_WIDTH)
     for project in run.projects:
         for name in run.selfchecks[project.number].hangs if run.selfchecks else ():
             say(f"[yellow]·[/] project {project.number}: mutant {escape(name)} hangs")
