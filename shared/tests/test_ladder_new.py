@@ -24,7 +24,9 @@ def files_below(folder):
 def run(house, *command):
     """A command in the house, which has this repository's settings; what it printed, and its exit code."""
     values = {
-        key: value for key, value in os.environ.items() if not key.startswith(("LADDER_", "GIT_", "MAKE"))
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("LADDER_", "GIT_", "MAKE", "PYTEST_"))
     }
     values |= {"PYTHONPATH": str(ROOT), "LADDER_ROOT": str(house), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=house, env=values, capture_output=True, text=True, encoding="utf-8")
