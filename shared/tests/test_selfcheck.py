@@ -163,6 +163,7 @@ def test_a_reference_that_is_too_slow_judges_nobody(house, tmp_path):
 
 def test_a_mutant_that_never_ends_is_shown_as_hanging(house, ladder, monkeypatch, change):
     monkeypatch.setattr(selfcheck, "AT_LEAST", 3.0)
+    monkeypatch.setattr(selfcheck, "TIMES", 2.0)
     change(
         "mutants.toml",
         ("result = value\\n    return", "result = value\\n        while True: pass\\n    return"),
