@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -212,7 +213,8 @@ def _show(run: Verification, seconds: float) -> None:
             *(_cell(run.checks[project.number, kind]) for kind in run.kinds),
             f"[red]{len(faults)}[/]" if faults else "[green]none[/]",
         )
-    console.print(table, width=None if console.is_terminal else LOG_WIDTH)
+    wide = console if console.is_terminal else Console(width=LOG_WIDTH, highlight=False)
+    wide.print(table)
     for project in run.projects:
         for name in run.selfchecks[project.number].hangs if run.selfchecks else ():
             say(f"[yellow]·[/] project {project.number}: mutant {escape(name)} hangs")
