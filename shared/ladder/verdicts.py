@@ -77,10 +77,10 @@ class Verdicts:
         self.path = root / FILE
         self.known: dict[str, Any] = json.loads(self.path.read_text("utf-8")) if self.path.is_file() else {}
 
-    def is_valid(self, project: Project, kind: str) -> bool:
-        """Whether this check has found no fault in what is there now."""
+    def is_valid(self, project: Project, kind: str, now: str) -> bool:
+        """Whether this check has found no fault in what is there now, which has this key."""
         verdict = self.known.get(project.path.as_posix(), {}).get(kind)
-        return bool(verdict) and verdict.get("key") == key(project, kind)
+        return bool(verdict) and verdict.get("key") == now
 
     def killers(self, project: Project) -> dict[str, str]:
         """The test that killed each mutant the last time, whether or not anything has changed since."""

@@ -88,8 +88,9 @@ class Verification:
         self.checks: dict[tuple[int, str], Check] = {}
         self.selfchecks: dict[int, Selfcheck] = {}
         for project, kind in product(projects, kinds):
-            whole = everything or not self.verdicts.is_valid(project, kind)
-            check = Check(project, kind, depends_on(project, kind), key(project, kind), whole)
+            now = key(project, kind)
+            whole = everything or not self.verdicts.is_valid(project, kind, now)
+            check = Check(project, kind, depends_on(project, kind), now, whole)
             self.checks[project.number, kind] = check
             if kind == "selfcheck":
                 killers = self.verdicts.killers(project)
