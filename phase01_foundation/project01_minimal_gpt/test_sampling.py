@@ -30,6 +30,14 @@ def test_top_k_keeps_the_likeliest():
 
 
 @task
+def test_of_equal_logits_the_lower_ids_stay():
+    logits = torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0])
+    assert keep_top_k(logits, 2).isfinite().nonzero().flatten().tolist() == [1, 3]
+    assert keep_top_k(logits, 4).isfinite().nonzero().flatten().tolist() == [0, 1, 3, 4]
+    assert keep_top_p(torch.zeros(4), 0.3).isfinite().nonzero().flatten().tolist() == [0, 1]
+
+
+@task
 @given(logit_lists, st.integers(1, 40))
 def test_top_k_keeps_k_and_none_that_is_less_likely(values, k):
     logits = torch.tensor(values)
@@ -51,6 +59,14 @@ def test_top_p_keeps_the_fewest_that_reach_p():
     expected = {0.4: [1], 0.51: [1, 3], 0.79: [1, 3], 0.81: [0, 1, 3], 0.96: [0, 1, 2, 3], 1.0: [0, 1, 2, 3]}
     for p, tokens in expected.items():
         assert keep_top_p(logits, p).isfinite().nonzero().flatten().tolist() == tokens, f"p = {p}"
+
+
+@task
+def test_a_top_p_that_is_reached_exactly_is_enough():
+    logits = torch.zeros(4)  # a quarter each, without any rounding
+    assert keep_top_p(logits, 0.5).tolist() == [0.0, 0.0, float("-inf"), float("-inf")]
+    assert keep_top_p(logits, 0.25).tolist() == [0.0, float("-inf"), float("-inf"), float("-inf")]
+    assert logits.tolist() == [0.0] * 4, "the logits that were given were changed"
 
 
 @task
@@ -82,6 +98,20 @@ def test_temperature_zero_takes_the_likeliest_after_the_penalty():
     assert set(draws(EXAMPLE, SamplingParams(temperature=0), 5).tolist()) == {1}
     penalized = SamplingParams(temperature=0, repetition_penalty=4.0)
     assert choose(EXAMPLE, torch.tensor([1]), penalized, torch.Generator()) == 3
+    generator = torch.Generator()
+    before = generator.get_state()
+    choose(EXAMPLE, torch.tensor([1]), penalized, generator)
+    assert torch.equal(generator.get_state(), before), "something was drawn"
+
+
+@task
+def test_the_penalty_counts_in_draws_as_well():
+    generator = torch.Generator().manual_seed(0)
+    params = SamplingParams(repetition_penalty=3.0)
+    logits = torch.tensor(
+        [30.0, 20.0]
+    )  # 10 and 20 after the penalty: the other one, but for one draw in 22,000
+    assert {choose(logits, torch.tensor([0]), params, generator) for _ in range(20)} == {1}
 
 
 @task
@@ -108,8 +138,18 @@ def test_top_p_counts_after_the_temperature():
 
 
 @task
+def test_top_p_counts_what_top_k_has_left():
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    # Of all, the first has 0.4; of the two that top-k leaves, 0.57: it reaches 0.5 alone.
+    assert set(draws(logits, SamplingParams(top_k=2, top_p=0.5), 300).tolist()) == {0}
+
+
+@task
 def test_the_same_seed_draws_the_same_tokens():
-    assert torch.equal(draws(EXAMPLE, SamplingParams(), 50), draws(EXAMPLE, SamplingParams(), 50))
+    torch.manual_seed(1)
+    first = draws(EXAMPLE, SamplingParams(), 50)
+    torch.manual_seed(2)  # torch's own generator has no part in it
+    assert torch.equal(first, draws(EXAMPLE, SamplingParams(), 50))
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
 def test_the_command_names_what_is_wrong_before_any_work(capsys, checkpoint):
     for argument, message in {
         "--context_length=400": "context_length 400 is too long: the validation text",
-        "--prompt=é": "the prompt cannot be encoded: the character 'é'",
+        "--prompt=é": "the prompt cannot be encoded",
         "--device=tpu9": "unknown device 'tpu9'",
         "--dim=7": "dim must be a multiple of 2 × heads",
         "--steps=0": "steps must be at least 1, not 0",
@@ -341,7 +341,7 @@ def test_the_generate_command_names_what_is_wrong():
     assert "project01_minimal_gpt.train" in written
     run()
     for arguments, message in {
-        ("--prompt", "Thé"): "the character 'é'",
+        ("--prompt", "Thé"): "the prompt cannot be encoded",
         ("--prompt", ""): "the prompt is empty",
         ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
         ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",
