@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
+from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given import settings as settings_module
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
@@ -101,6 +103,22 @@ def test_a_run_learns_publishes_and_draws(tmp_path):
     assert generate(model, tokenizer, ["The "], params) == generate(
         finished.model, tokenizer, ["The "], params
     )
+
+
+def test_every_step_has_the_rate_of_its_schedule_and_the_history_their_mean_loss(monkeypatch):
+    real, rates, losses = train_command.training_step, [], []
+
+    def step(model, optimizer, tokens, targets, rate, *arguments):
+        loss, norm = real(model, optimizer, tokens, targets, rate, *arguments)
+        rates.append(rate)
+        losses.append(loss)
+        return loss, norm
+
+    monkeypatch.setattr(train_command, "training_step", step)
+    finished, _ = run(learning_rate=0.01, decay_share=0.5)
+    assert rates == pytest.approx([0.005] + [0.01] * 6 + [0.01 * i / 6 for i in (5, 4, 3, 2, 1)])
+    means = [sum(part) / len(part) for part in (losses[:5], losses[5:10], losses[10:])]
+    assert [entry["train_loss"] for entry in finished.history] == pytest.approx(means)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -199,11 +217,10 @@ def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpo
 
 def test_training_validation_and_samples_take_the_attention_that_is_set(monkeypatch):
     fused = []
-    real = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
-        torch.nn.functional,
-        "scaled_dot_product_attention",
-        lambda *heads, **options: fused.append(len(heads[0])) or real(*heads, **options),
+        settings_module,
+        "torch_attention",
+        lambda layer, *heads: fused.append(len(heads[0])) or torch_attention(layer, *heads),
     )
     written, _ = run(name="written")
     assert not fused

@@ -114,10 +114,10 @@ def evaluate(
     """Mean loss over the whole of `data`, in nats a token: every token but the first is predicted once.
 
     The text is cut into windows of the context length, side by side, the last one shorter where some are left over;
-    the model reads `batch_size` of them at once, fewer in the end. A window's first tokens are guessed with little to go by, so
-    a longer context gives a lower loss. Dropout is off, and the model comes back in the mode it was in. It attends by
-    `attend`, and matrix products run in `dtype` (`autocast`). Raises ValueError for fewer than two tokens, naming how
-    many there are.
+    the model reads `batch_size` of them at once, fewer in the end. A window's first tokens are guessed with little to
+    go by, so a longer context gives a lower loss. Dropout is off, and the model comes back in the mode it was in. It
+    attends by `attend`, and matrix products run in `dtype` (`autocast`). Raises ValueError for fewer than two tokens,
+    naming how many there are.
     """
     if len(data) < 2:
         raise ValueError(f"evaluation needs at least 2 tokens, not {len(data)}")
