@@ -74,9 +74,9 @@ def next_logits(
 ) -> Float[Tensor, "row vocab"]:
     """The logits of the token that follows each row; the rows may differ in length.
 
-    All go through the model at once, the shorter ones padded on the right. No mask is needed: a causal model cannot see the padding from any
-    position before it. Of a row longer than the context the last tokens count. Without `attend` the model attends
-    in its own way.
+    All go through the model at once, the shorter ones padded on the right. No mask is needed: a causal model cannot
+    see the padding from any position before it. Of a row longer than the context the last tokens count. Without
+    `attend` the model attends in its own way.
     """
     windows = [torch.tensor(row[-model.config.context_length :]) for row in rows]
     padded = torch.nn.utils.rnn.pad_sequence(windows, batch_first=True)  # (row, time)

@@ -23,7 +23,7 @@ def rotary_angles(
             f"rotary embedding turns pairs of dimensions, so head_dim must be even, not {head_dim}"
         )
     pairs = torch.arange(0, head_dim, 2, device=positions.device)
-    return positions[:, None].float() * base ** (-pairs / head_dim)
+    return positions[:, None] * base ** (-pairs / head_dim)
 
 
 def rotate(

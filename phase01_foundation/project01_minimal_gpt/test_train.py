@@ -275,8 +275,24 @@ def test_the_command_trains_and_streams_a_sample(capsys):
     code, printed = command(capsys, "--steps", "6")
     assert code == 0
     assert "validation loss" in printed
+    assert "project01_minimal_gpt.generate --model test" in printed
+    assert "trained already" not in printed
     sample = printed.split("A sample, as it is written:\n")[1]
     assert len(sample) > 100
+
+
+def test_a_finished_model_is_named_before_it_is_replaced(capsys, monkeypatch):
+    run(steps=6)
+    trained = artifacts.find("test").tensors()
+    loads = []
+    monkeypatch.setattr(
+        train_command, "load_data", lambda settings: loads.append(capsys.readouterr().out) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        train(TrainConfig(**TINY), Console(soft_wrap=True))
+    assert "test is trained already" in loads[0], "said before any work"
+    assert "work/models/test" in loads[0]
+    assert_same(artifacts.find("test").tensors(), trained)
 
 
 def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
@@ -355,7 +371,7 @@ def test_the_generate_command_names_what_is_wrong():
     code, written = generate_with("--prompt", "The ")
     assert code == 2
     assert "there is no model 'test'" in written
-    assert "project01_minimal_gpt.train" in written
+    assert "project01_minimal_gpt.train --name test" in written
     run()
     for arguments, message in {
         ("--prompt", "Thé"): "the prompt cannot be encoded",
