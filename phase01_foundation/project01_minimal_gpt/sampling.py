@@ -55,9 +55,9 @@ def penalize_repetition(
     However often a token was used, it is penalised once. The logits that were given stay as they were. Keskar et al.
     2019, CTRL (arXiv:1909.05858), section 4.1.
     """
-    token = used.unique()
-    penalized = logits.clone()
-    penalized[token] = torch.where(logits[token] > 0, logits[token] / penalty, logits[token] * penalty)
+    penalized, before = logits.clone(), logits[used]
+    # A token that was used twice is written twice, with the same value.
+    penalized[used] = torch.where(before > 0, before / penalty, before * penalty)
     return penalized
 
 
@@ -67,7 +67,7 @@ def keep_top_k(logits: Float[Tensor, "vocab"], k: int) -> Float[Tensor, "vocab"]
     Of equal logits at the border the lower id stays, so that never more than k do. What is ruled out becomes -inf;
     the logits that were given stay as they were. Fan et al. 2018 (arXiv:1805.04833).
     """
-    if k == 0 or k >= len(logits):
+    if k == 0:
         return logits
     order = logits.argsort(descending=True, stable=True)
     return logits.index_fill(0, order[k:], float("-inf"))
@@ -84,9 +84,7 @@ def keep_top_p(logits: Float[Tensor, "vocab"], p: float) -> Float[Tensor, "vocab
     order = logits.argsort(descending=True, stable=True)
     probabilities = logits.softmax(dim=-1)[order]
     before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones reach without this one
-    dropped = before >= p
-    dropped[0] = False
-    return logits.index_fill(0, order[dropped], float("-inf"))
+    return logits.index_fill(0, order[before >= p], float("-inf"))
 
 
 def choose(

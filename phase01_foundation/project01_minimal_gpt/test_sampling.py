@@ -31,10 +31,11 @@ def test_top_k_keeps_the_likeliest():
 
 @task
 def test_of_equal_logits_the_lower_ids_stay():
-    logits = torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0])
-    assert keep_top_k(logits, 2).isfinite().nonzero().flatten().tolist() == [1, 3]
-    assert keep_top_k(logits, 4).isfinite().nonzero().flatten().tolist() == [0, 1, 3, 4]
-    assert keep_top_p(torch.zeros(4), 0.3).isfinite().nonzero().flatten().tolist() == [0, 1]
+    logits = torch.zeros(64)  # a 64th each, without any rounding
+    assert keep_top_k(logits, 16).isfinite().nonzero().flatten().tolist() == list(range(16))
+    assert keep_top_p(logits, 1 / 4).isfinite().nonzero().flatten().tolist() == list(range(16))
+    logits[40] = 1.0
+    assert keep_top_k(logits, 3).isfinite().nonzero().flatten().tolist() == [0, 1, 40]
 
 
 @task
@@ -70,6 +71,12 @@ def test_a_top_p_that_is_reached_exactly_is_enough():
 
 
 @task
+def test_a_top_p_of_one_keeps_all_though_the_others_sum_to_one_in_rounding():
+    logits = torch.tensor([0.0, 100.0, 0.0])  # beside e^100, a float32 does not see the others
+    assert torch.equal(keep_top_p(logits, 1.0), logits)
+
+
+@task
 @given(logit_lists, st.floats(0.01, 1))
 def test_top_p_is_never_empty_and_never_more_than_it_must(values, p):
     logits = torch.tensor(values).double()
@@ -90,6 +97,7 @@ def test_the_penalty_makes_used_tokens_less_likely_whatever_their_sign():
     penalized = penalize_repetition(EXAMPLE, used, 2.0)
     assert penalized.tolist() == [1.0, 1.5, -2.0, 2.0, 0.0]
     assert torch.equal(penalize_repetition(EXAMPLE, used, 1.0), EXAMPLE)
+    assert penalize_repetition(torch.tensor([0.5, -0.5]), torch.tensor([0, 1]), 2.0).tolist() == [0.25, -1.0]
     assert EXAMPLE[1] == 3.0, "the logits that were given were changed"
 
 

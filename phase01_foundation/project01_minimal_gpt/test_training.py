@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt import debug
 from phase01_foundation.project01_minimal_gpt.attention import causal_attention
-from phase01_foundation.project01_minimal_gpt.model import next_token_loss
+from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
 from phase01_foundation.project01_minimal_gpt.training import (
     clip_gradients,
     evaluate,
@@ -233,6 +233,15 @@ def test_evaluation_predicts_every_token_but_the_first_once(length):
             if start + i + 1 < length:
                 total -= logits[i].log_softmax(0)[data[start + i + 1]].item()
     assert evaluate(model, data, batch_size=2) == pytest.approx(total / (length - 1), rel=1e-5)
+
+
+@pytest.mark.task(8)
+def test_the_windows_are_brought_to_where_the_model_is(monkeypatch):
+    with torch.device("meta"):  # a device that has shapes and no numbers, on every machine
+        model = GPT(debug.TINY)
+    monkeypatch.setattr(torch.Tensor, "item", lambda self: 1.0)
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: 1.0)
+    evaluate(model, torch.zeros(40, dtype=torch.long))  # torch raises for tensors of two devices
 
 
 @pytest.mark.task(8)

@@ -35,9 +35,8 @@ def learning_rate(step: int, *, peak: float, warmup: int, steps: int, decay_shar
     small steps settle what large ones leave jittering. A warm-up or a decay of no steps leaves its part out. Hägele
     et al. 2024 (arXiv:2405.18392).
     """
-    up = (step + 1) / warmup if warmup else 1.0
-    decay_steps = round(steps * decay_share)
-    down = (steps - step) / decay_steps if decay_steps else 1.0
+    up = (step + 1) / max(1, warmup)  # none is as good as one, whose only step is at the peak
+    down = (steps - step) / max(1, round(steps * decay_share))
     return peak * min(1.0, up, down)
 
 
