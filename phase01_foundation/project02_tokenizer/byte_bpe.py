@@ -99,11 +99,17 @@ class ByteBPE:
         return np.array(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text whose ids these are. Bytes that are no valid UTF-8 become U+FFFD, the replacement character."""
+        """The text whose ids these are. Bytes that are no valid UTF-8 become U+FFFD, the replacement character.
+
+        A character may be spread over several tokens. Raises ValueError as `decode_bytes` does.
+        """
         return self.decode_bytes(ids).decode(errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes whose ids these are. Raises ValueError for an id that stands for no token."""
+        """The bytes whose ids these are, one token after the other, with nothing replaced.
+
+        Raises ValueError for an id that stands for no token, naming it and the highest id.
+        """
         try:
             return b"".join([self.tokens[id] for id in ids])
         except KeyError as unknown:
@@ -129,6 +135,8 @@ def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequ
     if len(id_of) < len(tokens):
         id, token = next((id, token) for id, token in tokens.items() if id_of[token] != id)
         raise ValueError(f"the token {token!r} has two ids, {id} and {id_of[token]}")
+    if odd := [id for id in tokens if not isinstance(id, int)]:
+        raise ValueError(f"ids must be whole numbers, not {odd[0]!r}")
     if min(tokens) < 0 or max(tokens) >= 2**31:
         raise ValueError(f"ids must be from 0 to {2**31 - 1}, not {min(tokens)} to {max(tokens)}")
     for rank, (left, right) in enumerate(merges):

@@ -25,6 +25,7 @@ BROKEN = {
     "character as two surrogates": b"\xed\xa0\xbd\xed\xb9\x82",
     "A in two bytes": b"\xc1\x81",
     "A in three bytes": b"\xe0\x81\x81",
+    "last that needs no three bytes": b"\xe0\x9f\xbf",
     "A in four bytes": b"\xf0\x80\x81\x81",
     "last that needs no four bytes": b"\xf0\x8f\xbf\xbf",
     "first above U+10FFFF": b"\xf4\x90\x80\x80",
@@ -176,7 +177,9 @@ def test_the_scanner_takes_a_broken_character_as_the_regular_expression_does(pat
 @task
 @needs_compiler
 @each_pattern
-@pytest.mark.parametrize("text", ["x'ſa", "'ſ", "'Sſ", "I'LL", "I'lL", "I'vE'Re", "!\n/a", "!/\n\r/ /", " \n/", "1'2"])
+@pytest.mark.parametrize(
+    "text", ["x'ſa", "'ſ", "'Sſ", "I'LL", "I'lL", "I'vE'Re", "!\n/a", "!/\n\r/ /", " \n/", "1'2"]
+)
 def test_the_scanner_takes_contractions_and_slashes_as_the_regular_expression_does(pattern, text):
     # Each prefix as well: what stands at the end of a text is looked at byte by byte.
     for end in range(len(text) + 1):
@@ -200,7 +203,14 @@ def test_the_scanner_takes_broken_bytes_as_the_regular_expression_does(pattern, 
 @needs_compiler
 @each_pattern
 def test_the_scanner_takes_characters_of_all_planes_as_the_regular_expression_does(pattern):
-    some = [*range(0x3000), *range(0x3000, 0xD800, 97), 0xD7FF, *range(0xE000, 0x110000, 97), 0x10FFFF]
+    some = [
+        *range(0x3000),
+        *range(0x3000, 0xD800, 97),
+        0xD7FF,
+        *range(0xE000, 0x110000, 97),
+        0x10000,
+        0x10FFFF,
+    ]
     # Between letters, digits and spaces, and after itself, a character shows all that a pattern can ask of it.
     data = "".join(f"a{c}B {c}{c}1\n" for c in map(chr, some)).encode()
     assert fast.split_pieces(data, pattern) == list(split_pieces(data, pattern))
