@@ -135,8 +135,6 @@ def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequ
     if len(id_of) < len(tokens):
         id, token = next((id, token) for id, token in tokens.items() if id_of[token] != id)
         raise ValueError(f"the token {token!r} has two ids, {id} and {id_of[token]}")
-    if odd := [id for id in tokens if not isinstance(id, int)]:
-        raise ValueError(f"ids must be whole numbers, not {odd[0]!r}")
     if min(tokens) < 0 or max(tokens) >= 2**31:
         raise ValueError(f"ids must be from 0 to {2**31 - 1}, not {min(tokens)} to {max(tokens)}")
     for rank, (left, right) in enumerate(merges):

@@ -21,7 +21,11 @@ class FormatError(ValueError):
 def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
     """The tokens by rank from the text of a tiktoken file: a line for each, "<base64 of its bytes> <rank>".
 
-    Raises FormatError naming the line (from 1) that is no such pair, or whose token or rank was there before.
+    Ranks are whole numbers from 0 on, in any order and with gaps; the result has them in rising order. Lines end as
+    `splitlines` ends them, and those that hold nothing are counted but left out. Raises FormatError with the file's
+    name: and the number of the line (from 1) that is no such pair (base64 must be correct to the last character), has
+    no bytes or a rank below 0; and both numbers, for a line whose token or rank an earlier line has; and the name
+    alone where no line has a token.
     """
     tokens: dict[int, bytes] = {}
     line_of: dict[bytes, int] = {}
@@ -41,7 +45,9 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
                 f"{name}, line {number}: the token {token!r} is in line {line_of[token]} already"
             )
         if rank in tokens:
-            raise FormatError(f"{name}, line {number}: the rank {rank} is that of {tokens[rank]!r} already")
+            raise FormatError(
+                f"{name}, line {number}: the rank {rank} is in line {line_of[tokens[rank]]} already"
+            )
         tokens[rank], line_of[token] = token, number
     if not tokens:
         raise FormatError(f"{name} has no line with a token")
