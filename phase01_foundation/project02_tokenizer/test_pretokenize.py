@@ -1,3 +1,6 @@
+from itertools import accumulate
+
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -181,10 +184,23 @@ def test_the_scanner_takes_a_broken_character_as_the_regular_expression_does(pat
     "text", ["x'ſa", "'ſ", "'Sſ", "I'LL", "I'lL", "I'vE'Re", "!\n/a", "!/\n\r/ /", " \n/", "1'2"]
 )
 def test_the_scanner_takes_contractions_and_slashes_as_the_regular_expression_does(pattern, text):
-    # Each prefix as well: what stands at the end of a text is looked at byte by byte.
     for end in range(len(text) + 1):
         data = text[:end].encode()
         assert fast.split_pieces(data, pattern) == list(split_pieces(data, pattern))
+
+
+@task
+@needs_compiler
+@each_pattern
+@pytest.mark.parametrize("text", ["I'll", "I'Sx", "'ſ'ſ", "é🙂é", "中 \n/\n/", "!\n/a  12345"])
+def test_the_scanner_looks_at_nothing_beyond_the_end(pattern, text):
+    data = text.encode()
+    ends = np.empty(len(data), dtype=np.int64)
+    for size in range(len(data) + 1):  # the rest of the text lies behind the end in memory
+        number = fast.NUMBER_OF_PATTERN[pattern]
+        count = fast.kernels()["split_pieces"](fast.kinds().ctypes.data, number, data, size, ends.ctypes.data)
+        lengths = [len(piece) for piece in split_pieces(data[:size], pattern)]
+        assert ends[:count].tolist() == list(accumulate(lengths))
 
 
 @task
