@@ -112,7 +112,7 @@ def encode_piece(piece: bytes, id_of: Mapping[bytes, int], ranks: Ranks) -> list
 
     Each time it is the pair of the lowest rank, and the leftmost where that stands more than once.
     `id_of` is asked for the ids of single bytes. `ranks` says for a pair its rank and the id that it becomes, which
-    need not follow from each other; ranks are numbers of any size. Neither is changed. No bytes have no ids.
+    need not follow from each other; no two pairs have one rank. Neither mapping is changed. No bytes have no ids.
     """
     ids = [id_of[piece[i : i + 1]] for i in range(len(piece))]
     never = (math.inf, 0)
@@ -138,7 +138,7 @@ def recover_merges(tokens: Sequence[bytes]) -> list[Pair | None]:
     ranks: dict[Pair, tuple[int, int]] = {}
     merges: list[Pair | None] = []
     for id, token in enumerate(tokens):
-        parts = encode_piece(token, id_of, ranks) if len(token) > 1 else []
+        parts = encode_piece(token, id_of, ranks)
         merges.append((parts[0], parts[1]) if len(parts) == 2 else None)
         if len(parts) == 2:
             ranks[parts[0], parts[1]] = (id, id)

@@ -46,7 +46,7 @@ def line(token, rank):
 
 @task
 def test_a_line_is_a_token_and_its_rank():
-    data = b"\n".join([line(b"b", 1), line(b"a", 0), b"", line(b" the", 2)]) + b"\n"
+    data = b"\n".join([line(b"b", 1), line(b"a", 0), b"", b"  ", line(b" the", 2)]) + b"\n"
     assert parse_ranks(data, "x") == {0: b"a", 1: b"b", 2: b" the"}
     assert list(parse_ranks(data, "x")) == [0, 1, 2]
     assert parse_ranks(data.replace(b"\n", b"\r\n"), "x") == parse_ranks(data, "x")
@@ -71,17 +71,25 @@ def test_ranks_may_have_gaps_and_any_bytes():
         b"YQ== one",
         b"YQ== 1.0",
         b"\xff\xff 1",
-        line(b"a", -1),
         b" 1",
         b"==== 1",
     ],
 )
-def test_a_bad_line_is_named(bad):
+def test_a_line_that_is_no_pair_is_named(bad):
+    with raises(FormatError, "ranks.txt", 1):
+        parse_ranks(bad, "ranks.txt")
     lines = [line(bytes([i]), 20 + i) for i in range(40)]
     lines[5] = b""  # it counts as a line
     lines[36] = bad
-    with raises(FormatError, "ranks.txt", 37):
+    shown = [bad.decode()] if bad.isascii() else []
+    with raises(FormatError, "ranks.txt", 37, *shown):
         parse_ranks(b"\n".join(lines), "ranks.txt")
+
+
+@task
+def test_a_rank_below_0_is_named():
+    with raises(FormatError, "ranks.txt", 3):
+        parse_ranks(b"\n".join([line(b"a", 5), b"", line(b"b", -1)]), "ranks.txt")
 
 
 @task

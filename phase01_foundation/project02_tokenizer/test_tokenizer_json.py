@@ -72,6 +72,14 @@ def test_special_tokens_keep_their_ids_whatever_gaps_there_are(trained):
 
 
 @task
+@pytest.mark.parametrize("name", NAMES)
+def test_special_tokens_are_special_in_the_library_too(trained, world, name):
+    their, ids = theirs(trained[name]), trained[name].encode(f"{world[:100]}{END}", allowed_special="all")
+    assert their.decode(ids, skip_special_tokens=True) == trained[name].decode(ids[:-1])
+    assert their.get_added_tokens_decoder() == {ids[-1]: AddedToken(END, special=True, normalized=False)}
+
+
+@task
 def test_whole_pieces_are_kept(trained):
     model = trained["gpt2"].model
     tokens = {**model.tokens, model.vocab_size: b"qqqqqqq"}  # no merge makes it
