@@ -198,7 +198,9 @@ def test_the_scanner_looks_at_nothing_beyond_the_end(pattern, text):
     ends = np.empty(len(data), dtype=np.int64)
     for size in range(len(data) + 1):  # the rest of the text lies behind the end in memory
         number = fast.NUMBER_OF_PATTERN[pattern]
-        count = fast.kernels()["split_pieces"](fast.kinds().ctypes.data, number, data, size, ends.ctypes.data)
+        count = fast._kernels()["split_pieces"](
+            fast.kinds().ctypes.data, number, data, size, ends.ctypes.data
+        )
         lengths = [len(piece) for piece in split_pieces(data[:size], pattern)]
         assert ends[:count].tolist() == list(accumulate(lengths))
 

@@ -63,12 +63,12 @@ def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
     It has a version ("1.0"), truncation, padding, added_tokens, normalizer, pre_tokenizer, post_processor, decoder and
     model; what there is nothing of is None. Three depend on the kind: model, pre_tokenizer and decoder, in this order:
 
-        ByteBPE: `_bpe` with tokens and merges as `printed` writes them, the two parts of a merge with a space between;
-            a {"type": "Sequence", "pretokenizers": [...]} of the `_split` by the pattern's REGEX_OF and of BYTE_LEVEL;
-            the decoder is BYTE_LEVEL
-        WordTokenizer: {"type": "WordLevel", "vocab": ids by word, "unk_token": UNKNOWN}; the `_split` by GPT2; the
-            decoder is {"type": "Fuse"}, which joins
-        CharTokenizer: `_bpe` without merges; no pre_tokenizer; the same Fuse
+        ByteBPE: `_bpe` with tokens and merges as `printed` writes them, the two parts of a merge with a space between,
+            and with the model's whole_pieces; a {"type": "Sequence", "pretokenizers": [...]} of two, the `_split` by
+            the pattern's REGEX_OF and BYTE_LEVEL; BYTE_LEVEL
+        WordTokenizer: {"type": "WordLevel", "vocab": ids by word, "unk_token": UNKNOWN}; the `_split` by GPT2;
+            {"type": "Fuse"}, which joins
+        CharTokenizer: `_bpe` with the ids by character and no merges; None; the same Fuse
 
     A special token stands in the vocab, as the library chooses its id otherwise, and in added_tokens: id, content,
     special (True), and single_word, lstrip, rstrip and normalized (False). Nothing in the result is shared with the
