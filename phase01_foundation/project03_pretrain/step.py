@@ -172,8 +172,12 @@ def _apply(
 
 @contextmanager
 def gradient_sync(model: nn.Module, yes: bool) -> Iterator[None]:
-    """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
-    model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper is neither
+    """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one.
+
+    DDP has a context manager for what is left to later, FSDP a switch. torch.compile puts a wrapper around either, in
+    whose `_orig_mod` it is. For a model that is not shared there is nothing to do.
+    """
+    model = getattr(model, "_orig_mod", model)
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(yes)
         yield
