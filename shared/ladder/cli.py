@@ -146,6 +146,21 @@ def selfcheck(
 
 
 @app.command()
+def mutate(
+    project: ProjectNumber,
+    task: Annotated[list[int] | None, typer.Option(help="Only this task; may be given again.")] = None,
+    function: Annotated[str, typer.Option(help="Only functions whose name holds this.")] = "",
+    one_in: Annotated[int, typer.Option(min=1, help="A sample: one change in so many.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="So many processes at once.")] = 2,
+    others: Annotated[bool, typer.Option("--others", help="Which other tests notice what survives.")] = False,
+) -> None:
+    """For maintainers: systematic mistakes in what tasks write. A survivor gets a test or a reason in mutants.toml."""
+    from shared.ladder.mutate import mutate
+
+    raise typer.Exit(0 if mutate(find(project), task or (), function, one_in, at_once, others) else 1)
+
+
+@app.command()
 def verify(
     numbers: Annotated[list[int] | None, typer.Argument(help="Projects; all without it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what has a valid verdict.")] = False,

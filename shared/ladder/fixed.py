@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.ladder.house import counted
-from shared.ladder.mutants import read_mutants
+from shared.ladder.mutants import read_mistakes
 from shared.ladder.project import Project
 from shared.ladder.rooms import room_faults
 from shared.ladder.source import function, is_stub, signature
@@ -37,7 +37,7 @@ def fixed_faults(project: Project) -> list[str]:
     faults += [
         f"task {task.number} has no mutant"
         for task in project.tasks
-        if task.number not in {mutant.task for mutant in read_mutants(project)}
+        if task.number not in {mutant.task for mutant in read_mistakes(project).mutants}
     ]
     if not project.tasks:
         faults.append("it has no task")

@@ -24,6 +24,8 @@ from shared.ladder.typechecker import check_shapes
 SECONDS = 120
 WHOLE_SECONDS = 600  # for what has nothing to be compared with, on a slow machine
 MEMORY_GB = 8.0
+# What the parent has imported cannot be rewritten, and need not: the tests themselves are imported in the child.
+ALWAYS = ("--hypothesis-seed=0", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def start(job: Job, place: Path) -> int:
     if pid == 0:  # pragma: no cover (the child ends without writing its coverage)
         code = 70
         try:
-            _prepare(place, job.memory_gb)
+            prepare(place, job.memory_gb)
             root = job.folder or root_folder()
             if job.folder:
                 for name in [name for name in os.environ if name.startswith("LADDER_")]:
@@ -85,7 +87,7 @@ def start(job: Job, place: Path) -> int:
     return pid
 
 
-def _prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
+def prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
     import resource
 
     os.setsid()
@@ -104,8 +106,8 @@ def _prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
 
 
-def _tests(job: Job, place: Path) -> int:  # pragma: no cover
-    import pytest
+def settle(place: Path) -> None:  # pragma: no cover
+    """Make a child ready for a project's tests, whose searches for examples are to be quick and always the same."""
     from hypothesis import Phase, settings
     from hypothesis.configuration import set_hypothesis_home_dir
     from hypothesis.internal.conjecture import providers
@@ -113,24 +115,24 @@ def _tests(job: Job, place: Path) -> int:  # pragma: no cover
     root = root_folder()
     opened.note(root, place / "opened.txt")
     sys.path.insert(0, str(root))
-    sys.dont_write_bytecode = job.overlay is not None  # the reference's bytecode serves the jobs after it
     set_hypothesis_home_dir(root / ".hypothesis")  # its tables of Unicode take seconds to make
     # That a test fails is all that counts here: no search for a smaller example, no failing for slowness.
     settings.register_profile("job", phases=[Phase.explicit, Phase.generate], deadline=None, database=None)
     settings.load_profile("job")
     # It would read the text of every module that the parent has loaded, and try the constants in there.
     providers._get_local_constants = lambda: providers._local_constants
+
+
+def _tests(job: Job, place: Path) -> int:  # pragma: no cover
+    import pytest
+
+    settle(place)
+    sys.dont_write_bytecode = job.overlay is not None  # the reference's bytecode serves the jobs after it
     if job.overlay:
         os.environ["LADDER_OVERLAY"] = os.environ["LADDER_WORK"] = str(job.overlay)
     events, seconds = place / "events.jsonl", int(job.seconds) + 1
     arguments = pytest_arguments(job.project, events, job.tasks, seconds, job.files, job.only)
-    # What the parent has imported cannot be rewritten, and need not: the tests themselves are imported here.
-    arguments += [
-        "--ladder-no-calls",
-        "--hypothesis-seed=0",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]
+    arguments += ["--ladder-no-calls", *ALWAYS]
     arguments += ["-x"] if job.stop_at_first else ["--ladder-keep-going"]
     return int(pytest.main(arguments))
 

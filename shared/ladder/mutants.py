@@ -1,15 +1,23 @@
-"""Reads mutants.toml: which mistakes a project's tests must catch. It shows the solution, so no learner gets it."""
+"""Reads mutants.toml: mistakes that a project's tests must catch, and other right ways, which they must not.
+
+It shows the solution, so no learner gets it.
+"""
 
 from dataclasses import dataclass
 
 from shared.ladder.project import Project, ProjectError, Sources, Table, read_table
 
 FILE = "mutants.toml"
+ARROW = " => "
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A plausible mistake: `find` becomes `replace` in `file`, and a test of the task must notice."""
+    """A change of the reference: `find` becomes `replace` in `file`.
+
+    As a mutant it is a plausible mistake, and a test of the task must notice. As a variant it is another right way,
+    and no test here or in a project above may notice.
+    """
 
     task: int
     name: str
@@ -18,19 +26,43 @@ class Mutant:
     replace: str
 
 
-def read_mutants(project: Project) -> tuple[Mutant, ...]:
-    """The project's mutants, none where it has no mutants.toml.
+@dataclass(frozen=True)
+class Equivalent:
+    """Changes that `ladder mutate` makes of a function, `before => after`, and why no test can notice them."""
+
+    function: str
+    """`file.py:name`"""
+    changes: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The whole of mutants.toml."""
+
+    mutants: tuple[Mutant, ...] = ()
+    variants: tuple[Mutant, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
+
+
+def read_mistakes(project: Project) -> Mistakes:
+    """The project's mutants, variants and equivalent changes, none where it has no mutants.toml.
 
     Raises ProjectError for a broken file, a missing, unknown or badly typed key, and a `find` that does not occur
     exactly once.
     """
     path = project.folder / FILE
     if not path.is_file():
-        return ()
+        return Mistakes()
     table = read_table(path)
-    table.check_keys((), ("mutant",))
+    table.check_keys((), ("mutant", "variant", "equivalent"))
     sources = Sources(project.folder)
-    return tuple(_mutant(part, sources, len(project.tasks)) for part in table.parts("mutant"))
+    targets = {str(target) for task in project.tasks for target in task.write}
+    return Mistakes(
+        tuple(_mutant(part, sources, len(project.tasks)) for part in table.parts("mutant")),
+        tuple(_mutant(part, sources, len(project.tasks)) for part in table.parts("variant")),
+        tuple(_equivalent(part, targets) for part in table.parts("equivalent")),
+    )
 
 
 def _mutant(table: Table, sources: Sources, tasks: int) -> Mutant:
@@ -52,3 +84,13 @@ def _mutant(table: Table, sources: Sources, tasks: int) -> Mutant:
     if mutant.find == mutant.replace:
         raise ProjectError(f"{where}: find and replace are the same text")
     return mutant
+
+
+def _equivalent(table: Table, targets: set[str]) -> Equivalent:
+    table.check_keys(("function", "changes", "why"))
+    found = Equivalent(table.text("function"), table.texts("changes"), table.text("why"))
+    if found.function not in targets:
+        raise ProjectError(f"{table.where}: no task writes {found.function!r}")
+    if wrong := [change for change in found.changes if ARROW not in change]:
+        raise ProjectError(f"{table.where}: a change is `before{ARROW}after`, but there is {wrong[0]!r}")
+    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome
-from shared.ladder.mutants import Mutant, read_mutants
+from shared.ladder.mutants import Mutant, read_mistakes
 from shared.ladder.project import Project
 from shared.ladder.runner import test_files
 from shared.ladder.stubs import stub_file
@@ -35,7 +35,7 @@ class Selfcheck:
         wanted: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self.project, self.folder, self.wanted = project, folder, wanted
-        self.mutants = {f"{MUTANT}{_label(mutant)}": mutant for mutant in read_mutants(project)}
+        self.mutants = {f"{MUTANT}{_label(mutant)}": mutant for mutant in read_mistakes(project).mutants}
         self.tried = sum(map(wanted, self.mutants))
         self.last_killers = dict(killers or {})
         self.killers: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.ladder.mutants import read_mutants
+from shared.ladder.mutants import Mistakes, read_mistakes
 from shared.ladder.project import ProjectError, find
 
 SUM = "phase01_demo/project01_sum"
@@ -17,20 +17,20 @@ def change(house, old, new):
 
 
 def test_everything_is_read(house):
-    first, second = read_mutants(find(1))
+    first, second = read_mistakes(find(1)).mutants
     assert (first.task, first.name, first.file) == (1, "keeps_the_last", "sums.py")
     assert (second.find, second.replace) == ("self.count += number", "self.count = number")
 
 
 def test_a_project_without_the_file_has_none(house):
     (house / SUM / "mutants.toml").unlink()
-    assert read_mutants(find(1)) == ()
+    assert read_mistakes(find(1)) == Mistakes()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("[[mutant]]", "[[mutation]]", "unknown key mutation; allowed: mutant"),
+        ("[[mutant]]", "[[mutation]]", "unknown key mutation; allowed: mutant, variant, equivalent"),
         ('name = "keeps_the_last"\n', "", "mutant 1: missing key name"),
         ("task = 1\n", "task = 7\n", r"mutant 1 \(keeps_the_last\): there is no task 7"),
         (
@@ -45,10 +45,10 @@ def test_a_project_without_the_file_has_none(house):
 def test_a_wrong_file_says_what_is_wrong(house, old, new, message):
     change(house, old, new)
     with pytest.raises(ProjectError, match=message) as raised:
-        read_mutants(find(1))
+        read_mistakes(find(1))
     assert str(raised.value).startswith(f"{SUM}/mutants.toml")
 
 
 def test_an_empty_replacement_is_fair(house):
     change(house, 'replace = "self.count = number"', 'replace = ""')
-    assert read_mutants(find(1))[1].replace == ""
+    assert read_mistakes(find(1)).mutants[1].replace == ""
