@@ -40,9 +40,12 @@ CASES = [
     ("What colour is it?", "red", "What colour is the ball?", "copied question"),
     (STORY + "Who took it home?", "Mia", "Who took it with her?", "copied question"),
     (STORY + "What did Sam have?", "a red ball", "Sam had a", "another of the prompt"),
+    (STORY + "Who took it home?\n", "Mia", "Who took it with her?", "copied question"),
     ("Make it long: I am sad.", "Make it long", "Make it long now", "one too many"),
+    ("Make it long: I am sad.", "Make it long I am very sad", "Make it long now", "not known"),
     ("What colour is it?", "red", "Question: what is it?", "copied question"),
     ("Reverse: a, b, c.", "c, b, a", "a, b, c", "wrong order"),
+    ("Reverse: a, b.", "b, a", "a, b", "wrong order"),
     ("Say it.", "the red ball", "the ball red", "wrong order"),
     ("Reverse: a, b, c.", "c, b, a", "c, a", "one missing"),
     ("Say it.", "the ripe fig", "the fig", "one missing"),
@@ -72,6 +75,8 @@ CASES = [
     ("What is the opposite of hot?", "cold", "hot", "repeats the prompt"),
     ("One sheep, two what?", "butterflies", "butterflys", "misspelt"),
     ("One fox, two what?", "foxes", "foxen", "misspelt"),
+    ("One ox, two what?", "oxen", "oxes", "misspelt"),
+    ("Who is older than mothers?", "grandmothers", "grndmuthrs", "not known"),  # three are too many
     ("One fox, two what?", "foxes", "foxed up", "not known"),
     ("What does it say?", "oink", "moo", "not known"),
     ("What says it?", "cow", "cox", "not known"),  # one letter of three makes another word

@@ -72,7 +72,7 @@ def test_a_loss_spike_is_seen_once_it_is_out_of_the_ordinary():
 
 @task
 def test_where_the_loss_jumps_about_a_spike_must_be_larger():
-    for loss, spikes in ((8.9, 0), (9.1, 1)):
+    for loss, spikes in ((8.9, 0), (9.0, 0), (9.1, 1)):  # more than six deviations, which 9.0 is not
         monitor = Monitor()
         for step in range(64):
             monitor.update(good(3.0 + (-1) ** step))  # deviation 1, median 3
@@ -83,10 +83,12 @@ def test_where_the_loss_jumps_about_a_spike_must_be_larger():
 def test_a_gradient_spike_is_ten_times_the_usual_norm():
     monitor = settled(norm=2.0)
     assert monitor.update(good(norm=19.9)) == []
+    assert monitor.update(good(norm=20.0)) == []
     [odd] = monitor.update(good(norm=20.1))
     assert "gradient" in odd
     assert names(odd, 20.1, 2.0)
     assert (monitor.loss_spikes, monitor.gradient_spikes) == (0, 1)
+    assert len(settled(norm=0.01).update(good(norm=0.11))) == 1, "a small norm has its spikes too"
     still = settled(norm=0.0)  # frozen at first, say: what is ten times nothing?
     assert still.update(good(norm=1.0)) == []
 
@@ -96,6 +98,8 @@ def test_the_first_steps_are_watched_only():
     monitor = Monitor()
     for loss in (9.0, 8.0, 30.0, 7.0, 50.0):
         assert monitor.update(good(loss, loss)) == []
+    for steps, spikes in ((15, 0), (16, 2)):
+        assert len(settled(steps=steps).update(good(5.0, 50.0))) == spikes
 
 
 @task

@@ -168,12 +168,12 @@ def test_a_gated_feed_forward_equals_its_formula():
 
 
 @pytest.mark.task(1)
-@given(st.integers(1, 4), st.integers(1, 4))
-def test_repeated_heads_stand_beside_each_other(kv_heads, group):
-    x = torch.arange(kv_heads).float().view(1, -1, 1, 1)
-    assert repeat_heads(x, kv_heads * group).flatten().tolist() == [
-        head // group for head in range(kv_heads * group)
-    ]
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_repeated_heads_stand_beside_each_other(kv_heads, group, time):
+    x = torch.arange(kv_heads).float().view(1, -1, 1, 1).expand(2, -1, time, 3)
+    found = repeat_heads(x, kv_heads * group)
+    assert found.shape == (2, kv_heads * group, time, 3)
+    assert found[1, :, -1, 2].tolist() == [head // group for head in range(kv_heads * group)]
 
 
 @pytest.mark.task(1)
