@@ -71,7 +71,7 @@ class Batches:
         number, place = divmod(row, self.windows)
         if number != self._pass:
             self._start_pass(number)
-        begin = self._offset + int(self._order[place]) * self.context_length
+        begin = self._offset + self._order[place] * self.context_length
         return self.ids[begin : begin + self.context_length + 1]
 
     def _start_pass(self, number: int) -> None:

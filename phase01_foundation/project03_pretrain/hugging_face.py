@@ -113,7 +113,7 @@ def save(
             raise ValueError("the config says tied_embeddings, but the head is no longer the embedding")
         del tensors["head.weight"]
     wanted, theirs = shapes(model.config), names(model.config)
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
     if changed := sorted({name for name, _ in found.items() ^ wanted.items()}):
         raise ValueError(f"layers were changed, and the format has no place for these: {', '.join(changed)}")
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")

@@ -134,7 +134,7 @@ def log_likelihoods(
             hidden = model.hidden(rows[:, :-1], attend=attend)  # (row, time, dim)
             logits = model.logits(hidden[asked][None])[0]  # (asked, vocab)
         targets = rows[:, 1:][asked]
-        log_p = -F.cross_entropy(logits, targets, reduction="none").double()
+        log_p = -F.cross_entropy(logits, targets, reduction="none")
         likeliest = logits.argmax(dim=-1) == targets
         for i, one, greedy in zip(chosen, log_p.split(counts), likeliest.split(counts), strict=True):
             found[i] = LogLikelihood(one.sum().item(), bool(greedy.all()))

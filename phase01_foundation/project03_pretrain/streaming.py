@@ -122,12 +122,12 @@ class StreamingBatches:
         """
         tokens = np.concatenate([np.empty(0, dtype=np.int32), *self._buffer])
         return {
-            "settings": dict(self._settings),
+            "settings": self._settings,
             "passes": self.passes,
             "drawn": self._drawn,
             "buffer": torch.from_numpy(tokens),
             "lengths": torch.tensor([len(document) for document in self._buffer], dtype=torch.int64),
-            "waiting": torch.from_numpy(self._waiting.copy()),
+            "waiting": torch.from_numpy(self._waiting),
             "generator": self._generator.get_state(),
         }
 
@@ -146,8 +146,8 @@ class StreamingBatches:
         self.passes, self._drawn = state["passes"], state["drawn"]
         self._documents = iter(self._open(self._drawn))
         ends = np.cumsum(state["lengths"].numpy())
-        self._buffer = [part.copy() for part in np.split(state["buffer"].numpy(), ends)[:-1]]
-        self._waiting = state["waiting"].numpy().copy()
+        self._buffer = np.split(state["buffer"].numpy(), ends)[:-1]
+        self._waiting = state["waiting"].numpy()
         self._generator.set_state(state["generator"])
 
     def _fill(self) -> bool:

@@ -20,10 +20,10 @@ from shared.testing import raises
 @pytest.mark.parametrize("shard_bytes", [10**9, 3000])
 def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path, config, shard_bytes):
     model, tokens = example(config)
-    save(model, tmp_path, shard_bytes=shard_bytes)
+    save(model, str(tmp_path), shard_bytes=shard_bytes)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard_bytes == 3000)
     assert all(path.stat().st_size < 3000 + 2000 for path in tmp_path.glob("*-of-*.safetensors"))
-    again = load(tmp_path)
+    again = load(str(tmp_path))
     assert again.config == config
     assert torch.equal(again(tokens), model(tokens))
     for name, tensor in model.state_dict().items():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from phase01_foundation.project03_pretrain import model as model_module
 from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.model import (
     LLM,
@@ -122,6 +123,7 @@ def test_a_model_is_built_around_given_weights(config):
     drawn = torch.get_rng_state()
     built = from_tensors(config, tensors)
     assert torch.equal(torch.get_rng_state(), drawn), "random weights were made"
+    assert list(tensors) == [name for name, _ in model.named_parameters()], "what is given stays as it is"
     assert torch.equal(built(tokens), model(tokens))
     assert built.embedding.weight.data_ptr() == tensors["embedding.weight"].data_ptr(), "a copy was made"
     assert built.parameter_count() == model.parameter_count()
@@ -193,6 +195,18 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
     (plain, expected), (less, gradients) = found
     assert all(torch.equal(a, b) for a, b in zip(gradients, expected, strict=True))
     assert less < plain / 4
+
+
+@pytest.mark.task(3)
+def test_without_gradients_nothing_is_checkpointed(monkeypatch):
+    model, tokens = example()
+    expected = model(tokens)
+    model.gradient_checkpointing = True
+    monkeypatch.setattr(
+        model_module, "checkpoint", lambda *_, **__: pytest.fail("nothing is to be kept here")
+    )
+    with torch.no_grad():
+        assert torch.equal(model(tokens), expected)
 
 
 @pytest.mark.task(3)

@@ -1,4 +1,5 @@
 import inspect
+import math
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers, orthogonalize
@@ -94,6 +96,17 @@ def test_a_zero_matrix_stays_zero_beside_others():
     assert result[1].any()
 
 
+@task
+@pytest.mark.parametrize("shape", [(4, 64), (3, 4, 64), (2, 3, 4, 64)])
+def test_the_products_are_those_of_the_shorter_side(shape):
+    """What is tall costs what is wide does: 5 times x xᵀ, its square, and a product with x, of 4 × 64 numbers each."""
+    square, product = 2 * 4 * 4 * 4, 2 * 4 * 4 * 64
+    for matrix in (torch.randn(shape), torch.randn(shape).mT):
+        with FlopCounterMode(display=False) as counter:
+            orthogonalize(matrix)
+        assert counter.get_total_flops() <= 5 * math.prod(shape[:-2]) * (2 * product + max(square, product))
+
+
 # ---- Muon
 
 
@@ -162,6 +175,18 @@ def test_weights_decay_by_rate_times_weight_decay_and_only_with_a_gradient():
     Muon([decayed, left_alone], lr=0.1, weight_decay=0.5).step()
     torch.testing.assert_close(decayed.detach(), torch.full((2, 2), 0.95))
     assert torch.equal(left_alone, torch.ones(2, 2))
+
+
+@task
+def test_decay_takes_nothing_from_the_step():
+    """It shrinks the weights as they were, which are 0 here: the step that follows is as long as without decay."""
+    steps = []
+    for weight_decay in (0.0, 1.0):
+        parameter = nn.Parameter(torch.zeros(3, 4))
+        parameter.grad = torch.ones(3, 4)
+        Muon([parameter], lr=0.5, weight_decay=weight_decay).step()
+        steps.append(parameter.detach())
+    torch.testing.assert_close(*steps)
 
 
 @task
@@ -276,6 +301,14 @@ def test_frozen_weights_are_left_out():
     muon, adamw = make_optimizers(model, "muon")
     assert all(parameter.requires_grad for group in adamw.param_groups for parameter in group["params"])
     assert len(names_in(muon, model)) == 14
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.ndim == 2)
+    model.embedding.requires_grad_(False)
+    model.head.requires_grad_(False)
+    [alone] = make_optimizers(model, "muon")
+    assert names_in(alone, model) == names_in(muon, model), "AdamW would have nothing"
+    [adamw] = make_optimizers(model, "adamw")
+    assert [len(group["params"]) for group in adamw.param_groups] == [14]
 
 
 @task

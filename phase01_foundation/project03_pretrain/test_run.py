@@ -1,6 +1,7 @@
 import os
 from copy import deepcopy
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -110,6 +111,9 @@ def test_the_scale_of_float16_goes_on(tmp_path):
     without = begin()
     without.resume(tmp_path / "checkpoint.safetensors", IDENTITY)
     assert without.scaler is None
+    without.save(tmp_path / "checkpoint.safetensors", IDENTITY)
+    other.resume(tmp_path / "checkpoint.safetensors", IDENTITY)
+    assert other.scaler.get_scale() == 64, "a checkpoint without a scale leaves it as it is"
 
 
 @task
@@ -174,7 +178,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
 def test_the_file_names_weights_and_states_as_the_model_does(tmp_path):
     run = begin()
     take(run)
-    run.save(tmp_path / "checkpoint.safetensors", IDENTITY)
+    run.save(tmp_path / "checkpoint.safetensors", MappingProxyType(IDENTITY))
     state = read(tmp_path / "checkpoint.safetensors")
     assert state["identity"] == IDENTITY
     torch.testing.assert_close(state["model"], dict(run.model.state_dict()), rtol=0, atol=0)

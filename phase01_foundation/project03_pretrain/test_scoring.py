@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import example as explicit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def test_equals_one_token_at_a_time_whatever_the_batch_size(texts, batch_size):
     for (total, greedy), (context, continuation) in zip(found, texts, strict=True):
         expected, likeliest = slow_log_likelihood(model, context, continuation)
         assert total == pytest.approx(expected, abs=1e-9)
+        assert isinstance(total, float)
         assert greedy is likeliest
 
 
@@ -127,6 +129,15 @@ def test_texts_of_like_length_share_a_batch(model, monkeypatch):
     monkeypatch.setattr(model, "hidden", lambda x, **more: seen.append(tuple(x.shape)) or hidden(x, **more))
     log_likelihoods(model, [([1] * length, [2]) for length in (3, 12, 2, 11)], 2)
     assert sorted(seen) == [(2, 3), (2, 12)]
+    # How long a text is, is what of it is left once it was cut: 17 tokens at most, of which 16 are read.
+    for texts, shapes in (
+        ([([1] * 8, [2] * 8), ([1] * 7, [2])], [(2, 15)]),
+        ([([1] * 20, [2]), ([1] * 8, [2])], [(2, 16)]),
+        ([([1] * 20, [2]), ([1] * 7, [2])], [(1, 7), (1, 16)]),
+    ):
+        seen.clear()
+        log_likelihoods(model, texts)
+        assert sorted(seen) == shapes
 
 
 @task
@@ -159,6 +170,18 @@ def test_the_attention_given_is_used(model):
 
 
 @task
+def test_all_tensors_are_on_the_models_device(model, monkeypatch):
+    """What is made without a word about its device is on the default one, which is none that can compute here."""
+    monkeypatch.setattr(
+        model, "hidden", lambda x, **_: model.embedding(x)
+    )  # the model's own parts are not asked
+    texts = [([1, 2, 3], [4, 5]), ([6], [7])]
+    expected = log_likelihoods(model, texts), perplexity(model, [1, 2, 3])
+    with torch.device("meta"):
+        assert (log_likelihoods(model, texts), perplexity(model, [1, 2, 3])) == expected
+
+
+@task
 def test_products_run_in_the_dtype():
     model = example()[0]
     texts = [([1, 2, 3], [4, 5, 6])]
@@ -185,8 +208,9 @@ def test_other_impossible_arguments_are_refused(model):
         log_likelihoods(model, [([1], [2])], 0)
     with raises(ValueError, 11):
         log_likelihoods(model, [([1], [11])])
-    with raises(ValueError, 1):
-        perplexity(model, [1])
+    for tokens in ([], [1]):
+        with raises(ValueError, len(tokens)):
+            perplexity(model, tokens)
     for stride in (0, 17):
         with raises(ValueError, 16, stride):
             perplexity(model, [1, 2, 3], stride)
@@ -209,6 +233,7 @@ def test_windows_stand_side_by_side(model, length):
 @task
 @settings(deadline=None, max_examples=25)
 @given(length=st.integers(2, 60), seed=st.integers(0, 9), stride=st.integers(1, CONTEXT))
+@explicit(length=40, seed=0, stride=1)
 def test_perplexity_with_a_stride_equals_a_slow_loop(length, seed, stride):
     model = example(dtype=torch.float64)[0]
     text = np.random.default_rng(seed).integers(TINY.vocab_size, size=length).tolist()

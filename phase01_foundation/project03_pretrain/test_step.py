@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -72,11 +75,12 @@ def assert_same(one, other, **tolerance):
 
 
 @task
-def test_the_loss_is_the_mean_over_the_targets_that_count():
-    model, batch = model_with_opinions(), batch_of(3, ignored=(0, 4, 6))
+@pytest.mark.parametrize(("ignored", "counted"), [((0, 0, 0), 18), ((0, 4, 6), 8), ((5, 6, 6), 1)])
+def test_the_loss_is_the_mean_over_the_targets_that_count(ignored, counted):
+    model, batch = model_with_opinions(), batch_of(3, ignored)
     loss, metrics = next_token_loss(model, batch)
     torch.testing.assert_close(loss, whole_loss(model, batch))
-    assert metrics["weight"] == 6 + 2
+    assert metrics["weight"] == counted
 
 
 @task
@@ -329,29 +333,39 @@ def test_float16_that_overflows_is_skipped_and_the_scale_halves():
 # ---- several processes
 
 
-def taken(micro_batch):
-    """The step of one process on all rows, or of two on half of them each, with torch's own DDP between them."""
+def taken(kind, micro_batch):
+    """The step of one process on all rows, or of two on half of them each, with torch's DDP or FSDP between them."""
     model, batch = model_with_opinions(), batch_of(6, ignored=(0, 1, 2, 3, 4, 5))
     wrapped, told = model, []
     if dist.is_initialized():
-        wrapped = DistributedDataParallel(model)
+        if kind == "ddp":
+            wrapped = DistributedDataParallel(model)
+        else:
+            fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
         batch = {name: part.chunk(2)[dist.get_rank()] for name, part in batch.items()}
 
         def gradient_sync(model, yes):  # in the place of task 8's
             told.append(yes)
-            return nullcontext() if yes else wrapped.no_sync()
+            if kind == "fsdp":
+                model.set_requires_gradient_sync(yes)
+            return nullcontext() if yes or kind == "fsdp" else wrapped.no_sync()
 
         step_module.gradient_sync = gradient_sync
     step = training_step(wrapped, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=0.1)
-    return {"step": [step.loss, step.gradient_norm], "weights": weights(model), "told": told}
+    found = {
+        name: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in weights(model).items()
+    }
+    return {"step": [step.loss, step.gradient_norm], "weights": found, "told": told}
 
 
 @task
 @pytest.mark.parametrize(("micro_batch", "told"), [(0, [True]), (2, [False, True])])
-def test_two_processes_take_the_step_of_one(micro_batch, told):
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_take_the_step_of_one(kind, micro_batch, told):
     """Though the second one's rows count less than the first one's."""
-    alone = taken(micro_batch)
-    for found in spawn(taken, micro_batch):
+    alone = taken(kind, micro_batch)
+    for found in spawn(taken, kind, micro_batch):
         assert found["step"] == pytest.approx(alone["step"], rel=1e-6)
         assert_same(found["weights"], alone["weights"], rtol=1e-6, atol=1e-9)
         assert found["told"] == told
