@@ -318,7 +318,8 @@ class LLM(nn.Module):
         Embed the tokens and pass them through all blocks, with the rotary angles of their positions, in float32
         whatever the model's precision. `check_positions` gives the positions, or raises what forward says. With
         `gradient_checkpointing`, and where gradients are wanted at all, each block runs under torch's `checkpoint`,
-        which draws the same dropout again.
+        which draws the same dropout again. It must not be the reentrant kind, which finds no gradient for a block whose
+        input needs none.
         """
         config = self.config
         positions = check_positions(tokens, positions, config.context_length)

@@ -198,6 +198,19 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
 
 
 @pytest.mark.task(3)
+def test_a_frozen_embedding_leaves_the_blocks_their_gradients_under_checkpointing():
+    """As in fine-tuning: what comes into the first block then needs no gradient."""
+    found = []
+    for on in (False, True):
+        model, tokens = example()
+        model.embedding.requires_grad_(False)
+        model.gradient_checkpointing = on
+        model(tokens).square().mean().backward()
+        found.append([parameter.grad for parameter in model.blocks.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.task(3)
 def test_without_gradients_nothing_is_checkpointed(monkeypatch):
     model, tokens = example()
     expected = model(tokens)
