@@ -363,7 +363,7 @@ def check_positions(
 
 
 def from_tensors(config: Config, tensors: Mapping[str, Tensor]) -> LLM:
-    """An LLM around these weights, named as in its state_dict, without making random ones first.
+    """An LLM around these weights, named as in its state_dict, without making random ones first (torch's meta device).
 
     The model takes the tensors as they are, with their dtype and device, and copies none. Where embeddings are tied,
     no "head.weight" is needed, and the head's weight is the embedding's: one parameter with two places. Raises

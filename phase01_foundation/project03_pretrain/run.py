@@ -92,10 +92,13 @@ class Run:
     def resume(self, path: Path, identity: Mapping[str, Any]) -> None:
         """Take up where the checkpoint left off, with as many processes as there are now.
 
-        After a checkpoint from before the first step, the optimizers have no state again. Raises CheckpointError for a
-        file that is broken or of another kind, naming it, and for one of another identity, naming each entry that
-        differs with both values (None where there is none), and --restart=true, which begins anew. The run is then as
-        it was.
+        torch's set_model_state_dict and set_optimizer_state_dict, with FULL, give each process its part of what `save`
+        has put together; scaler, batches and monitor load their states. After a checkpoint from before the first step,
+        the optimizers have no state again.
+
+        Raises CheckpointError for a file that is broken or of another kind, naming it, and for one of another identity,
+        naming each entry that differs with both values (None where there is none), and --restart=true, which begins
+        anew. The run is then as it was.
         """
         state = read(path)
         if not isinstance(state, dict) or "identity" not in state:

@@ -117,8 +117,9 @@ class StreamingBatches:
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, for shared.checkpoint: numbers, strings and tensors. The same on every rank.
 
-        It holds the tokens of the buffered documents, so that resuming reads none of them again, and it stays as it
-        is while the stream goes on.
+        That is all that decides the rows to come: `_settings`, `passes`, `_drawn`, the tokens of the documents in the
+        buffer, in their order, so that resuming reads none of them again, `_waiting`, and the generator's state. It
+        stays as it is while the stream goes on.
         """
         tokens = np.concatenate([np.empty(0, dtype=np.int32), *self._buffer])
         return {
