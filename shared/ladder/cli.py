@@ -206,7 +206,9 @@ def main() -> None:
     except (LadderError, ProjectError) as error:
         from rich.console import Console
 
-        Console(stderr=True, highlight=False).print(f"[red]ladder:[/] {escape(str(error))}", soft_wrap=True)
+        Console(stderr=True, highlight=False, emoji=False).print(
+            f"[red]ladder:[/] {escape(str(error))}", soft_wrap=True
+        )
         sys.exit(2)
 
 

@@ -128,6 +128,8 @@ def _tests(job: Job, place: Path) -> int:  # pragma: no cover
 
     settle(place)
     sys.dont_write_bytecode = job.overlay is not None  # the reference's bytecode serves the jobs after it
+    if job.overlay and {*job.overlay.glob("*/*")} - {job.overlay / job.project.path}:
+        _forget_projects()
     if job.overlay:
         os.environ["LADDER_OVERLAY"] = os.environ["LADDER_WORK"] = str(job.overlay)
     events, seconds = place / "events.jsonl", int(job.seconds) + 1
@@ -135,6 +137,12 @@ def _tests(job: Job, place: Path) -> int:  # pragma: no cover
     arguments += ["--ladder-no-calls", *ALWAYS]
     arguments += ["-x"] if job.stop_at_first else ["--ladder-keep-going"]
     return int(pytest.main(arguments))
+
+
+def _forget_projects() -> None:  # pragma: no cover
+    """Unload the projects below, and the shelves that show them: the overlay has files of theirs."""
+    for name in [name for name in sys.modules if name.startswith(("phase", "shared.phase"))]:
+        del sys.modules[name]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.markup import escape
 from shared import files
 from shared.ladder.project import Project
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)  # `:running:` is a name here
 
 
 class LadderError(Exception):

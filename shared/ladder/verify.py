@@ -214,7 +214,7 @@ def _show(run: Verification, seconds: float) -> None:
             *(_cell(run.checks[project.number, kind]) for kind in run.kinds),
             f"[red]{len(faults)}[/]" if faults else "[green]none[/]",
         )
-    wide = console if console.is_terminal else Console(width=LOG_WIDTH, highlight=False)
+    wide = console if console.is_terminal else Console(width=LOG_WIDTH, highlight=False, emoji=False)
     wide.print(table)
     for project in run.projects:
         for name in run.selfchecks[project.number].hangs if run.selfchecks else ():
