@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -346,9 +346,13 @@ def taken(kind, micro_batch):
 
         def gradient_sync(model, yes):  # in the place of task 8's
             told.append(yes)
-            if kind == "fsdp":
+            if isinstance(model, FSDPModule):
                 model.set_requires_gradient_sync(yes)
-            return nullcontext() if yes or kind == "fsdp" else wrapped.no_sync()
+            return (
+                wrapped.no_sync()
+                if isinstance(wrapped, DistributedDataParallel) and not yes
+                else nullcontext()
+            )
 
         step_module.gradient_sync = gradient_sync
     step = training_step(wrapped, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=0.1)
