@@ -97,8 +97,8 @@ class Run:
         the optimizers have no state again.
 
         Raises CheckpointError for a file that is broken or of another kind, naming it, and for one of another identity,
-        naming each entry that differs with both values (None where there is none), and --restart=true, which begins
-        anew. The run is then as it was.
+        naming each entry that differs with both values (None where there is none), and the setting restart, which
+        begins anew. The run is then as it was.
         """
         state = read(path)
         if not isinstance(state, dict) or "identity" not in state:

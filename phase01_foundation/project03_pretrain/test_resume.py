@@ -166,7 +166,7 @@ def test_a_checkpoint_of_other_settings_is_refused_by_name_and_kept(tmp_path, mo
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     run = begin()
     fresh = copy.deepcopy(everything(run))
-    with raises(CheckpointError, "dim", 8, 16, "width", "None", 3, "--restart=true"):
+    with raises(CheckpointError, "dim", 8, 16, "width", "None", 3, "restart"):
         train(tmp_path, run=run, identity={"dim": 16, "seed": 0, "width": 3})
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert_bitwise(everything(run), fresh)

@@ -134,7 +134,7 @@ def test_another_runs_checkpoint_is_refused_and_kept(tmp_path, now, facts):
     content = path.read_bytes()
     run = begin(seed=2)
     before = deepcopy(everything(run))
-    with raises(CheckpointError, *facts, "--restart=true") as caught:
+    with raises(CheckpointError, *facts, "restart") as caught:
         run.resume(path, now)
     same = [name for name in IDENTITY if now.get(name) == IDENTITY[name]]
     assert not any(name in str(caught.value) for name in same), "only what differs is named"

@@ -261,7 +261,7 @@ def test_a_checkpoint_of_other_settings_is_named(command, checkpoint, monkeypatc
         command()
     code, printed = command("--weight_decay=0.2", "--characters=3000")
     assert code == 2
-    for fact in ("weight_decay", "0.1", "0.2", "characters", "2000", "3000", "tokens", "--restart=true"):
+    for fact in ("weight_decay", "0.1", "0.2", "characters", "2000", "3000", "tokens", "restart"):
         assert fact in printed
     code, printed = command("--threads=1", "--micro_batch=2", "--checkpoint_minutes=1", "--compile=false")
     assert code == 0
