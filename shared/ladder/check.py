@@ -20,7 +20,7 @@ from shared.ladder.house import (
 )
 from shared.ladder.project import Project, Task, projects
 from shared.ladder.runner import Results, run_tests
-from shared.ladder.source import definitions
+from shared.ladder.source import definitions, read_source
 from shared.overlay import find_fault
 
 POLL_SECONDS = 0.3
@@ -106,7 +106,7 @@ def refuse_broken_files(project: Project) -> None:
     for task in project.tasks:
         for target in task.write:
             file = yours(project) / target.file
-            if not definitions(file.read_text(encoding="utf-8"))[target.name]:
+            if not definitions(read_source(file))[target.name]:
                 raise LadderError(
                     f"{file} no longer defines {target.name}, which task {task.number} writes. "
                     f"Its first lines are in {project.folder / target.file}."
