@@ -10,7 +10,15 @@ import copy
 import random
 from dataclasses import dataclass, field
 
-COMPARED = ("assert_close", "assert_allclose", "assert_array_equal", "assert_equal", "equal", "allclose", "array_equal")
+COMPARED = (
+    "assert_close",
+    "assert_allclose",
+    "assert_array_equal",
+    "assert_equal",
+    "equal",
+    "allclose",
+    "array_equal",
+)
 TWINS = 4  # of a task, where so many of its tests have an expected value to spoil
 OTHER_ERROR = "ZeroDivisionError"
 
@@ -28,10 +36,14 @@ class Disguise:
 def disguise(text: str, draw: random.Random, names: Disguise) -> str:
     """The source of a test file with canaries among the tests of its tasks, all under names that are drawn anew."""
     module = ast.parse(text)
-    tests = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    tests = [
+        node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
     tasks = tasks_of(module)
     used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
-    words = sorted({word for test in tests for word in test.name.split("_")[1:] if word} | {"it", "the", "of"})
+    words = sorted(
+        {word for test in tests for word in test.name.split("_")[1:] if word} | {"it", "the", "of"}
+    )
     taken = used | {test.name for test in tests}
     for task in sorted({tasks[test.name] for test in tests} - {0}):
         own = [test for test in tests if tasks[test.name] == task]
@@ -44,7 +56,9 @@ def disguise(text: str, draw: random.Random, names: Disguise) -> str:
             # Beside its test: all that the decorators of both need is defined there.
             module.body.insert(module.body.index(test) + draw.randint(0, 1), twin)
     for test in tests:
-        drawn = test.name if test.name in used else _name(words, taken, draw)  # one that the file itself uses stays
+        drawn = (
+            test.name if test.name in used else _name(words, taken, draw)
+        )  # one that the file itself uses stays
         names.real[drawn] = test.name
         test.name = drawn
     return ast.unparse(ast.fix_missing_locations(module)) + "\n"
@@ -52,11 +66,15 @@ def disguise(text: str, draw: random.Random, names: Disguise) -> str:
 
 def tasks_of(module: ast.Module) -> dict[str, int]:
     """The task of each test function: by its own mark, by a name for a mark, or by the file's `pytestmark`; else 0."""
-    named = {
-        node.targets[0].id: number
-        for node in module.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (number := _marked(node.value))
-    }
+    named = {}
+    for node in module.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                named[name] = _marked(value)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                named |= {
+                    getattr(one, "id", ""): _marked(value) for one, value in zip(names, values, strict=False)
+                }
     found = {}
     for node in module.body:
         if isinstance(node, ast.FunctionDef):
@@ -80,7 +98,9 @@ def _name(words: list[str], taken: set[str], draw: random.Random) -> str:
     return name
 
 
-def _twins(tests: list[ast.FunctionDef], draw: random.Random) -> list[tuple[ast.FunctionDef, ast.FunctionDef]]:
+def _twins(
+    tests: list[ast.FunctionDef], draw: random.Random
+) -> list[tuple[ast.FunctionDef, ast.FunctionDef]]:
     """Some tests of a task, each with a copy whose expected values are spoilt."""
     made = []
     for test in tests:
@@ -106,13 +126,13 @@ class _Spoiler(ast.NodeTransformer):
     def __init__(self) -> None:
         self.count = 0
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802 (ast's names)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return node
 
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:  # noqa: N802
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
         before = self.count
         self.generic_visit(node)
         match node.test:
@@ -124,7 +144,7 @@ class _Spoiler(ast.NodeTransformer):
                 self.count += 1
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name in COMPARED and len(node.args) >= 2 and not isinstance(node.args[1], ast.Starred):

@@ -177,11 +177,15 @@ def grade(
     out: Annotated[Path, typer.Option(help="The folder for grades.csv and grades.xml.")] = Path("grades"),
     seconds: Annotated[float, typer.Option(min=1, help="Time limit of each task.")] = 120,
     memory: Annotated[float, typer.Option(min=0.5, help="Memory limit of each task, in GiB.")] = 8,
+    independent: Annotated[
+        bool,
+        typer.Option("--independent", help="Points also for what fails only because an earlier task does."),
+    ] = False,
 ) -> None:
     """For instructors: run your tests on each submission, and write CSV and JUnit XML."""
     from shared.ladder.grade import grade
 
-    grade(find(project), folder, out, seconds, memory)
+    grade(find(project), folder, out, seconds, memory, independent)
 
 
 def main() -> None:

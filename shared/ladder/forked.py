@@ -17,6 +17,7 @@ from pathlib import Path
 
 from shared.ladder import opened
 from shared.ladder.imports import closure, libraries
+from shared.ladder.limits import limit_files
 from shared.ladder.project import Project, root_folder
 from shared.ladder.runner import PLUGINS, pytest_arguments
 from shared.ladder.typechecker import check_shapes
@@ -68,7 +69,7 @@ def start(job: Job, place: Path) -> int:
     if pid == 0:  # pragma: no cover (the child ends without writing its coverage)
         code = 70
         try:
-            _prepare(place, job.memory_gb)
+            prepare(place, job.memory_gb)
             root = job.folder or root_folder()
             if job.folder:
                 for name in [name for name in os.environ if name.startswith("LADDER_")]:
@@ -77,7 +78,7 @@ def start(job: Job, place: Path) -> int:
             if job.command:
                 os.chdir(root)
                 os.execv(job.command[0], job.command)
-            code = _tests(job, place)
+            code = run_tests(job, place)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -85,7 +86,8 @@ def start(job: Job, place: Path) -> int:
     return pid
 
 
-def _prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
+def prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
+    """In a child: a process group of its own, no input, output to a file, limits of memory and of files."""
     import resource
 
     os.setsid()
@@ -99,12 +101,14 @@ def _prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
     limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_files()
     os.chdir(place)  # a test or a submission that writes where it stands leaves nothing behind
     os.environ.pop("LADDER_OVERLAY", None)
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
 
 
-def _tests(job: Job, place: Path) -> int:  # pragma: no cover
+def run_tests(job: Job, place: Path) -> int:  # pragma: no cover
+    """In a child: run the job's tests in this process; returns pytest's exit code."""
     import pytest
     from hypothesis import Phase, settings
     from hypothesis.configuration import set_hypothesis_home_dir
@@ -135,10 +139,9 @@ def _tests(job: Job, place: Path) -> int:  # pragma: no cover
     return int(pytest.main(arguments))
 
 
-@contextmanager
-def quiet_environment() -> Iterator[None]:
-    """No GPU, no network by accident, one thread: set before torch is imported, for it reads them then."""
-    values = {
+def quiet_values() -> dict[str, str]:
+    """An environment with no GPU, no network by accident, and one thread."""
+    return {
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -147,6 +150,12 @@ def quiet_environment() -> Iterator[None]:
         "no_proxy": "127.0.0.1,localhost",
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
     }
+
+
+@contextmanager
+def quiet_environment() -> Iterator[None]:
+    """Sets `quiet_values` before torch is imported, for it reads them then."""
+    values = quiet_values()
     before = {key: os.environ.get(key) for key in values}
     os.environ.update(values)
     try:

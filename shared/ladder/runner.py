@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder.house import LadderError, environment
+from shared.ladder.limits import tail
 from shared.ladder.project import Project, root_folder
 
 PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin")
@@ -126,7 +127,7 @@ def run_tests(
             finally:
                 process.kill()
                 process.wait()
-        return read_events(events, log.read_text(encoding="utf-8", errors="replace"))
+        return read_events(events, tail(log))
 
 
 def read_events(events: Path, output: str = "") -> Results:
