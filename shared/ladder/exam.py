@@ -50,7 +50,6 @@ class Exam:
     def prepare(self, folder: Path) -> None:
         """Write the house, and run the reference, laid out in `folder`. Raises LadderError when it fails."""
         write_house(self.project, self.house)
-        shutil.rmtree(self.house / "work")
         draw = random.Random(secrets.token_bytes(16))
         for file in self.project.sources:
             if file.name.startswith("test_"):
@@ -141,15 +140,17 @@ class Exam:
         if self.fault(run) and not found:
             return []  # there are no points to be had by it
         outcomes = {test["id"]: test["outcome"] for test in run.tests}
-        for canary in sorted(self.canaries[run.task]):
-            twin = self.names.canaries[_function(canary)] or "a test of nothing"
-            if outcomes.get(canary) == "passed":
-                found.append(f"a canary that must fail passes: {twin} with a wrong expected value")
-            elif outcomes.get(canary) != "failed" and not run.was_stopped and not run.why:
-                found.append(
-                    f"a canary that must fail is kept from being seen: {twin} with a wrong expected value"
-                )
+        canaries = sorted(self.canaries[run.task], key=self._twin, reverse=True)
+        if passing := [canary for canary in canaries if outcomes.get(canary) == "passed"]:
+            found.append(f"a canary that must fail passes: {self._twin(passing[0])}")
+        unseen = [canary for canary in canaries if outcomes.get(canary) not in ("failed", "passed")]
+        if unseen and not (found or run.was_stopped or run.why):
+            found.append(f"a canary that must fail is kept from being seen: {self._twin(unseen[0])}")
         return list(dict.fromkeys(found))
+
+    def _twin(self, canary: str) -> str:
+        twin = self.names.canaries[_function(canary)]
+        return f"{twin} with a wrong expected value" if twin else "a wrong sum"
 
     def fault(self, run: TaskRun) -> str:
         """Why a task is not passed, in one line; empty when it is."""

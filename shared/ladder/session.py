@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from shared.ladder.channel import LONGEST, ForgeryError, Receiver
 from shared.ladder.forked import quiet_values
 from shared.ladder.graded import STOP
@@ -227,6 +229,8 @@ class Session:
         self.sandbox.end(self.name)
         self.process.kill()
         self.process.wait()
+        if not self.sandbox.engine:
+            _kill_those_in(self.scratch.name)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
                 with contextlib.suppress(BrokenPipeError):
@@ -238,3 +242,11 @@ class Session:
         self.process, self.buffer = None, b""
         if not self.sandbox.engine:
             self.scratch.cleanup()
+
+
+def _kill_those_in(folder: str) -> None:
+    """End the processes that stand in a folder: without a sandbox, a submission's may outlive the one that ran them."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if f"{process.cwd()}{os.sep}".startswith(os.path.realpath(folder) + os.sep):
+                process.kill()

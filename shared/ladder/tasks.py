@@ -16,6 +16,7 @@ from shared.ladder.house import (
     LadderError,
     console,
     counted,
+    has_reference,
     is_started,
     require_started,
     say,
@@ -110,6 +111,10 @@ def reset(project: Project, number: int) -> None:
 def solution(project: Project, number: int, give_up: bool = False) -> None:
     """Show the learner's functions beside the reference's, once the task passes or with `give_up`."""
     task = project.task(number)
+    if not has_reference(project):
+        raise LadderError(
+            f"there is no reference here: this folder was handed out without the solution of project {project.number}"
+        )
     if not give_up and not _passes(project, task):
         raise LadderError(
             f"task {number} does not pass yet: `ladder check {project.number} --task {number}`. "
