@@ -115,6 +115,8 @@ def run_tests(job: Job, place: Path) -> int:  # pragma: no cover
     from hypothesis.internal.conjecture import providers
 
     root = root_folder()
+    if "[" in str(root):
+        os.chdir(root)  # its test files are named as seen from there
     opened.note(root, place / "opened.txt")
     sys.path.insert(0, str(root))
     sys.dont_write_bytecode = job.overlay is not None  # the reference's bytecode serves the jobs after it
