@@ -2,13 +2,14 @@
 
 import csv
 import io
+import os
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
 import pytest
 
 from shared.ladder.project import find
-from shared.ladder.stubs import stub_file
+from shared.ladder.stubs import put_functions, stub_file
 from shared.ladder.submissions import read_submission
 
 FOLDER = "phase01_demo/project01_sum"
@@ -98,6 +99,84 @@ def test_grades_of_good_bad_and_hostile_submissions(house, ladder):
     suites = ElementTree.fromstring((house / "grades/grades.xml").read_text())
     failures = {suite.get("name"): int(suite.get("failures", 0)) for suite in suites}
     assert failures == {"all": 0, "half": 1, "stubs": 2, "hangs": 1, "exits": 2, "skips": 1, "broken": 2}
+
+
+STANDS_ON_TASK_1 = (
+    "        result += value\n        yield result",
+    "        result = total([result, value])\n        yield result",
+)
+
+
+def grade_one_forgotten(house, ladder, *options):
+    """A first task that is wrong, and a second that stands on it: right by itself, wrong, or not written."""
+    good = reference(house)
+    wrong = good.replace("result += value\n    return", "result = value\n    return")
+    for name, text in {
+        "right": wrong,
+        "wrong": wrong.replace("yield result", "yield result + 1"),
+        "unwritten": wrong.replace(
+            "        yield result\n", "        raise NotImplementedError\n        yield 1\n"
+        ),
+        "stub": put_functions(wrong, stub_file(find(1), "sums.py"), {"running", "Counter.add"}),
+        "other": wrong.replace("def total(", "def sum_of(").replace("total(", "sum_of("),
+    }.items():
+        (house / "handed" / name).mkdir(parents=True)
+        (house / "handed" / name / "sums.py").write_text(text)
+    said = ladder("grade", "handed", "--project", 1, *options)
+    rows = csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text()))
+    return said, {row["student"]: (int(row["total"]), row["notes"]) for row in rows}
+
+
+def test_what_only_follows_from_an_earlier_task_is_said(house, ladder, change):
+    change("sums.py", STANDS_ON_TASK_1)
+    said, rows = grade_one_forgotten(house, ladder)
+    assert {name: total for name, (total, _) in rows.items()} == dict.fromkeys(rows, 0)
+    follows = "task 2: follows only from task 1: test_running_ends_at_the_total: AssertionError"
+    assert {name for name, (_, notes) in rows.items() if follows in notes} == {"right"}
+    assert "right task 1: test_total_equals_sum[values1]: AssertionError" in said.out
+    assert f"right {follows}" in said.out
+    xml = (house / "grades/grades.xml").read_text()
+    assert xml.count("follows only from task 1") == 1
+
+
+def test_independent_gives_points_for_what_only_follows(house, ladder, change):
+    change("sums.py", STANDS_ON_TASK_1)
+    said, rows = grade_one_forgotten(house, ladder, "--independent")
+    assert {name: total for name, (total, _) in rows.items() if total} == {"right": 3}
+    assert "task 2: passes on the reference's task 1" in rows["right"][1]
+    assert "right task 2: passes on the reference's task 1" in said.out
+
+
+def test_files_that_only_python_reads_are_graded(house, ladder):
+    """A byte-order mark, a coding line, a form feed, a name that is not UTF-8; and a conftest that would pass all."""
+    good = reference(house).encode()
+    for name, text in {
+        b"bom": b"\xef\xbb\xbf" + good,
+        b"latin": b'# coding: latin-1\nx = "\xe9"\n' + good,
+        b"M\xfcller": good.replace(b"\ndef total", b"\n\x0cdef total"),
+    }.items():
+        folder = os.fsencode(house) + b"/handed/" + name
+        os.makedirs(folder)
+        with open(folder + b"/sums.py", "wb") as file:
+            file.write(text)
+    (house / "handed/stubs").mkdir()
+    (house / "handed/stubs/sums.py").write_text(stub_file(find(1), "sums.py"))
+    (house / "handed/stubs/conftest.py").write_text(
+        "import _pytest.python\n_pytest.python.Function.runtest = print\n"
+    )
+    (house / "handed/zip.zip").write_bytes(b"PK\x03\x04 damaged")
+    said = ladder("grade", "handed", "--project", 1)
+    rows = list(csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text())))
+    assert {row["student"]: int(row["total"]) for row in rows} == {
+        "bom": 5,
+        "latin": 5,
+        "M\\xfcller": 5,
+        "stubs": 0,
+        "zip": 0,
+    }
+    assert rows[-2]["notes"] == "its conftest.py is left out; task 1: not written; task 2: not written"
+    assert "zip cannot be read: File is not a zip file" in said.out
+    assert len(ElementTree.fromstring((house / "grades/grades.xml").read_text())) == 5
 
 
 def test_nothing_to_grade(house, ladder):
