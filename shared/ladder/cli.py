@@ -1,5 +1,6 @@
 """The commands of `ladder` and their options. Each command's work is in the module it imports."""
 
+import errno
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,8 @@ from shared.ladder.project import ProjectError, find, projects
 from shared.options import OptionError, invoke
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
+
+CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -122,11 +125,12 @@ def run(
 def bench(
     project: ProjectNumber,
     preset: Annotated[str, typer.Option(help="The preset that benchmark.py runs.")] = "cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="So many runs of each, by turns.")] = 2,
 ) -> None:
-    """The project's benchmark on your code beside the reference's."""
+    """The project's benchmark on your code beside the reference's, by turns."""
     from shared.ladder.bench import bench
 
-    bench(find(project), preset)
+    bench(find(project), preset, rounds)
 
 
 @app.command()
@@ -236,13 +240,20 @@ def main() -> None:
     """Run the command line. What the user can mend is one line and exit code 2, without a traceback."""
     try:
         sys.exit(_run(sys.argv[1:]))
-    except (LadderError, ProjectError) as error:
+    except (LadderError, ProjectError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in CANNOT_WRITE:
+            raise
+        said = _cannot_write(error) if isinstance(error, OSError) else str(error)
         from rich.console import Console
 
         Console(stderr=True, highlight=False, emoji=False).print(
-            f"[red]ladder:[/] {escape(str(error))}", soft_wrap=True
+            f"[red]ladder:[/] {escape(said)}", soft_wrap=True
         )
         sys.exit(2)
+
+
+def _cannot_write(error: OSError) -> str:
+    return f"{error.filename or 'a file'}: {error.strerror}, so nothing can be written there"
 
 
 def _run(arguments: list[str]) -> int:

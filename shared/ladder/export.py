@@ -18,6 +18,7 @@ from typing import Any
 from rich.markup import escape
 
 from shared.files import data_folder, replacing
+from shared.ladder.committed import MANIFEST, manifest
 from shared.ladder.house import counted, say, short
 from shared.ladder.imports import closure
 from shared.ladder.jobs import WHOLE_SECONDS, Job
@@ -87,6 +88,7 @@ def write_house(project: Project, house: Path, own: Collection[Project] = ()) ->
         if (data_folder() / "models" / name).is_dir():
             _copy(data_folder() / "models" / name, house / "data" / "models" / name)
     _put(house / "README.md", _start(project, own))
+    _put(house / MANIFEST, manifest(house))
 
 
 def _start(project: Project, own: Collection[Project]) -> str:

@@ -19,6 +19,7 @@ from shared.ladder.calls import Call, recording
 from shared.ladder.failure import NUMBERS, explain
 from shared.ladder.limits import limit_files
 from shared.ladder.project import Project, load
+from shared.ladder.runner import test_seconds
 
 CALLS = 50
 senders: list[Callable[..., None]] = []
@@ -82,6 +83,11 @@ class Ladder:
             asked = [item for item in items if item.nodeid == self.only]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(asked)])
         items[:] = sorted(asked, key=lambda item: task_of(item) or len(self.project.tasks) + 1)
+        limits = {task.number: test_seconds(task) for task in self.project.tasks}
+        for item in items:
+            if self.records and task_of(item) in limits:
+                # A mark of the test's own counts for more: it comes first.
+                item.add_marker(pytest.mark.timeout(limits[task_of(item)]))
         tests = [{"id": item.nodeid, "task": task_of(item)} for item in items]
         self.write("collected", tests=tests)
 
@@ -129,6 +135,8 @@ class Ladder:
                 failure = explain(call.excinfo.value, self.folders, list(self.calls), str(item.path))
                 values |= {"failure": failure.as_dict(), "printed": report.capstdout[-4000:]}
                 self.failed = True
+                if failure.kind == "timeout":  # an endless loop would hang in each test of the task
+                    item.session.shouldstop = f"{item.name} took too long"
             if report.skipped:
                 values["reason"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             test = getattr(item, "function", None)

@@ -15,11 +15,12 @@ from typing import Any
 
 from shared.ladder.house import LadderError, environment
 from shared.ladder.limits import tail
-from shared.ladder.project import Project, root_folder
+from shared.ladder.project import Project, Task, root_folder
 
 PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin")
 """what the tests need of pytest's plugins; whatever else is installed on a machine is not loaded"""
-TEST_SECONDS = 180  # one test of a learner's endless loop; a slow laptop's training test needs less
+TEST_SECONDS = 180  # one test of no task
+TIMES, AT_LEAST = 10.0, 20.0  # a learner's limit: so many times what the reference takes, and so many seconds
 
 
 @dataclass
@@ -60,6 +61,11 @@ def test_files(project: Project, tasks: Sequence[int] | None) -> list[Path]:
         return files
     marks = [f"task({number})" for number in tasks]
     return [file for file in files if any(mark in file.read_text(encoding="utf-8") for mark in marks)]
+
+
+def test_seconds(task: Task) -> float:
+    """How long one test of a task may take with a learner's code."""
+    return max(AT_LEAST, TIMES * task.seconds)
 
 
 def pytest_arguments(
@@ -124,6 +130,7 @@ def run_tests(
             try:
                 while process.poll() is None:
                     time.sleep(0.05)
+                    watching({"event": "wait"})
                     for line in lines:
                         with contextlib.suppress(ValueError):  # half a line: the last read gets all of it
                             watching(json.loads(line))

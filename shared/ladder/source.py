@@ -12,6 +12,9 @@ from pathlib import Path
 DEFINITION = re.compile(r"^\f?(?P<indent> {0,4})(?:async )?(?P<kind>def|class) (?P<name>\w+)", re.MULTILINE)
 COOKIE = re.compile(r"^([ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
 
+STUB = re.compile(r"project (\d+), task (\d+): (\S+)")
+"""how the message of a stub's NotImplementedError begins"""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

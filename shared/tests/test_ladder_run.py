@@ -41,6 +41,23 @@ def test_what_is_still_to_write_is_said_before(ladder, command):
     assert "It will stop where it needs a task that is still to write: 1 (" in said.out
 
 
+def test_a_stub_that_is_reached_is_one_line(ladder, command, capfd):
+    ladder("start", 1)
+    capfd.readouterr()
+    assert ladder("run", 1, "show", "0").code == 1
+    said = capfd.readouterr().err
+    assert said == "total is still to write: ladder check 1 --task 1\n"
+
+
+def test_another_error_keeps_its_traceback(house, ladder, command, capfd):
+    ladder("start", 1)
+    file = house / "work/phase01_demo/project01_sum/sums.py"
+    file.write_text(file.read_text().replace('raise NotImplementedError("project 1', 'raise NotImplementedError("project'))
+    capfd.readouterr()
+    assert ladder("run", 1, "show", "0").code == 1
+    assert "Traceback" in capfd.readouterr().err
+
+
 def test_what_cannot_be_run(house, ladder, command):
     said = ladder("run", 1, "show")
     assert said.code == 2
