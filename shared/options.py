@@ -53,7 +53,9 @@ def run_command(main: Callable[..., Any]) -> NoReturn:
         sys.exit(invoke(app, sys.argv[1:]))
     except OptionError as mistake:
         said = f"error: {mistake} (--help lists every option)"
-        Console(stderr=True, highlight=False).print(said, style="red", markup=False, soft_wrap=True)
+        Console(stderr=True, highlight=False, emoji=False).print(
+            said, style="red", markup=False, soft_wrap=True
+        )
         sys.exit(2)
 
 

@@ -34,11 +34,10 @@ README_SECTIONS = (
 def fixed_faults(project: Project) -> list[str]:
     """What can be seen without running anything."""
     faults = [f"task {task.number} has fewer than two hints" for task in project.tasks if len(task.hints) < 2]
-    faults += [
-        f"task {task.number} has no mutant"
-        for task in project.tasks
-        if task.number not in {mutant.task for mutant in read_mistakes(project).mutants}
-    ]
+    known = read_mistakes(project)
+    for kind, listed in (("mutant", known.mutants), ("variant", known.variants)):
+        having = {one.task for one in listed}
+        faults += [f"task {task.number} has no {kind}" for task in project.tasks if task.number not in having]
     if not project.tasks:
         faults.append("it has no task")
     faults += _unwritten_faults(project)
@@ -52,8 +51,28 @@ def fixed_faults(project: Project) -> list[str]:
     if configs.is_dir() and not (configs / "smoke.yaml").is_file():
         faults.append("there is no configs/smoke.yaml")
     faults += [*_readme_faults(project.folder / "README.md"), *_signature_faults(project)]
-    faults += room_faults(project)
+    faults += [*_wording_faults(project), *room_faults(project)]
     return faults
+
+
+def _wording_faults(project: Project) -> Iterator[str]:
+    """Where a task's test asks for the words of an error: what a learner writes need only name the facts."""
+    for file in project.sources:
+        if not file.name.startswith("test_"):
+            continue
+        for test in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+            if isinstance(test, ast.FunctionDef) and any(
+                "mark.task" in ast.unparse(d) for d in test.decorator_list
+            ):
+                for call in ast.walk(test):
+                    if isinstance(call, ast.Call) and any(
+                        keyword.arg == "match" for keyword in call.keywords
+                    ):
+                        name = file.relative_to(project.folder).as_posix()
+                        yield (
+                            f"{name}, line {call.lineno}: {test.name} asks for words by match=; "
+                            "shared.testing.raises asks for the facts"
+                        )
 
 
 def _unwritten_faults(project: Project) -> Iterator[str]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from shared.ladder import forked, opened
 from shared.ladder.forked import SECONDS, WHOLE_SECONDS, Job
 from shared.ladder.house import LadderError
+from shared.ladder.limits import tail
 from shared.ladder.runner import Results, read_events
 
-__all__ = ["SECONDS", "WHOLE_SECONDS", "Job", "Outcome", "run"]
+__all__ = ["SECONDS", "WHOLE_SECONDS", "Job", "Outcome", "first_line", "run"]
 
 POLL_SECONDS = 0.01
 
@@ -37,6 +38,22 @@ class Outcome:
     """the exit code of a command"""
     opened: frozenset[str] = field(default=frozenset())
     """the files below the root that it opened"""
+
+    def cut_off_or_broken(self) -> list[str]:
+        """Why its tests could not all run; empty where they did, whatever came of it."""
+        name = self.job.name
+        if self.why_cut_off:
+            lines = self.results.output.strip().splitlines()
+            return [f"{name}: {self.why_cut_off}: {lines[-1] if lines else 'no output'}"]
+        return [
+            f"{name}: {broken['file']} cannot be imported: {first_line(broken['failure']['message'])}"
+            for broken in self.results.broken
+        ]
+
+
+def first_line(text: str) -> str:
+    """The start of a message, short enough for a line of a list."""
+    return text.partition("\n")[0][:200]
 
 
 Then = Callable[[Outcome], Iterable[Job]]
@@ -125,7 +142,7 @@ def _ended(pid: int, job: Job, place: Path, seconds: float) -> Outcome | None:
         why = f"stopped after {job.seconds:.0f} s"
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)  # what the child may have started
-    output = (place / "output.txt").read_text(encoding="utf-8", errors="replace")
+    output = tail(place / "output.txt")
     results = read_events(place / "events.jsonl", output)
     files = frozenset(opened.read(place / "opened.txt"))
     if not done:

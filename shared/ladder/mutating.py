@@ -24,6 +24,7 @@ import pytest
 
 from shared.ladder import forked
 from shared.ladder.forked import ALWAYS
+from shared.ladder.house import LadderError
 from shared.ladder.mutations import Mutation
 from shared.ladder.project import Project
 from shared.ladder.pytest_plugin import task_of
@@ -63,7 +64,7 @@ def try_changes(
 ) -> Iterator[tuple[int, str, str]]:
     """Yields the index of each change, how it ended, and the test that decided it. `place` is an empty folder.
 
-    Raises RuntimeError, with what the child said, when the tests cannot be collected or fail on the reference.
+    Raises LadderError, with what the child said, when the tests cannot be collected or fail on the reference.
     """
     forked.warm(project)
     for name in ("output.txt", "opened.txt"):
@@ -91,14 +92,14 @@ def try_changes(
             for line in lines:
                 index, outcome, test = json.loads(line)
                 if outcome == "error":
-                    raise RuntimeError(test)
+                    raise LadderError(test)
                 left.discard(index)
                 yield index, outcome, test
     finally:
         _end(pid)
     if left:
         said = (place / "output.txt").read_text(encoding="utf-8", errors="replace").strip()
-        raise RuntimeError(f"{len(left)} changes were not tried; the tests said:\n{said[-2000:]}")
+        raise LadderError(f"{len(left)} changes were not tried; the tests said:\n{said[-2000:]}")
 
 
 def _end(pid: int) -> None:

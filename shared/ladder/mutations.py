@@ -171,6 +171,9 @@ class _Editor(cst.CSTVisitor):
     def visit_Assert(self, node: cst.Assert) -> bool:  # noqa: N802
         return False
 
+    def visit_Arg(self, node: cst.Arg) -> bool:  # noqa: N802
+        return not _is_strict(node)
+
     def visit_FormattedString(self, node: cst.FormattedString) -> bool:  # noqa: N802
         return False
 
@@ -215,7 +218,7 @@ class _Editor(cst.CSTVisitor):
     def visit_Call(self, node: cst.Call) -> None:  # noqa: N802
         arguments = node.args
         for i, argument in enumerate(arguments):
-            if argument.keyword or argument.star or i == len(arguments) - 1:
+            if not _is_strict(argument) and (argument.keyword or argument.star or i == len(arguments) - 1):
                 self._arguments("argument dropped", node, [*arguments[:i], *arguments[i + 1 :]])
         name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
         symmetric = isinstance(name, cst.Name) and name.value in SYMMETRIC
@@ -287,6 +290,11 @@ class _Editor(cst.CSTVisitor):
         parts = (self.text[:a_start], self._source(b), between, self._source(a), self.text[b_end:])
         one, two = (" ".join(self._source(part).split()) for part in (a, b))
         self.changes.append(("statements swapped", "".join(parts), f"{one}; {two}{ARROW}{two}; {one}"))
+
+
+def _is_strict(argument: cst.Arg) -> bool:
+    """zip's `strict` is an assert."""
+    return argument.keyword is not None and argument.keyword.value == "strict"
 
 
 def _blanks(operator: cst.CSTNode) -> dict[str, object]:

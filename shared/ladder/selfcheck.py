@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome
+from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome, first_line
 from shared.ladder.mutants import Mutant, read_mistakes
 from shared.ladder.project import Project
 from shared.ladder.runner import test_files
 from shared.ladder.stubs import stub_file
+from shared.ladder.variants import Ways
 
 REFERENCE, STUB, MUTANT = "the reference, ", "stub of task ", "mutant "
 TIMES, AT_LEAST = 10.0, 20.0  # a job's limit: so many times what the reference took, and so many seconds
@@ -48,12 +49,16 @@ class Selfcheck:
         self._to_come: set[Path] = set()  # test files whose reference run has not ended
         self._waiting: list[Job] = []  # stubs and mutants whose limits are not known yet
         self._alone: dict[str, Job] = {}  # tried again, once the reference has run alone
+        self._ways = Ways(project, folder)
 
     def jobs(self) -> list[Job]:
         """The runs to begin with."""
         files = [file for file in test_files(self.project, None) if self.wanted(self._name(file))]
         self._to_come = set(files)
-        self._waiting = list(self._stubs_and_mutants())
+        self._waiting = [
+            *self._stubs_and_mutants(),
+            *(job for job in self._ways.jobs() if self.wanted(job.name)),
+        ]
         return [*(self._reference(file) for file in files), *self._ready()]
 
     def then(self, outcome: Outcome) -> list[Job]:
@@ -72,8 +77,13 @@ class Selfcheck:
         if name.startswith(REFERENCE):
             return self._reference_done(outcome)
         if name.startswith(STUB):
-            self.faults += _cut_off_or_broken(outcome) or _stub_faults(outcome)
+            self.faults += outcome.cut_off_or_broken() or _stub_faults(outcome)
             return []
+        if self._ways.is_one(outcome.job):
+            more = [self._limited(job) for job in self._ways.then(outcome)]
+            self.faults += self._ways.faults
+            self._ways.faults.clear()
+            return more
         mutant = self.mutants[name]
         failures = outcome.results.failures()
         if failures and not outcome.results.broken:
@@ -98,7 +108,7 @@ class Selfcheck:
         (file,) = outcome.job.files
         self._seconds[file] = outcome.seconds
         self._tests += outcome.results.tests
-        self.faults += _cut_off_or_broken(outcome) or _reference_faults(outcome)
+        self.faults += outcome.cut_off_or_broken() or _reference_faults(outcome)
         self._to_come.discard(file)
         if not self._to_come and all(self.wanted(self._name(one)) for one in test_files(self.project, None)):
             self.faults += _task_faults(self.project, self._tests)
@@ -191,20 +201,10 @@ def _with(job: Job, **changes: Any) -> Job:
     return dataclasses.replace(job, **changes)
 
 
-def _cut_off_or_broken(outcome: Outcome) -> list[str]:
-    name = outcome.job.name
-    if outcome.why_cut_off:
-        return [f"{name}: {outcome.why_cut_off}: {_tail(outcome.results.output)}"]
-    return [
-        f"{name}: {broken['file']} cannot be imported: {_first_line(broken['failure']['message'])}"
-        for broken in outcome.results.broken
-    ]
-
-
 def _reference_faults(outcome: Outcome) -> Iterator[str]:
     results, project = outcome.results, outcome.job.project
     for test in results.failures():
-        yield f"the reference fails {test['name']}: {_first_line(test['failure']['message'])}"
+        yield f"the reference fails {test['name']}: {first_line(test['failure']['message'])}"
     known = {0, *(task.number for task in project.tasks)}
     for test in results.collected:
         path, _, name = test["id"].partition("::")
@@ -230,7 +230,7 @@ def _stub_faults(outcome: Outcome) -> Iterator[str]:
             yield f"{where} passes, so it does not need the task"
         elif test["outcome"] == "failed" and test["failure"]["kind"] not in ("stub", "mismatch"):
             failure = test["failure"]
-            yield f"{where} fails for a wrong reason: {failure['error']}: {_first_line(failure['message'])}"
+            yield f"{where} fails for a wrong reason: {failure['error']}: {first_line(failure['message'])}"
 
 
 def _mutant_faults(outcome: Outcome) -> Iterator[str]:
@@ -240,12 +240,3 @@ def _mutant_faults(outcome: Outcome) -> Iterator[str]:
         yield f"{outcome.job.name}: its task has no test"
     else:
         yield f"{outcome.job.name} survives"
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0][:200]
-
-
-def _tail(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no output"

@@ -26,7 +26,7 @@ def make_stubs(text: str, bodies: Mapping[str, str]) -> str:
     `bodies` maps `name` or `Class.name` to the start of the stub's message, such as "project 8, task 1".
     Raises KeyError naming a function that the source does not define.
     """
-    return _change_functions(text, set(bodies), lambda name, node: _stub(node, name, bodies[name]))
+    return change_functions(text, set(bodies), lambda name, node: _stub(node, name, bodies[name]))
 
 
 def put_functions(text: str, source: str, names: set[str]) -> str:
@@ -40,16 +40,20 @@ def put_functions(text: str, source: str, names: set[str]) -> str:
         found[name] = node
         return node
 
-    _change_functions(source, names, keep)
+    change_functions(source, names, keep)
     # Comments above the learner's function are theirs and stay.
-    return _change_functions(
+    return change_functions(
         text, names, lambda name, node: found[name].with_changes(leading_lines=node.leading_lines)
     )
 
 
-def _change_functions(
+def change_functions(
     text: str, names: set[str], change: Callable[[str, cst.FunctionDef], cst.FunctionDef]
 ) -> str:
+    """The source with each of the functions `names` replaced by what `change` makes of it.
+
+    Raises KeyError naming a function that the source does not define.
+    """
     changer = _Changer(names, change)
     module = cst.parse_module(text).visit(changer)
     if missing := names - changer.done:

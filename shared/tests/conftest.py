@@ -117,7 +117,7 @@ points = 3
 hints = ["A generator remembers where it was.", "yield result inside the loop."]
 """
 
-SUM_MUTANTS = """[[mutant]]
+SUM_MUTANTS = '''[[mutant]]
 task = 1
 name = "keeps_the_last"
 file = "sums.py"
@@ -130,7 +130,30 @@ name = "forgets_the_count"
 file = "sums.py"
 find = "self.count += number"
 replace = "self.count = number"
+
+[[variant]]
+task = 1
+name = "pythons_own"
+file = "sums.py"
+find = """    for value in values:
+        result += value
+    return result
 """
+replace = """    return sum(values)
+"""
+
+[[variant]]
+task = 2
+name = "each_sum_anew"
+file = "sums.py"
+find = """    for value in values:
+        result += value
+        yield result
+"""
+replace = """    for i in range(len(values)):
+        yield sum(values[: i + 1])
+"""
+'''
 
 MEAN = '''"""Means, which stand on the sums of project 1."""
 
@@ -170,6 +193,13 @@ name = "divides_by_one_more"
 file = "means.py"
 find = "len(values)"
 replace = "(len(values) + 1)"
+
+[[variant]]
+task = 1
+name = "a_sum_of_parts"
+file = "means.py"
+find = "total(values) / len(values)"
+replace = "sum(value / len(values) for value in values)"
 """
 
 INIT = '''"""A project."""

@@ -13,6 +13,7 @@ FOLDER = "phase01_demo/project01_sum"
     [
         ("project.toml", '"Start from nothing.", ', "", "task 1 has fewer than two hints"),
         ("mutants.toml", "task = 2", "task = 1", "task 2 has no mutant"),
+        ("mutants.toml", "[[variant]]\ntask = 2", "[[variant]]\ntask = 1", "task 2 has no variant"),
         ("project.toml", "hours = 0.5", "hours = 0", "hours is 0"),
         ("sums.py", '    """Adds up whole numbers."""\n', "", "sums.py:total has no docstring"),
         ("README.md", "## Budget", "## Money", "README.md has no section on: budget"),
@@ -24,6 +25,16 @@ def test_fixed_faults(house, file, old, new, fault, change):
     change(file, (old, new))
     (found,) = fixed_faults(find(1))
     assert fault in found
+
+
+def test_a_tasks_test_asks_for_no_words(house, change):
+    """A learner's error says what the docstring asks for, in the learner's words."""
+    refusal = "    with pytest.raises(TypeError, match='unsupported'):\n        {}(['a'])\n"
+    change("test_sums.py", ("def test_together():\n", "def test_together():\n" + refusal.format("total")))
+    assert fixed_faults(find(1)) == [], "a test of no task may look at what is given"
+    change("test_sums.py", ("    assert total(values)", refusal.format("total") + "    assert total(values)"))
+    (fault,) = fixed_faults(find(1))
+    assert fault.startswith("test_sums.py, line 9: test_total_equals_sum asks for words by match=")
 
 
 def test_sections_in_the_wrong_order(house, change):
@@ -43,6 +54,7 @@ def test_configs_need_a_smoke_preset(house):
 def test_a_project_without_tasks(house):
     file = house / "phase02_demo/project02_mean/project.toml"
     file.write_text(file.read_text().partition("[[task]]")[0])
+    file.with_name("mutants.toml").unlink()
     assert fixed_faults(find(2)) == [
         "it has no task",
         "there is no benchmark.py",

@@ -48,6 +48,31 @@ def test_doubling_values_have_a_doubling_axis(tmp_path, figures):
     assert figures[0].axes[0].get_xscale() == "log"
 
 
+def test_powers_have_an_axis_of_powers_with_names_at_their_lines(tmp_path, figures):
+    curves = {"a": ([1, 2], [10, 1000]), "b": ([1, 2], [10, 100_000])}
+    plot.lines(tmp_path / "x.png", curves, "T", "x", "y", log_y=True)
+    [axes] = figures[0].axes
+    assert axes.get_yscale() == "log"
+    assert "100,000" in [label.get_text() for label in axes.get_yticklabels()]
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert heights == {"a": pytest.approx(1000), "b": pytest.approx(100_000)}
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([], []),
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, 1], [0.5, 1.5]),
+        ([1, 1.5, 5], [0.75, 1.75, 5]),
+        ([1, 1, 2], [1 / 3, 4 / 3, 7 / 3]),  # the third is touched only when the first two are apart
+        ([0, 0, 0, 4, 4], [-1, 0, 1, 3.5, 4.5]),
+    ],
+)
+def test_names_that_would_touch_are_moved_apart_and_no_others(heights, expected):
+    assert plot._apart(heights, 1) == pytest.approx(expected)
+
+
 def test_bars_carry_their_values(tmp_path, figures):
     path = tmp_path / "bars.png"
     plot.bars(path, {"ours": 18234.2, "theirs": 1.25}, "Speed", "tokens/s", {"limit": 20000})

@@ -111,6 +111,7 @@ def test_a_limit_is_relative_to_the_reference(house, tmp_path, seconds, limit):
         "stub of task 2",
         f"mutant {KEEPS}",
         f"mutant {FORGETS}",
+        "other right ways, round 1, test_sums.py",
     ]
 
 

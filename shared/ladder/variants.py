@@ -1,0 +1,142 @@
+"""Other right ways to write what tasks write, and other words for their errors: no test may notice either.
+
+They are tried all at once, here and in every project above: the first variant of each task, of this project and of
+those below that it imports, with every error reworded; then the second ones. Only what fails is taken apart.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+
+from shared.ladder.imports import closure
+from shared.ladder.jobs import Job, Outcome, first_line
+from shared.ladder.mutants import Mutant, read_mistakes
+from shared.ladder.project import Project, projects, root_folder
+from shared.ladder.reworded import reworded
+from shared.ladder.runner import test_files
+
+RIGHT = "it is right, but fails"
+WORDS = "a test is to ask for facts, and never for wording:"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One variant of a project's function, or without one all errors of the project in other words."""
+
+    project: Project
+    variant: Mutant | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """What it is, for messages."""
+        if self.variant is None:
+            return f"errors of project {self.project.number} in other words"
+        return f"variant {self.variant.name} of project {self.project.number}, task {self.variant.task}"
+
+
+class Ways:
+    """The runs that try other right ways on a project: each round on each of its test files."""
+
+    TOGETHER, APART = "other right ways, round ", "other right way, "
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project, self.folder = project, folder
+        self.faults: list[str] = []
+        self._running: dict[str, tuple[Way, ...]] = {}  # by the run's name
+        self._together: dict[
+            Path, str
+        ] = {}  # by test file: what a round failed with, but no way of it alone so far
+
+    def is_one(self, job: Job) -> bool:
+        """Whether it is a run of these."""
+        return job.name.startswith((self.TOGETHER, self.APART))
+
+    def jobs(self) -> Iterator[Job]:
+        """The runs to begin with."""
+        for number, ways in enumerate(rounds(self.project), 1):
+            for file in test_files(self.project, None):
+                yield from self._try(f"{self.TOGETHER}{number}", ways, file)
+
+    def then(self, outcome: Outcome) -> list[Job]:
+        """Take note of how a run ended; returns those that take a round apart."""
+        (file,), (first, *others) = outcome.job.files, self._running.pop(outcome.job.name)
+        found = outcome.cut_off_or_broken() or [
+            f"{test['name']}: {first_line(test['failure']['message'])}" for test in outcome.results.failures()
+        ]
+        if found and others:
+            self._together[file] = f"{outcome.job.name}: what passes one by one fails together: {found[0]}"
+            return [
+                job for way in (first, *others) for job in self._try(f"{self.APART}{way.name}", [way], file)
+            ]
+        if found:
+            self._together.pop(file, None)
+            self.faults.append(f"{first.name}: {RIGHT if first.variant else WORDS} {found[0]}")
+        ending = f", {self._short(file)}"
+        if not any(name.startswith(self.APART) and name.endswith(ending) for name in self._running):
+            self.faults += [text for text in [self._together.pop(file, "")] if text]
+        return []
+
+    def _short(self, file: Path) -> str:
+        return file.relative_to(self.project.folder).as_posix()
+
+    def _try(self, name: str, ways: Sequence[Way], file: Path) -> Iterator[Job]:
+        work = self.folder / f"{self.project.number} {name}".replace(" ", "-")
+        try:
+            if not work.is_dir():
+                write_ways(ways, work)
+        except ValueError as error:
+            self.faults.append(str(error))
+            return
+        name = f"{name}, {self._short(file)}"
+        self._running[name] = tuple(ways)
+        yield Job(name, self.project, work, files=(file,), stop_at_first=True)
+
+
+def rounds(project: Project) -> list[tuple[Way, ...]]:
+    """What is tried together, on all tests of `project`."""
+    ways: list[list[Way]] = []
+    for rung in [*below(project), project]:
+        variants = read_mistakes(rung).variants
+        for task in rung.tasks:
+            of_task = [Way(rung, variant) for variant in variants if variant.task == task.number]
+            # What projects above are shown is one variant a task: more would cost each of them another round.
+            ways.append(of_task if rung == project else of_task[:1])
+    words = [[Way(rung)] for rung in [*below(project), project]]
+    return [tuple(filter(None, row)) for row in zip_longest(*ways, *words)]
+
+
+def below(project: Project) -> list[Project]:
+    """The lower projects whose files this one imports."""
+    reached = closure(project.folder.rglob("*.py"), root_folder())
+    return [
+        rung
+        for rung in projects()
+        if rung.number < project.number and any(rung.folder / file in reached for file in rung.files)
+    ]
+
+
+def write_ways(ways: Sequence[Way], work: Path) -> None:
+    """Write the files of all projects that the ways change into a work folder.
+
+    Raises ValueError where a variant does not fit, as another one has changed the same place.
+    """
+    for project in dict.fromkeys(way.project for way in ways):
+        variants = [way.variant for way in ways if way.project == project and way.variant]
+        folder = work / project.path
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in dict.fromkeys([*project.files, *(variant.file for variant in variants)]):
+            text = (project.folder / file).read_text(encoding="utf-8")
+            for variant in variants:
+                if variant.file == file:
+                    if text.count(variant.find) != 1:
+                        raise ValueError(f"{Way(project, variant).name} and another one change the same text")
+                    text = text.replace(variant.find, variant.replace)
+            if Way(project) in ways and file in project.files:
+                text = reworded(text, _written(project, file))
+            (folder / file).write_text(text, encoding="utf-8")
+
+
+def _written(project: Project, file: str) -> Iterator[str]:
+    return (target.name for task in project.tasks for target in task.write if target.file == file)
