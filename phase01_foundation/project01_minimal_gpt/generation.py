@@ -83,7 +83,7 @@ def next_logits(
     padded = torch.nn.utils.rnn.pad_sequence(windows, batch_first=True)  # (row, time)
     padded = padded.to(next(model.parameters()).device)
     logits = model(padded) if attend is None else model(padded, attend=attend)  # (row, time, vocab)
-    last = torch.tensor([len(window) - 1 for window in windows])
+    last = [len(window) - 1 for window in windows]
     return logits[torch.arange(len(rows)), last]
 
 
