@@ -4,6 +4,7 @@ It serves any causal model and any tokenizer that have the few methods of `Langu
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -82,8 +83,8 @@ def next_logits(
     padded = torch.nn.utils.rnn.pad_sequence(windows, batch_first=True)  # (row, time)
     padded = padded.to(next(model.parameters()).device)
     logits = model(padded) if attend is None else model(padded, attend=attend)  # (row, time, vocab)
-    last = torch.tensor([len(window) - 1 for window in windows], device=logits.device)
-    return logits[torch.arange(len(rows), device=logits.device), last]
+    last = [len(window) - 1 for window in windows]
+    return logits[torch.arange(len(rows)), last]
 
 
 def partial_stop_length(text: str, stops: Sequence[str]) -> int:
@@ -109,9 +110,10 @@ def stream(
 ) -> Iterator[tuple[int, str]]:
     """Go on from every prompt; yields (the prompt's index, a piece of its new text) as soon as it is certain.
 
-    Each prompt draws from a random generator of its own, seeded with `params.seed`, so what it becomes does not depend
-    on its neighbours. At each step the running prompts come in their order, and none with an empty piece. The model is
-    put into evaluation mode, so that no dropout acts, and stays there.
+    Each prompt draws from a random generator of its own, on the CPU and seeded with `params.seed`, so what it becomes
+    does not depend on its neighbours. At each step the running prompts come in their order, and none with an empty
+    piece; one that has ended is not computed any more. The model is put into evaluation mode, so that no dropout acts,
+    and stays there.
 
     A prompt's text ends after `params.max_tokens`, before a stop text, or before a token of `stop_ids`. A stop text
     counts as soon as it is whole. Where one token completes several, the text ends before the one that begins first:
@@ -125,7 +127,7 @@ def stream(
     waiting = [""] * len(rows)  # written, but perhaps the beginning of a stop text
     running = list(range(len(rows)))
     model.eval()
-    for step in range(1, params.max_tokens + 1):
+    for step in count(1):
         logits = next_logits(model, [rows[i] for i in running], attend).cpu()
         for i, row_logits in zip(list(running), logits, strict=True):
             token = choose(row_logits, torch.tensor(rows[i]), params, generators[i])

@@ -14,6 +14,7 @@ from phase01_foundation.project01_minimal_gpt.generation import (
     partial_stop_length,
     stream,
 )
+from phase01_foundation.project01_minimal_gpt.model import GPT
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams, choose
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared.testing import raises
@@ -114,6 +115,28 @@ def test_the_earliest_of_several_stop_texts_counts(model):
 @pytest.mark.parametrize("stops", [("b", "ab"), ("ab", "b"), ("c", "ab", "b")])
 def test_of_two_stop_texts_completed_at_once_the_one_that_begins_first_counts(stops):
     assert written([b"xxab!"], stop=stops) == [["x", "x"]]
+
+
+@task
+def test_what_still_waits_when_some_of_it_is_shown_may_begin_a_stop_text():
+    assert written([b"aaaab!"], stop=("aaab",)) == [["a"]]
+
+
+@task
+def test_a_prompt_that_has_ended_is_not_computed_any_more(monkeypatch):
+    counts, forward = [], Script.forward
+    monkeypatch.setattr(
+        Script, "forward", lambda self, tokens: counts.append(len(tokens)) or forward(self, tokens)
+    )
+    written([b"ab!xyz", b"xyzabc"], stop=("!",))
+    assert counts == [2, 2, 2, 1, 1, 1]
+
+
+@task
+def test_rows_are_brought_to_where_the_model_is():
+    with torch.device("meta"):  # a device that has shapes and no numbers, on every machine
+        model = GPT(debug.TINY)
+    assert next_logits(model, [[1, 2], [3]]).device.type == "meta"
 
 
 @task

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from rich.console import Console
-from typer.testing import CliRunner
 
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
@@ -16,57 +14,22 @@ from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.given import settings as settings_module
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
-from phase01_foundation.project01_minimal_gpt.release import release
+from phase01_foundation.project01_minimal_gpt.given.small_run import TINY, Sentences, quiet, run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
 from shared import artifacts, config
 from shared.command import Interrupted
 
-TEXT = "The cat sat on the mat. The dog sat on the log. " * 40
-TINY = {
-    "corpus": "shakespeare",
-    "fallback": None,
-    "context_length": 8,
-    "layers": 1,
-    "heads": 1,
-    "dim": 8,
-    "batch_size": 4,
-    "steps": 12,
-    "warmup": 2,
-    "evaluate_every": 5,
-    "dropout": 0.1,
-    "prompt": "T",
-    "dtype": "float32",
-    "threads": 1,
-    "device": "cpu",
-    "name": "test",
-}
-
 
 @pytest.fixture(autouse=True)
 def corpus(own_folders, monkeypatch):
     """The corpus is a few sentences."""
-
-    class Corpus:
-        name = "cats and dogs"
-
-        def split(self, name):
-            return {"train": TEXT, "validation": TEXT[:300]}[name]
-
-    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Corpus())
+    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Sentences())
 
 
 @pytest.fixture
 def checkpoint(own_folders):
     return own_folders / "work" / "models" / "test" / "checkpoint.safetensors"
-
-
-def quiet(file=None):
-    return Console(file=file or StringIO())
-
-
-def run(**changes):
-    return train(TrainConfig(**{**TINY, **changes}), quiet())
 
 
 def interrupted_run(monkeypatch, step, number=signal.SIGINT):
@@ -275,7 +238,7 @@ def test_the_command_trains_and_streams_a_sample(capsys):
     code, printed = command(capsys, "--steps", "6")
     assert code == 0
     assert "validation loss" in printed
-    assert "project01_minimal_gpt.generate --model test" in printed
+    assert "generate --model test" in printed
     assert "trained already" not in printed
     sample = printed.split("A sample, as it is written:\n")[1]
     assert len(sample) > 100
@@ -348,61 +311,3 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, 
 def test_the_presets_can_be_read(preset):
     settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
     assert settings.model_config(65).context_length == settings.context_length
-
-
-def generate_with(*arguments):
-    app = typer.Typer()
-    app.command()(generate_command.main)
-    result = CliRunner().invoke(app, ["--model", "test", "--device", "cpu", *arguments])
-    return result.exit_code, result.stdout + result.stderr
-
-
-def test_the_generate_command_writes():
-    run()
-    code, written = generate_with("--prompt", "The ", "--max-tokens", "5", "--seed", "1")
-    assert code == 0
-    assert written.startswith("The ")
-    code, written = generate_with("--prompt", "The ", "--prompt", "T", "--max-tokens", "5", "--stop", "\\n")
-    assert code == 0
-    assert written.count("─" * 40) == 2
-
-
-def test_the_generate_command_names_what_is_wrong():
-    code, written = generate_with("--prompt", "The ")
-    assert code == 2
-    assert "there is no model 'test'" in written
-    assert "project01_minimal_gpt.train --name test" in written
-    run()
-    for arguments, message in {
-        ("--prompt", "Thé"): "the prompt cannot be encoded",
-        ("--prompt", ""): "the prompt is empty",
-        ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
-        ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",
-        ("--prompt", "T", "--temperature", "-1"): "temperature must be 0 or more",
-    }.items():
-        code, written = generate_with(*arguments)
-        assert code == 2, arguments
-        assert message in written
-
-
-def test_a_released_model_is_half_the_size_and_writes_as_before():
-    trained, _ = run(steps=100, learning_rate=0.02)
-    own = release("test", "test-released")
-    assert own.folder.parent.name == "models"
-    assert own.card["stored_as"] == "bfloat16"
-    assert own.card["settings"]["steps"] == 100, "how it was trained is kept"
-    assert own.card["validation_loss"] == pytest.approx(trained.history[-1]["validation_loss"], rel=0.05)
-    assert {tensor.dtype for tensor in own.tensors().values()} == {torch.bfloat16}
-    model, tokenizer = generate_command.load("test-released", "cpu")
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    params = SamplingParams(max_tokens=10, temperature=0)
-    assert generate(model, tokenizer, ["The "], params) == generate(
-        trained.model, tokenizer, ["The "], params
-    )
-
-
-def test_a_model_of_another_architecture_is_refused():
-    artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab", "vocab_size": 2}, {})
-    code, written = generate_with("--prompt", "a")
-    assert code == 2
-    assert "test is no model of this project" in written
