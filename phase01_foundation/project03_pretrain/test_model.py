@@ -106,6 +106,7 @@ def test_compiled_the_model_is_one_graph(monkeypatch, checkpointing):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # dynamo cannot trace the checks
     model, tokens = example(replace(TINY, logit_softcap=2.0))
     model.gradient_checkpointing = checkpointing
+    model.attend = torch_attention
     compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
     torch.testing.assert_close(compiled(tokens), model(tokens))
 
