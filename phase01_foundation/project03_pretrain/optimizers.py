@@ -86,7 +86,7 @@ class Muon(torch.optim.Optimizer):
                 whole = torch.stack([_full(direction) for _, direction in pairs])
                 for (parameter, _), update in zip(pairs, orthogonalize(whole), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(_shard(update.to(parameter.dtype), parameter), alpha=-scale)
+                    parameter.add_(_shard(update, parameter), alpha=-scale)
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """Where a matrix is to go, before that is orthogonalized: takes the gradient into state["velocity"], and mixes.

@@ -150,7 +150,7 @@ def test_compiled_each_part_is_one_graph(monkeypatch):
     x, angles = stream(TINY).float(), rotary_angles(torch.arange(10), 4)
     for part, rest in (
         (RMSNorm(16, 1e-5), ()),
-        (Attention(TINY, 0), (angles, causal_attention)),
+        (Attention(TINY, 0), (angles, torch_attention)),
         (SwiGLU(TINY), ()),
     ):
         compiled = torch.compile(part, backend="eager", fullgraph=True)

@@ -71,6 +71,12 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         speed = Speed(flops_per_token(model.config), peak_flops(dtype, device))
         run = prepare(model, batches, settings, processes)
         checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
+        if checkpoint.with_name(artifacts.WEIGHTS).exists():
+            console.print(
+                f"{shown(checkpoint.parent)} holds a finished model: it is replaced when this run is done; "
+                "--name keeps both",
+                highlight=False,
+            )
         run = fit(
             run,
             settings,
@@ -180,7 +186,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     console.print(
         f"\nvalidation loss {run.history[-1]['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"
-        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n\nA sample:\n"
+        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n"
+        f"write with it: ladder run 3 generate --model {artifact.name}\n\nA sample:\n"
         + run.history[-1]["samples"][0],
         highlight=False,
         markup=False,
