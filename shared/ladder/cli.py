@@ -213,7 +213,10 @@ def grade(
     ],
     project: Annotated[int, typer.Option(help="The project's number.")],
     out: Annotated[Path, typer.Option(help="The folder for grades.csv and grades.xml.")] = Path("grades"),
-    seconds: Annotated[float, typer.Option(min=1, help="Time limit of each task.")] = 120,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1, help="Time limit of each task; three times the reference's, where that is more."),
+    ] = 120,
     memory: Annotated[float, typer.Option(min=0.5, help="Memory limit of each task, in GiB.")] = 8,
     independent: Annotated[
         bool,

@@ -23,7 +23,8 @@ from shared.ladder.sandbox import Sandbox
 from shared.ladder.session import Session, TaskRun
 from shared.ladder.stubs import stub_file
 
-REFERENCE_SECONDS = 600
+REFERENCE_SECONDS = 1800
+AT_LEAST_TIMES = 3  # what the reference took, whatever the limit
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Exam:
     """by task, the tests that the reference passes"""
     canaries: dict[int, set[str]] = field(default_factory=dict)
     """by task, the canaries that it fails"""
+    seconds: dict[int, float] = field(default_factory=dict)
+    """by task, what the reference took"""
     replaced: set[str] = field(default_factory=set)
     """functions that libraries replace by themselves"""
     sessions: list[Session] = field(default_factory=list)
@@ -68,6 +71,7 @@ class Exam:
             why = ", ".join(map(self.name, failures)) or run.why or run.broken[0]["file"]
             raise LadderError(f"the reference fails here, so nothing can be graded: {why}")
         self.replaced |= set(run.replaced)
+        self.seconds[run.task] = run.seconds
         passed = {test["id"] for test in run.tests if test["outcome"] == "passed"}
         failed = {test["id"] for test in run.tests if test["outcome"] == "failed"}
         self.wanted[run.task] = {
@@ -108,12 +112,18 @@ class Exam:
                 stack.enter_context(session)
                 self.sessions.append(session)
                 return [
-                    session.run(task, overlay, seconds, enough) for task, overlay in part if not self.is_over
+                    session.run(task, overlay, self._limit(task, seconds), enough)
+                    for task, overlay in part
+                    if not self.is_over
                 ]
 
         with ThreadPoolExecutor(count) as pool:
             parts = pool.map(some, [wanted[start::count] for start in range(count)])
             return sorted((run for part in parts for run in part), key=lambda run: run.task)
+
+    def _limit(self, task: int, seconds: float) -> float:
+        """What a right solution is never cut off by, on a machine however slow."""
+        return max(seconds, AT_LEAST_TIMES * self.seconds.get(task, 0.0))
 
     def end(self) -> None:
         """End all that runs."""

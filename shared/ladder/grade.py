@@ -48,7 +48,8 @@ def grade(
 ) -> None:
     """Grade every submission in `folder` and write grades.csv and grades.xml into `out`.
 
-    `seconds` and `memory_gb` are limits of each task of each submission. A task that fails only because an earlier
+    `seconds` and `memory_gb` are limits of each task of each submission; where the reference takes long, three times
+    its time is the limit. A task that fails only because an earlier
     one did gets its points where `independent` says so. Raises LadderError when there is no submission, or when the
     reference fails its own tests here.
     """
