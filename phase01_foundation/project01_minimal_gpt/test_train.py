@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
+from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given import settings as settings_module
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
@@ -101,6 +103,22 @@ def test_a_run_learns_publishes_and_draws(tmp_path):
     assert generate(model, tokenizer, ["The "], params) == generate(
         finished.model, tokenizer, ["The "], params
     )
+
+
+def test_every_step_has_the_rate_of_its_schedule_and_the_history_their_mean_loss(monkeypatch):
+    real, rates, losses = train_command.training_step, [], []
+
+    def step(model, optimizer, tokens, targets, rate, *arguments):
+        loss, norm = real(model, optimizer, tokens, targets, rate, *arguments)
+        rates.append(rate)
+        losses.append(loss)
+        return loss, norm
+
+    monkeypatch.setattr(train_command, "training_step", step)
+    finished, _ = run(learning_rate=0.01, decay_share=0.5)
+    assert rates == pytest.approx([0.005] + [0.01] * 6 + [0.01 * i / 6 for i in (5, 4, 3, 2, 1)])
+    means = [sum(part) / len(part) for part in (losses[:5], losses[5:10], losses[10:])]
+    assert [entry["train_loss"] for entry in finished.history] == pytest.approx(means)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -199,11 +217,10 @@ def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpo
 
 def test_training_validation_and_samples_take_the_attention_that_is_set(monkeypatch):
     fused = []
-    real = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
-        torch.nn.functional,
-        "scaled_dot_product_attention",
-        lambda *heads, **options: fused.append(len(heads[0])) or real(*heads, **options),
+        settings_module,
+        "torch_attention",
+        lambda layer, *heads: fused.append(len(heads[0])) or torch_attention(layer, *heads),
     )
     written, _ = run(name="written")
     assert not fused
@@ -258,8 +275,24 @@ def test_the_command_trains_and_streams_a_sample(capsys):
     code, printed = command(capsys, "--steps", "6")
     assert code == 0
     assert "validation loss" in printed
+    assert "project01_minimal_gpt.generate --model test" in printed
+    assert "trained already" not in printed
     sample = printed.split("A sample, as it is written:\n")[1]
     assert len(sample) > 100
+
+
+def test_a_finished_model_is_named_before_it_is_replaced(capsys, monkeypatch):
+    run(steps=6)
+    trained = artifacts.find("test").tensors()
+    loads = []
+    monkeypatch.setattr(
+        train_command, "load_data", lambda settings: loads.append(capsys.readouterr().out) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        train(TrainConfig(**TINY), Console(soft_wrap=True))
+    assert "test is trained already" in loads[0], "said before any work"
+    assert "work/models/test" in loads[0]
+    assert_same(artifacts.find("test").tensors(), trained)
 
 
 def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
@@ -279,7 +312,7 @@ def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
 def test_the_command_names_what_is_wrong_before_any_work(capsys, checkpoint):
     for argument, message in {
         "--context_length=400": "context_length 400 is too long: the validation text",
-        "--prompt=é": "the prompt cannot be encoded: the character 'é'",
+        "--prompt=é": "the prompt cannot be encoded",
         "--device=tpu9": "unknown device 'tpu9'",
         "--dim=7": "dim must be a multiple of 2 × heads",
         "--steps=0": "steps must be at least 1, not 0",
@@ -338,10 +371,10 @@ def test_the_generate_command_names_what_is_wrong():
     code, written = generate_with("--prompt", "The ")
     assert code == 2
     assert "there is no model 'test'" in written
-    assert "project01_minimal_gpt.train" in written
+    assert "project01_minimal_gpt.train --name test" in written
     run()
     for arguments, message in {
-        ("--prompt", "Thé"): "the character 'é'",
+        ("--prompt", "Thé"): "the prompt cannot be encoded",
         ("--prompt", ""): "the prompt is empty",
         ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
         ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",

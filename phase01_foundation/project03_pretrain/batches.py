@@ -43,7 +43,11 @@ class Batches:
         self.windows = max(1, (len(ids) - 1) // context_length - 1)
 
     def next(self) -> Batch:
-        """{"tokens": (rows, time), "targets": (rows, time)}, int64: this rank's rows of the next batch."""
+        """{"tokens": (rows, time), "targets": (rows, time)}, int64: this rank's rows of the next batch.
+
+        Batch number n is the windows from number n × batch_size on (`_window`), over all ranks; this rank's share is
+        its `rows` rows from number `first` of the batch on. `number` is how many batches were taken.
+        """
         start = self.number * self.batch_size + self.first
         self.number += 1
         pieces = np.stack([self._window(row) for row in range(start, start + self.rows)])
@@ -59,11 +63,15 @@ class Batches:
         self.number = state["number"]
 
     def _window(self, row: int) -> UInt[np.ndarray, " window"]:
-        """Window number `row` of all that were ever taken, and its next token."""
+        """Window number `row` of all that are ever taken, and the token that follows it: context_length + 1 ids.
+
+        Each pass takes `windows` of them. They lie side by side from `_offset` on, and come in the order `_order`.
+        Both are those of pass number `_pass`, from 0: for another pass, `_start_pass` draws them anew.
+        """
         number, place = divmod(row, self.windows)
         if number != self._pass:
             self._start_pass(number)
-        begin = self._offset + int(self._order[place]) * self.context_length
+        begin = self._offset + self._order[place] * self.context_length
         return self.ids[begin : begin + self.context_length + 1]
 
     def _start_pass(self, number: int) -> None:

@@ -7,6 +7,7 @@ trains it to its end. `smoke` runs all of it in seconds, on so little that it me
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from shared.options import run_command
 
 FOLDER = CONFIGS.parent
 A100 = 1.4697  # what nanoGPT publishes for its 10.7 million parameters on an A100
+# AWD-LSTM's perplexity a word on the validation text (Merity et al. 2017), as nats a token of bpe-10k.
+AWD_LSTM = math.log(68.6) * 217_646 / 275_607
 ON_A_GPU = ("gpu", "wikitext103")
 Preset = Literal["smoke", "cpu", "base", "speedrun", "wikitext2", "gpu", "wikitext103"]
 
@@ -210,7 +213,9 @@ def draw(record: Path) -> None:
             folder / "memory.png", memory, "Activation memory and depth", "layers", "peak memory (MiB)"
         )
     if released := some("training:"):
-        title, unit = "Validation loss of the released models", "validation loss (nats a token)"
+        # At the same count of tokens the smaller model may be the better one: its learning rate has fallen already.
+        title = "Validation loss; the learning rate is 0 where a curve ends"
+        unit = "validation loss (nats a token)"
         millions = {name: ([count / 1e6 for count in x], y) for name, (x, y) in released.items()}
         plot.lines(folder / "base.png", millions, title, "tokens read (millions)", unit)
     seconds = "seconds of training"
@@ -220,10 +225,16 @@ def draw(record: Path) -> None:
         plot.lines(
             folder / "speedrun.png", {"speedrun": series["speedrun"]}, title, seconds, unit, hline=levels
         )
-    for name, title in (("wikitext2", "WikiText-2"), ("gpu preset", "125M on WikiText-103")):
-        if name in series:
-            path = folder / f"{name.split()[0]}.png"
-            plot.lines(path, {name: series[name]}, title, seconds, "validation loss (nats a token)")
+    unit = "validation loss (nats a token)"
+    if "wikitext2" in series:
+        levels = {f"AWD-LSTM, 33M: {AWD_LSTM:.2f}": AWD_LSTM}
+        curves = {f"this, 7M: {series['wikitext2'][1][-1]:.2f}": series["wikitext2"]}
+        title = "WikiText-2 read twice, and hundreds of times (AWD-LSTM)"
+        plot.lines(folder / "wikitext2.png", curves, title, seconds, unit, hline=levels)
+    if "gpu preset" in series:
+        plot.lines(
+            folder / "gpu.png", {"gpu preset": series["gpu preset"]}, "125M on WikiText-103", seconds, unit
+        )
 
 
 PARTS: dict[str, Callable[[Report, bool], None]] = {

@@ -1,4 +1,4 @@
-"""Evaluate a trained model: python -m phase01_foundation.project03_pretrain.evaluate --model tiny-base
+"""Evaluate a trained model: ladder run 3 evaluate --model tiny-base
 
 Prints a table for each task, and all figures as one line of JSON last.
 """

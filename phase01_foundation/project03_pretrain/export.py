@@ -1,4 +1,4 @@
-"""Hand a trained model to others' tools: python -m phase01_foundation.project03_pretrain.export tiny-base --out FOLDER
+"""Hand a trained model to others' tools: ladder run 3 export tiny-base --out FOLDER
 
 transformers, vLLM and whatever else reads Hugging Face checkpoints opens the folder.
 """

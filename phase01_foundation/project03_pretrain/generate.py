@@ -1,4 +1,4 @@
-"""Write with a trained model: python -m phase01_foundation.project03_pretrain.generate --prompt "Once" """
+"""Write with a trained model: ladder run 3 generate --prompt "Once" """
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -68,8 +68,9 @@ def load(folder: Path | str, dtype: torch.dtype | None = None) -> LLM:
     """The model in a folder with config.json and safetensors, one file or several with an index; on the CPU.
 
     The weights are in `dtype`, or, for None, as they are stored. `safetensors_folder` reads the files: their
-    config.json, where each tensor lies, and the tensors with the shapes that this model gives them; those that match
-    UNUSED may be there too. Raises CheckpointError, before any weight is read, for a config this model cannot follow,
+    config.json (`read_config` makes ours of it), where each tensor lies, and the tensors, by their names (`names`) and
+    with the shapes that this model gives them (`shapes`); those that match UNUSED may be there too. All three raise
+    what there is to raise: CheckpointError, before any weight is read, for a config this model cannot follow,
     and for a tensor that is missing, of the wrong shape or too many.
     """
     folder = Path(folder)
@@ -95,11 +96,13 @@ def save(
 ) -> None:
     """Write the model for transformers, vLLM and others to open; weights over `shard_bytes` become several files.
 
-    The ids say which tokens begin and end a text, for those who generate with it. config.json has also "dtype", that of
-    the embedding, such as "bfloat16". A tied head is not written. Dropout is left behind: the format describes a
-    model in use. Raises ValueError, before anything is written, for `shard_bytes` below 1 and for a model the format
-    has no words for: squared ReLU, a logit cap, a head that the config calls tied and that no longer is the
-    embedding, and layers that were changed, naming each tensor whose name or shape the config does not give.
+    The ids say which tokens begin and end a text, for those who generate with it. config.json is what `write_config`
+    makes of the config, and has also "dtype", that of the embedding, such as "bfloat16". `safetensors_folder` writes
+    the files. A tied head is not written. Dropout is left behind: the format describes a model in use.
+
+    Raises ValueError, before anything is written, for `shard_bytes` below 1, and for a model the format has no words
+    for: what `write_config` refuses; a head that the config calls tied and that no longer is the embedding, naming
+    tied_embeddings; and layers that were changed, naming each tensor whose name or shape is not one of `shapes`.
     """
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes must be at least 1, not {shard_bytes}")
@@ -110,7 +113,7 @@ def save(
             raise ValueError("the config says tied_embeddings, but the head is no longer the embedding")
         del tensors["head.weight"]
     wanted, theirs = shapes(model.config), names(model.config)
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
     if changed := sorted({name for name, _ in found.items() ^ wanted.items()}):
         raise ValueError(f"layers were changed, and the format has no place for these: {', '.join(changed)}")
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")

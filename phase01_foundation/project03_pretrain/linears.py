@@ -11,11 +11,12 @@ Rule = Callable[[str, nn.Linear], nn.Module | None]
 def replace_linears(model: nn.Module, rule: Rule) -> list[str]:
     """Ask the rule about each linear layer of the model, replace in place, and return the replaced layers' names.
 
-    Names and layers come in the order of `named_modules`. All replacements are made before the first is put in, so a
+    Layers are asked about in the order of `named_modules`. All replacements are made before the first is put in, so a
     rule that raises leaves the model as it was, and one is never asked about a layer inside a replacement. A layer that
     stands in several places is asked about once, under its first name, and replaced in all of them, and each of them
     is named in the result. Where embeddings are tied, replacing the head unties it. Raises TypeError, naming the layer,
-    for a rule that returns neither a module nor None, and ValueError for a model that is itself one linear layer.
+    for a rule that returns neither a module nor None, and ValueError for a model that is itself one linear layer, and
+    so has no place to put another one.
     """
     if isinstance(model, nn.Linear):
         raise ValueError("the model is itself a linear layer, so there is nothing to put the new one into")

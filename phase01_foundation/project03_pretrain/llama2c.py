@@ -69,7 +69,8 @@ def load(path: Path | str) -> LLM:
 def pairs_to_halves(weight: Float[Tensor, "out dim"], head_dim: int) -> Float[Tensor, "out dim"]:
     """Reorder a query or key matrix from rotary pairs (0, 1), (2, 3), ... to (p, p + head_dim / 2), head by head.
 
-    Queries and keys are reordered alike, so their products, all that attention sees, stay the same.
+    The rows 2p and 2p + 1 of a head become its rows p and p + head_dim / 2. Queries and keys are reordered alike, so
+    their products, all that attention sees, stay the same.
     """
     heads = weight.view(-1, head_dim // 2, 2, weight.shape[1])  # (head, pair, first or second, dim)
     return heads.transpose(1, 2).reshape(weight.shape)

@@ -165,6 +165,8 @@ class Attention(nn.Module):
         head by head, which change nothing without qk_norm; then they are turned by `angles` and brought back to the
         values' dtype, since an `attend` may want all three alike. It is called as attend(layer, q, k, v), q with
         (batch, heads, time, width), k and v with (batch, kv_heads, time, width), not repeated.
+
+        Nothing here reads a number back (no `.item()`): torch.compile makes one graph of the whole model.
         """
         split = (*x.shape[:2], -1, self.width)
         q = self.q_norm(self.q(x).view(split)).transpose(1, 2)  # (batch, head, time, head_dim)
@@ -253,7 +255,8 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch time dim"]:
         """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add.
 
-        The stream itself is neither normalised nor dropped: only what each half reads, and what it adds.
+        The stream itself is neither normalised nor dropped: only what each half reads, and what it adds. It keeps its
+        dtype, under autocast too.
         """
         x = x + self.dropout(self.attention(self.attention_norm(x), angles, attend))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
@@ -292,7 +295,8 @@ class LLM(nn.Module):
         `positions` are the tokens' places in their text, 0, 1, 2, ... unless given. Texts at different places, as a
         server has, go in end to end as one row, with an `attend` that keeps them apart; such a row may be longer
         than the context. Without `attend` it is the model's own, `self.attend`. Raises ValueError for no tokens at
-        all, without `positions` for more of them than the context length, and for positions that are not as many.
+        all, without `positions` for more of them than the context length, and for positions that are not as many:
+        it names both numbers.
 
         With `targets`, the token after each position or IGNORED, the answer is their summed cross-entropy instead,
         in nats: the logits of a large batch would be the largest tensor of a training step, so they are made, used
@@ -311,9 +315,11 @@ class LLM(nn.Module):
     ) -> Float[Tensor, "batch time dim"]:
         """The residual stream after the last block: forward without the logits, for who needs those of few places.
 
-        Embed the tokens and pass them through all blocks, with the rotary angles of their positions. With
-        `gradient_checkpointing`, and where gradients are wanted at all, each block runs under `checkpoint`. Raises
-        ValueError as forward does (`check_positions`).
+        Embed the tokens and pass them through all blocks, with the rotary angles of their positions, in float32
+        whatever the model's precision. `check_positions` gives the positions, or raises what forward says. With
+        `gradient_checkpointing`, and where gradients are wanted at all, each block runs under torch's `checkpoint`,
+        which draws the same dropout again. It must not be the reentrant kind, which finds no gradient for a block whose
+        input needs none.
         """
         config = self.config
         positions = check_positions(tokens, positions, config.context_length)
@@ -329,7 +335,7 @@ class LLM(nn.Module):
     def logits(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time vocab"]:
         """Last norm and head, on the residual stream after the last block, or after an earlier one.
 
-        In float32 at least, whatever the head's precision; with config.logit_softcap, cap × tanh(logits / cap).
+        In float32 at least, whatever the head's precision; then, with config.logit_softcap, cap × tanh(logits / cap).
         """
         logits = self.head(self.norm(x))  # (batch, time, vocab)
         # In bfloat16, three digits are too few for a loss.
@@ -357,16 +363,18 @@ def check_positions(
 
 
 def from_tensors(config: Config, tensors: Mapping[str, Tensor]) -> LLM:
-    """An LLM around these weights, named as in its state_dict, without making random ones first.
+    """An LLM around these weights, named as in its state_dict, without making random ones first (torch's meta device).
 
     The model takes the tensors as they are, with their dtype and device, and copies none. Where embeddings are tied,
     no "head.weight" is needed, and the head's weight is the embedding's: one parameter with two places. Raises
-    RuntimeError for a tensor that is missing, too many or of the wrong shape.
+    RuntimeError for a tensor that is missing, too many or of the wrong shape, naming it.
     """
     with torch.device("meta"):
         model = LLM(config)
-    tied = {"head.weight": tensors["embedding.weight"]} if config.tied_embeddings else {}
-    model.load_state_dict({**tensors, **tied}, assign=True)
+    tensors = dict(tensors)
+    if config.tied_embeddings and "embedding.weight" in tensors:
+        tensors["head.weight"] = tensors["embedding.weight"]
+    model.load_state_dict(tensors, assign=True)
     if config.tied_embeddings:
         model.head.weight = model.embedding.weight
     return model

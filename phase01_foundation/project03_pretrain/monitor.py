@@ -20,10 +20,11 @@ class DivergedError(ArithmeticError):
 class Monitor:
     """Compares each step with those before it, and counts what stands out.
 
-    A loss spike is a loss more than six standard deviations, and more than 0.1 nats, above the median of the last
-    64 steps; a gradient spike is a norm more than ten times the median. Large models spike now and then, and often
-    recover; many spikes mean that the learning rate is too high (Chowdhery et al. 2022, PaLM, arXiv:2204.02311,
-    section 5.1). Its state is numbers only, so that a resumed run sees what one that never stopped would.
+    A loss spike is a loss more than six standard deviations (`pstdev`), and more than 0.1 nats, above the median of the
+    last 64 steps; a gradient spike is a norm more than ten times the median, where that is not 0. Nothing is one before
+    there are ENOUGH steps to compare with. Large models spike now and then, and often recover; many spikes mean that
+    the learning rate is too high (Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1). Its state is numbers
+    only, so that a resumed run sees what one that never stopped would.
     """
 
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -34,9 +35,13 @@ class Monitor:
     failed_in_a_row: int = 0
 
     def update(self, step: Step) -> list[str]:
-        """Take note of a step; returns what is odd about it, in words, mostly nothing.
+        """Take note of a step; returns what is odd about it, a text for each oddity, mostly none.
 
-        Raises DivergedError after ten steps in a row whose gradients were not finite.
+        The step is compared with those before it. The text of a loss spike has the word loss, and names the loss and
+        the median; that of a gradient spike has the word gradient, and names the norm and the median. A step that was
+        not applied is told too, by its loss, and is no part of what is usual. All three are counted.
+
+        Raises DivergedError after ten steps in a row that were not applied, naming how many, and the last one's loss.
         """
         if not step.applied:
             self.skipped += 1
@@ -77,14 +82,16 @@ class Monitor:
 def flops_per_token(config: Config) -> float:
     """Floating-point operations of forward and backward for one token, attention over the whole context included.
 
-    Two for each weight of a matrix going forward (multiply, add), twice that going back: 6 × weights. Scores and
-    mixing take 2 × 2 × heads × head_dim for each pair of positions going forward; as a position sees half of them
-    on average, but kernels may compute all, this counts all, as nanoGPT and PaLM (arXiv:2204.02311, appendix B) do.
-    What gradient checkpointing computes a second time is not counted: it is no progress.
+    Two for each weight of a matrix going forward (multiply, add), twice that going back: 6 × weights. The matrices are
+    those of the blocks and the head, tied or not; the embedding is looked up, which multiplies nothing. In each layer,
+    scores and mixing take 2 × 2 × heads × head_dim for each pair of positions going forward, and twice that going back;
+    as a position sees half of them on average, but kernels may compute all, this counts all, as nanoGPT and PaLM
+    (arXiv:2204.02311, appendix B) do. What gradient checkpointing computes a second time is not counted: it is no
+    progress.
     """
     width = config.head_width
     attention = config.dim * width * (2 * config.heads + 2 * config.kv_heads)
     matrices = 3 if config.activation == "swiglu" else 2
     weights = config.layers * (attention + matrices * config.dim * config.hidden_dim)
-    weights += config.dim * config.vocab_size  # the head; the embedding is looked up, not multiplied
+    weights += config.dim * config.vocab_size  # the head
     return 6 * weights + 12 * config.layers * config.heads * width * config.context_length

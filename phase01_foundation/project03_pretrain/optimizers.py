@@ -25,8 +25,9 @@ def orthogonalize(
 
     An iteration of Newton and Schulz's kind, with matrix products only: x is first scaled to a Frobenius norm of 1,
     so that no singular value is above 1; then `steps` times x becomes a x + b (x xᵀ) x + c (x xᵀ)² x, which sends
-    each singular value s to a s + b s³ + c s⁵. Jordan's a, b, c rise steeply at 0, and do not settle at 1: that saves
-    steps, and does no harm. A tall matrix is turned on its side, so that x xᵀ is the smaller product.
+    each singular value s to a s + b s³ + c s⁵. Jordan's a, b, c = 3.4445, -4.7750, 2.0315 rise steeply at 0, and do
+    not settle at 1: that saves steps, and does no harm. A zero matrix stays zero. All of it is in bfloat16. A tall
+    matrix is turned on its side, so that x xᵀ is the smaller product, and back in the end.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
@@ -43,12 +44,13 @@ def orthogonalize(
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalized, for matrices. Raises ValueError for a parameter that is no matrix.
 
-    velocity = momentum × velocity + (1 - momentum) × gradient; the step goes along the orthogonalized mix of
-    gradient and velocity (Nesterov's way), scaled by 0.2 √max(rows, columns): then its entries are about as large
-    as AdamW's, and both take the same learning rate. Weight decay is AdamW's: weights × (1 - lr × weight_decay).
+    velocity = momentum × velocity + (1 - momentum) × gradient. The step goes along a mix of the gradient and this new
+    velocity, momentum × velocity + (1 - momentum) × gradient once more (Nesterov's way), orthogonalized and scaled by
+    lr × 0.2 √max(rows, columns): then its entries are about as large as AdamW's, and both take the same learning rate.
+    Weight decay is AdamW's, and comes before: weights × (1 - lr × weight_decay).
 
     Matrices of one shape are orthogonalized in one go. A matrix that FSDP has cut into shards is put together for
-    the product, which every rank then does for itself, and cut again.
+    the product (`_full`), which every rank then does for itself, and cut again (`_shard`).
     """
 
     def __init__(
@@ -68,7 +70,10 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Take one step with the gradients that are there; a parameter without one is left alone."""
+        """Take one step with the gradients that are there; a parameter without one is left alone.
+
+        lr, momentum and weight_decay are those of the parameter's group.
+        """
         for group in self.param_groups:
             updates = defaultdict(list)
             for parameter in group["params"]:
@@ -86,7 +91,7 @@ class Muon(torch.optim.Optimizer):
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """Where a matrix is to go, before that is orthogonalized: takes the gradient into state["velocity"], and mixes.
 
-        The gradient stays as it is. The velocity begins as zeros.
+        The gradient stays as it is. The velocity begins as zeros. Both formulas are in the docstring of the class.
         """
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
@@ -97,10 +102,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def _full(tensor: Tensor) -> Tensor:
+    """A matrix put together from its shards; any other tensor as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def _shard(tensor: Tensor, like: Tensor) -> Tensor:
+    """A matrix cut into shards as `like` is; where that is no shard, the matrix as it is."""
     if isinstance(like, DTensor):
         return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
     return tensor
@@ -109,12 +116,14 @@ def _shard(tensor: Tensor, like: Tensor) -> Tensor:
 def make_optimizers(
     model: nn.Module, kind: Kind = "muon", weight_decay: float = 0.1, betas: tuple[float, float] = (0.9, 0.95)
 ) -> list[torch.optim.Optimizer]:
-    """The optimizers of a model whose layers are in `model.blocks`; the training step sets their learning rate.
+    """The optimizers of a model whose layers are in `model.blocks`, with a learning rate of 0: the step sets it.
 
-    "muon" gives the blocks' matrices to Muon and all else to AdamW: embedding, head, gains. "adamw" gives all to
-    AdamW. Only the blocks' matrices decay: a rare token's row hardly gets a gradient, and would decay to nothing.
-    Parameters that need no gradient are left out, so that a model with frozen weights keeps no state for them.
-    Raises ValueError for another kind, and for a model with nothing to train.
+    "muon" gives the blocks' matrices to Muon, which comes first, and all else to AdamW: embedding, head, gains. "adamw"
+    gives all to AdamW. Only the blocks' matrices decay: a rare token's row hardly gets a gradient, and would decay to
+    nothing. `betas` are AdamW's. A wrapper puts its own name before: module.blocks.0 is a block too. Parameters that
+    need no gradient are left out, so that a model with frozen weights keeps no state for them, and there is no
+    optimizer without parameters. Raises ValueError for another kind, naming it and the two there are, and for a model
+    with nothing to train.
     """
     if kind not in get_args(Kind):
         raise ValueError(f"optimizer must be {' or '.join(get_args(Kind))}, not {kind!r}")

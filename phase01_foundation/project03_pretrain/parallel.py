@@ -75,7 +75,9 @@ def threads_per_process() -> int:
 def parallelize(model: nn.Module, kind: str) -> nn.Module:
     """The model for all processes: wrapped in DDP, or, in place, sharded by FSDP. Alone, it stays as it is.
 
-    Make the optimizers after this: FSDP puts shards in the place of the parameters.
+    DDP is told which GPU, where the model is on one. FSDP (`fully_shard`, all on one mesh) takes each of `model.blocks`
+    by itself, so that only one is put together at a time, and then the model, for what is outside of them. Make the
+    optimizers after this: FSDP puts shards in the place of the parameters.
     """
     if not dist.is_initialized():
         return model

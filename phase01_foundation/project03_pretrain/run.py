@@ -63,14 +63,18 @@ class Run:
     """tokens and seconds of this process's first step, if the model was compiled in it and no validation came since"""
 
     def save(self, path: Path, identity: Mapping[str, Any]) -> None:
-        """Write a checkpoint, whole or not at all; `identity` is kept with it, for `resume` to compare.
+        """Write a checkpoint, whole or not at all (shared.checkpoint's `write`), for `resume` to go on from.
 
-        All processes must call this: under FSDP each has a part. The first one writes. The random numbers of a step
-        follow from the seed and the step's number, so there is no generator to keep.
+        It is a dict: "identity", to be compared; "model", the weights put together; "optimizers", their state, put
+        together too and by the parameters' names, which is what get_optimizer_state_dict gives with FULL; the states
+        of "scaler", "batches" and "monitor"; and what RECORD names. The random numbers of a step follow from the seed
+        and the step's number, so there is no generator to keep.
+
+        All processes must call this: under FSDP each has a part. The first one writes. The weights come first: what
+        FSDP has left put together after a validation goes back to shards with that. Before the first step there is no
+        optimizer's state, and none is asked for: torch would take an empty step to have some, which AdamW counts.
         """
-        # First the weights: what FSDP has left put together after a validation goes back to shards with this.
         model = self.full_state_dict()
-        # Before the first step there is no state, and torch would take an empty step to have some, which AdamW counts.
         begun = any(optimizer.state for optimizer in self.optimizers)
         optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=FULL) if begun else {}
         state = {
@@ -88,8 +92,13 @@ class Run:
     def resume(self, path: Path, identity: Mapping[str, Any]) -> None:
         """Take up where the checkpoint left off, with as many processes as there are now.
 
-        Raises CheckpointError for a file that is broken, and for one of another run, naming what differs; the run is
-        then as it was.
+        torch's set_model_state_dict and set_optimizer_state_dict, with FULL, give each process its part of what `save`
+        has put together; scaler, batches and monitor load their states. After a checkpoint from before the first step,
+        the optimizers have no state again.
+
+        Raises CheckpointError for a file that is broken or of another kind, naming it, and for one of another identity,
+        naming each entry that differs with both values (None where there is none), and the setting restart, which
+        begins anew. The run is then as it was.
         """
         state = read(path)
         if not isinstance(state, dict) or "identity" not in state:

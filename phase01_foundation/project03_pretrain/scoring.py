@@ -134,7 +134,7 @@ def log_likelihoods(
             hidden = model.hidden(rows[:, :-1], attend=attend)  # (row, time, dim)
             logits = model.logits(hidden[asked][None])[0]  # (asked, vocab)
         targets = rows[:, 1:][asked]
-        log_p = -F.cross_entropy(logits, targets, reduction="none").double()
+        log_p = -F.cross_entropy(logits, targets, reduction="none")
         likeliest = logits.argmax(dim=-1) == targets
         for i, one, greedy in zip(chosen, log_p.split(counts), likeliest.split(counts), strict=True):
             found[i] = LogLikelihood(one.sum().item(), bool(greedy.all()))
@@ -161,8 +161,12 @@ def perplexity(
     are predicted with little to go by. A smaller stride gives every token, after the first window, at least
     context length - stride tokens of context, and takes context length / stride times as long.
 
+    Each window is a text of `log_likelihoods`: its context, and what counts. As the last token of a text is not read,
+    a window of the context length predicts one token beyond itself.
+
     `words` and `bytes` say how many the text has, for the figures per word and per byte. Raises ValueError for fewer
-    than two tokens, for a stride that is not from 1 to the context length, and as `log_likelihoods` does.
+    than two tokens, naming how many, for a stride that is not from 1 to the context length, naming both, and as
+    `log_likelihoods` does.
     """
     window = model.config.context_length
     stride = window if stride is None else stride

@@ -32,7 +32,8 @@ def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
     """Mean cross-entropy of batch["targets"] given batch["tokens"], in nats a token; IGNORED targets left out.
 
     The model itself gives the sum, model(tokens, targets=targets), so that the logits of all tokens need never exist at
-    once. The metrics have "weight", how many targets count; where none does, the loss is 0.
+    once. The metrics have "weight", how many targets count; where none does, the loss is 0. Both stay tensors: no
+    number is read back from the device.
     """
     targets = batch["targets"]
     weight = (targets != IGNORED).sum()
@@ -63,15 +64,26 @@ def training_step(
     dtype: torch.dtype = torch.float32,
     scaler: torch.amp.GradScaler | None = None,
 ) -> Step:
-    """Take one step on this process's rows of a batch, `micro_batch` rows at a time (0: all at once).
+    """Take one step on this process's rows of a batch, `micro_batch` rows at a time (0: all at once), in training mode.
 
-    Gradient accumulation: the parts' gradients add up, each part weighed by what its loss counts, and are divided
-    by the whole batch's weight at the end, so that the step is the same however the batch is cut. Processes share
-    gradients once, after the last part. The forward pass runs in `dtype`, weights and gradients are float32;
-    float16 needs a `scaler`, which keeps small gradients from vanishing. A gradient that is not finite is not
-    applied. `model` may be wrapped in DDP, or sharded by FSDP. No number is read back from the device before the last
-    part's backward pass (no `.item()`): a GPU works through what it was given, and would stand idle for as long as
-    nobody gives it more.
+    Gradient accumulation: old gradients go, then those of the parts (`micro_batches`) add up, each part weighed by what
+    its loss counts. In the end they are divided by the whole batch's weight (`_rescale`), so the step is the same
+    however the batch is cut. The answer has loss and metrics as means over the batch, weighed likewise, without
+    "weight" itself. Where nothing counts at all, loss, gradients and norm are 0.
+
+    The forward pass runs in `dtype` (`autocast`); weights and gradients are float32. float16 needs a `scaler`, which
+    multiplies each part's loss (`scaler.scale`), so that small gradients do not vanish, and is updated after each step.
+    As float16 ends at 65,504, what is scaled is loss × weight / rows of the batch: a sum would grow with the batch.
+
+    A step is applied, with `rate` for every group of every optimizer (`_apply`), unless its loss or its gradient norm
+    is not finite.
+
+    Where torch.distributed is initialized, the model is wrapped in DDP or sharded by FSDP. Then the processes share
+    gradients once, with the last part: each backward pass is inside `gradient_sync`, which is told whether it is that.
+    What all processes' gradients add up to comes back as their mean. Loss, metrics and weight are those of all.
+
+    No number is read back from the device before the last part's backward pass (no `.item()`): a GPU works through what
+    it was given, and would stand idle for as long as nobody gives it more.
     """
     model.train()
     for optimizer in optimizers:
@@ -96,9 +108,8 @@ def training_step(
     together = torch.stack(list(sums.values()))
     if several:
         dist.all_reduce(together)
-    numbers = dict(
-        zip(sums, together.tolist(), strict=True)
-    )  # here, and not before, the device is waited for
+    # Here, and not before, the device is waited for.
+    numbers = dict(zip(sums, together.tolist(), strict=True))
     total = numbers.pop("weight") or 1.0  # where nothing counts, all sums are 0
     means = {name: value / total for name, value in numbers.items()}
     # Of what all processes' gradients add up to, DDP and FSDP hand out the mean.
@@ -113,11 +124,11 @@ def training_step(
 
 
 def _number(value: Tensor | float, device: torch.device) -> Tensor:
+    """A metric as a tensor in float32 on the device, without its history; nothing waits for it."""
     if isinstance(value, Tensor):
         return value.detach().to(device, torch.float32)
-    return torch.full(
-        (), value, dtype=torch.float32, device=device
-    )  # made there: a copy would wait for the device
+    # Made there: a copy would wait for the device.
+    return torch.full((), value, dtype=torch.float32, device=device)
 
 
 def _rescale(
@@ -127,7 +138,12 @@ def _rescale(
     max_norm: float,
     scaler: torch.amp.GradScaler | None,
 ) -> float:
-    """Multiply the gradients by the factor, then clip them; returns their norm before the clipping."""
+    """Multiply the gradients by the factor, then clip them; returns their norm before the clipping.
+
+    Before anything else, a `scaler` takes its scale out of each optimizer's gradients (`unscale_`). The norm is that of
+    all gradients together, times the factor; under FSDP it is a DTensor (`full_tensor`). Clipping scales all of them
+    down to a norm of `max_norm`, and leaves what is within it as it is. A parameter without a gradient is passed over.
+    """
     if scaler:
         for optimizer in optimizers:
             scaler.unscale_(optimizer)
@@ -144,6 +160,7 @@ def _rescale(
 def _apply(
     optimizers: Sequence[torch.optim.Optimizer], rate: float, scaler: torch.amp.GradScaler | None
 ) -> None:
+    """Give every group the rate, and let every optimizer take its step."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -155,8 +172,12 @@ def _apply(
 
 @contextmanager
 def gradient_sync(model: nn.Module, yes: bool) -> Iterator[None]:
-    """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one."""
-    model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper is neither
+    """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one.
+
+    DDP has a context manager for what is left to later, FSDP a switch. torch.compile puts a wrapper around either, in
+    whose `_orig_mod` it is. For a model that is not shared there is nothing to do.
+    """
+    model = getattr(model, "_orig_mod", model)
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(yes)
         yield

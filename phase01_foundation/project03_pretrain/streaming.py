@@ -81,7 +81,9 @@ class StreamingBatches:
     def next(self) -> dict[str, Int64[Tensor, "rows time"]]:
         """This process's rows of the next batch: {"tokens": (rows, time), "targets": (rows, time)}, int64.
 
-        rows = batch_size / world_size, and time = context_length. Targets are the tokens, one place later.
+        rows = batch_size / world_size, and time = context_length. Targets are the tokens, one place later. A batch
+        is the next batch_size × context_length tokens of the long text, and the first process has the first of its
+        rows. `_waiting` keeps the tokens of documents that were drawn and are in no row yet, the last target too.
         """
         size = self.batch_size * self.context_length
         parts, missing = [self._waiting], size + 1 - len(self._waiting)
@@ -100,8 +102,9 @@ class StreamingBatches:
     def next_document(self) -> Int32[np.ndarray, " tokens"]:
         """The end-of-text token and the tokens of a document, drawn at random from the buffer.
 
-        The buffer is filled before: up to `buffer_size` documents, as long as this pass has more. It runs empty
-        before the next pass begins, so that no document comes twice in a pass.
+        The buffer is filled before (`_fill`): up to `buffer_size` documents, as long as this pass has more. It runs
+        empty before the next pass begins (`_from_the_first`), so that no document comes twice in a pass. `passes`
+        counts those that are completed, and `_drawn` the documents read in this one.
         """
         if not self._fill():
             self.passes, self._drawn = self.passes + 1, 0
@@ -114,16 +117,18 @@ class StreamingBatches:
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, for shared.checkpoint: numbers, strings and tensors. The same on every rank.
 
-        It holds the tokens of the buffered documents, so that resuming reads none of them again.
+        That is all that decides the rows to come: `_settings`, `passes`, `_drawn`, the tokens of the documents in the
+        buffer, in their order, so that resuming reads none of them again, `_waiting`, and the generator's state. It
+        stays as it is while the stream goes on.
         """
         tokens = np.concatenate([np.empty(0, dtype=np.int32), *self._buffer])
         return {
-            "settings": dict(self._settings),
+            "settings": self._settings,
             "passes": self.passes,
             "drawn": self._drawn,
             "buffer": torch.from_numpy(tokens),
             "lengths": torch.tensor([len(document) for document in self._buffer], dtype=torch.int64),
-            "waiting": torch.from_numpy(self._waiting.copy()),
+            "waiting": torch.from_numpy(self._waiting),
             "generator": self._generator.get_state(),
         }
 
@@ -131,7 +136,8 @@ class StreamingBatches:
         """Go on where `state_dict` was called: the rows are the same, bit for bit, as without a stop.
 
         Batch size and number of processes may be others than before: then the rows are cut anew from the same text.
-        Raises ValueError for a state made with another vocabulary, buffer size or seed.
+        The state stays as it is, and can be loaded again. Raises ValueError for a state made with another vocabulary,
+        buffer size or seed, naming it (vocab_size, buffer_size or seed) and both values.
         """
         for name, value in self._settings.items():
             if (before := state["settings"][name]) != value:
@@ -141,8 +147,8 @@ class StreamingBatches:
         self.passes, self._drawn = state["passes"], state["drawn"]
         self._documents = iter(self._open(self._drawn))
         ends = np.cumsum(state["lengths"].numpy())
-        self._buffer = [part.copy() for part in np.split(state["buffer"].numpy(), ends)[:-1]]
-        self._waiting = state["waiting"].numpy().copy()
+        self._buffer = np.split(state["buffer"].numpy(), ends)[:-1]
+        self._waiting = state["waiting"].numpy()
         self._generator.set_state(state["generator"])
 
     def _fill(self) -> bool:

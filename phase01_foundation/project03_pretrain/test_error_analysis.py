@@ -17,6 +17,7 @@ from phase01_foundation.project03_pretrain.error_analysis import (
     table,
     words,
 )
+from shared.testing import raises
 from shared.tinyworld import Item, evaluation, exact_match
 
 task = pytest.mark.task(10)
@@ -39,9 +40,12 @@ CASES = [
     ("What colour is it?", "red", "What colour is the ball?", "copied question"),
     (STORY + "Who took it home?", "Mia", "Who took it with her?", "copied question"),
     (STORY + "What did Sam have?", "a red ball", "Sam had a", "another of the prompt"),
+    (STORY + "Who took it home?\n", "Mia", "Who took it with her?", "copied question"),
     ("Make it long: I am sad.", "Make it long", "Make it long now", "one too many"),
+    ("Make it long: I am sad.", "Make it long I am very sad", "Make it long now", "not known"),
     ("What colour is it?", "red", "Question: what is it?", "copied question"),
     ("Reverse: a, b, c.", "c, b, a", "a, b, c", "wrong order"),
+    ("Reverse: a, b.", "b, a", "a, b", "wrong order"),
     ("Say it.", "the red ball", "the ball red", "wrong order"),
     ("Reverse: a, b, c.", "c, b, a", "c, a", "one missing"),
     ("Say it.", "the ripe fig", "the fig", "one missing"),
@@ -71,6 +75,8 @@ CASES = [
     ("What is the opposite of hot?", "cold", "hot", "repeats the prompt"),
     ("One sheep, two what?", "butterflies", "butterflys", "misspelt"),
     ("One fox, two what?", "foxes", "foxen", "misspelt"),
+    ("One ox, two what?", "oxen", "oxes", "misspelt"),
+    ("Who is older than mothers?", "grandmothers", "grndmuthrs", "not known"),  # three are too many
     ("One fox, two what?", "foxes", "foxed up", "not known"),
     ("What does it say?", "oink", "moo", "not known"),
     ("What says it?", "cow", "cox", "not known"),  # one letter of three makes another word
@@ -124,22 +130,8 @@ def test_the_rules_hold_where_they_are_named(answer, prediction, prompt):
 
 @task
 def test_a_right_answer_has_no_category():
-    with pytest.raises(ValueError, match=r"' Red\.' is right: there is nothing to categorise"):
+    with raises(ValueError, "Red."):
         categorise(item("What colour?", "red"), " Red.")
-
-
-@task
-def test_only_wrong_answers_are_analysed_in_their_order():
-    items = [item("What colour?", "red"), item("How many?", "5"), item("Is it?", "no"), item("Who?", "Mia")]
-    failures = analyse(items, ["Red", "6", "yes", ""])
-    assert failures == [
-        Failure(items[1], "6", "off by one"),
-        Failure(items[2], "yes", "yes for no"),
-        Failure(items[3], "", "empty"),
-    ]
-    assert analyse([], []) == []
-    with pytest.raises(ValueError, match="there are 4 items but 3 predictions"):
-        analyse(items, ["Red", "6", "yes"])
 
 
 @task
@@ -162,6 +154,22 @@ def test_the_edit_distance_equals_its_definition(first, second):
         return min(slow(left[1:], right) + 1, slow(left, right[1:]) + 1, change)
 
     assert edit_distance(first, second) == slow(first, second)
+
+
+# ---- what is given
+
+
+def test_only_wrong_answers_are_analysed_in_their_order():
+    items = [item("What colour?", "red"), item("How many?", "5"), item("Is it?", "no"), item("Who?", "Mia")]
+    failures = analyse(items, ["Red", "6", "yes", ""])
+    assert failures == [
+        Failure(items[1], "6", "off by one"),
+        Failure(items[2], "yes", "yes for no"),
+        Failure(items[3], "", "empty"),
+    ]
+    assert analyse([], []) == []
+    with pytest.raises(ValueError, match="there are 4 items but 3 predictions"):
+        analyse(items, ["Red", "6", "yes"])
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_config_json_says_where_texts_begin_and_end(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(changed))
         writer = generate.open_folder(tmp_path)
         assert (writer.tokenizer.start, writer.ends) == expected
+        assert not writer.model.training
 
 
 def test_what_looks_like_a_special_token_in_a_prompt_is_text():

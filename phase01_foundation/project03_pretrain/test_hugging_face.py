@@ -12,6 +12,7 @@ from phase01_foundation.project03_pretrain.hugging_face import load, save
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM
 from shared.checkpoint import CheckpointError
+from shared.testing import raises
 
 
 @pytest.mark.task(4)
@@ -19,10 +20,10 @@ from shared.checkpoint import CheckpointError
 @pytest.mark.parametrize("shard_bytes", [10**9, 3000])
 def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path, config, shard_bytes):
     model, tokens = example(config)
-    save(model, tmp_path, shard_bytes=shard_bytes)
+    save(model, str(tmp_path), shard_bytes=shard_bytes)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard_bytes == 3000)
     assert all(path.stat().st_size < 3000 + 2000 for path in tmp_path.glob("*-of-*.safetensors"))
-    again = load(tmp_path)
+    again = load(str(tmp_path))
     assert again.config == config
     assert torch.equal(again(tokens), model(tokens))
     for name, tensor in model.state_dict().items():
@@ -49,54 +50,45 @@ def test_the_ids_of_begin_and_end_are_told(tmp_path):
 
 @pytest.mark.task(4)
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        ({"model_type": "mamba"}, "model_type 'mamba'; this code reads llama and qwen3"),
-        ({"model_type": None}, "model_type None"),
-        ({"hidden_act": "gelu"}, "hidden_act 'gelu'; this model can only have 'silu'"),
-        ({"attention_bias": True}, "attention_bias True; this model can only have False"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config"),
-        (
-            {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
-            "rope_scaling .*llama3.*; this model knows rope_type 'default' alone",
-        ),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling {'type': 'linear'"),
-        (
-            {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}},
-            "rope_parameters {'rope_type': 'yarn'",
-        ),
-        (
-            {"rope_parameters": {"partial_rotary_factor": 0.5}},
-            "rope_parameters .*knows rope_type 'default' alone",
-        ),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types other than full_attention"),
-        ({"hidden_size": ...}, "has no hidden_size"),
-        ({"num_attention_heads": 5}, "cannot be used: heads must be a multiple of kv_heads"),
-        ({"num_hidden_layers": "2"}, "cannot be used"),
-        ({"rope_scaling": "linear"}, "cannot be used"),
+        ({"model_type": "mamba"}, ("mamba", "llama", "qwen3")),
+        ({"model_type": None}, ("model_type", "None")),
+        ({"hidden_act": "gelu"}, ("hidden_act", "gelu", "silu")),
+        ({"attention_bias": True}, ("attention_bias", "True", "False")),
+        ({"quantization_config": {"bits": 4}}, ("quantization_config",)),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, ("rope_scaling", "llama3", "default")),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, ("rope_scaling", "linear")),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, ("rope_parameters", "yarn")),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, ("rope_parameters", 0.5)),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, ("layer_types", "full_attention")),
+        ({"hidden_size": ...}, ("hidden_size",)),
+        ({"num_attention_heads": 5}, ("heads", 5, 2)),
+        ({"num_hidden_layers": "2"}, ()),
+        ({"rope_scaling": "linear"}, ()),
     ],
 )
-def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, message):
+def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, facts):
     save(example()[0], tmp_path)
     path = tmp_path / "config.json"
     content = {**json.loads(path.read_text()), **change}
     path.write_text(json.dumps({name: value for name, value in content.items() if value is not ...}))
     (tmp_path / "model.safetensors").write_bytes(b"broken, but the config is looked at first")
-    with pytest.raises(CheckpointError, match=message):
+    with raises(CheckpointError, str(tmp_path), *facts):
         load(tmp_path)
 
 
 @pytest.mark.task(4)
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        ({"activation": "squared_relu"}, "no squared_relu; it can only have swiglu"),
-        ({"logit_softcap": 15.0}, "no logit_softcap; this model has 15.0"),
-        ({"dim": 18, "head_dim": 4}, "a multiple of heads: 18 is none of 4"),
+        ({"activation": "squared_relu"}, ("squared_relu", "swiglu")),
+        ({"logit_softcap": 15.0}, ("logit_softcap", 15.0)),
+        ({"dim": 18, "head_dim": 4}, (18, 4)),
     ],
 )
-def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, message):
-    with pytest.raises(ValueError, match=message):
+def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, facts):
+    with raises(ValueError, *facts):
         save(LLM(replace(TINY, **change)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -105,33 +97,23 @@ def test_a_model_the_format_has_no_words_for_is_not_written(tmp_path, change, me
 def test_a_changed_model_is_not_written(tmp_path):
     model = LLM(TINY)
     replace_linears(model, lambda name, linear: torch.nn.Linear(linear.in_features, linear.out_features))
-    with pytest.raises(ValueError, match=r"blocks\.0\.attention\.k\.bias"):
+    biases = [name for name in model.state_dict() if name.endswith(".bias")]
+    with raises(ValueError, *biases):
         save(model, tmp_path / "out")
     narrow = LLM(TINY)
     narrow.head = torch.nn.Linear(16, 10, bias=False)
-    with pytest.raises(ValueError, match=r"head\.weight"):
+    with raises(ValueError, "head.weight"):
         save(narrow, tmp_path / "out")
     tied = LLM(replace(TINY, tied_embeddings=True))
     replace_linears(tied, lambda name, linear: torch.nn.Linear(16, 11, False) if name == "head" else None)
-    with pytest.raises(ValueError, match="tied"):
+    with raises(ValueError, "tied_embeddings"):
         save(tied, tmp_path / "out")
-    with pytest.raises(ValueError, match="shard_bytes"):
-        save(LLM(TINY), tmp_path / "out", shard_bytes=0)
+    for shard_bytes in (0, -5):
+        with raises(ValueError, "shard_bytes"):
+            save(LLM(TINY), tmp_path / "out", shard_bytes=shard_bytes)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.task(4)
-def test_the_table_names_every_tensor():
-    model = LLM(replace(TINY, qk_norm=True))
-    assert set(hugging_face.names(model.config)) == set(model.state_dict())
-
-
-@pytest.mark.task(4)
-def test_the_tables_block_numbers_agree():
-    names = hugging_face.names(replace(TINY, layers=12))
-    assert names["blocks.11.attention.q.weight"] == "model.layers.11.self_attn.q_proj.weight"
-    assert names["norm.weight"] == "model.norm.weight"
-    assert len(names) == 3 + 12 * 11
+    save(LLM(TINY), tmp_path / "out", shard_bytes=1)
+    assert len(list((tmp_path / "out").glob("*.safetensors"))) == len(LLM(TINY).state_dict())
 
 
 @pytest.mark.task(4)
@@ -161,34 +143,34 @@ def change_weights(folder: Path, change):
 
 @pytest.mark.task(4)
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        (lambda t: t.pop("model.norm.weight"), "has no tensor model.norm.weight"),
+        (lambda t: t.pop("model.norm.weight"), ("model.norm.weight",)),
         (
             lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(16)}),
-            "no place for: .*bias",
+            ("model.layers.0.self_attn.q_proj.bias",),
         ),
         (
             lambda t: t.update({"lm_head.weight": torch.ones(10, 16)}),
-            r"lm_head.weight in .* has the shape \(10, 16\); the config asks for \(11, 16\)",
+            ("lm_head.weight", "(10, 16)", "(11, 16)"),
         ),
         (
             lambda t: t.update({"lm_head.weight": torch.ones(11, 16, dtype=torch.int8)}),
-            "stored as I8; this code reads F64, F32, F16, BF16",
+            ("lm_head.weight", "I8", "F64"),
         ),
         (
             lambda t: [
                 t.pop(f"model.layers.{i}.mlp.{n}_proj.weight") for i in (0, 1) for n in ("up", "down")
             ],
-            "and 1 more",
+            ("model.layers.0.mlp.up_proj.weight",),
         ),
-        (lambda t: t.clear(), "the checkpoint has no tensor model.embed_tokens.weight"),
+        (lambda t: t.clear(), ("model.embed_tokens.weight",)),
     ],
 )
-def test_wrong_weights_are_refused(tmp_path, change, message):
+def test_wrong_weights_are_refused(tmp_path, change, facts):
     save(example()[0], tmp_path)
     change_weights(tmp_path, change)
-    with pytest.raises(CheckpointError, match=message):
+    with raises(CheckpointError, *facts):
         load(tmp_path)
 
 
@@ -202,3 +184,18 @@ def test_needless_tensors_are_left_alone(tmp_path):
     }
     change_weights(tmp_path, lambda tensors: tensors.update(needless))
     assert torch.equal(load(tmp_path)(tokens), model(tokens))
+
+
+# ---- what is given
+
+
+def test_the_table_names_every_tensor():
+    model = LLM(replace(TINY, qk_norm=True))
+    assert set(hugging_face.names(model.config)) == set(model.state_dict())
+
+
+def test_the_tables_block_numbers_agree():
+    names = hugging_face.names(replace(TINY, layers=12))
+    assert names["blocks.11.attention.q.weight"] == "model.layers.11.self_attn.q_proj.weight"
+    assert names["norm.weight"] == "model.norm.weight"
+    assert len(names) == 3 + 12 * 11

@@ -75,6 +75,7 @@ def test_the_numbers_go_where_the_format_says(tmp_path):
     model = load(tmp_path / "model.bin")
     assert model.config.vocab_size == 5
     assert not model.config.tied_embeddings
+    assert (model.config.rope_base, model.config.norm_eps) == (10_000.0, 1e-5), "the file does not say them"
     weights = model.state_dict()
     assert torch.equal(weights["embedding.weight"].flatten(), numbers[:40])
     assert torch.equal(weights["blocks.1.attention_norm.weight"], numbers[48:56])
@@ -122,6 +123,12 @@ def test_the_best_score_is_merged_first():
     assert [PIECES[token] for token in TOKENIZER.encode("ab")[1:]] == [b" ab"]
     assert TOKENIZER.encode("€")[1:] == [259, *(3 + byte for byte in "€".encode())]
     assert TOKENIZER.encode("") == [BOS]
+
+
+def test_of_equal_scores_the_first_pair_is_merged():
+    """As in llama2.c, where a later pair must have a higher score to be taken."""
+    equal = Llama2cTokenizer(PIECES, [0.0] * len(PIECES))
+    assert [PIECES[token] for token in equal.encode("aba")[1:]] == [b" ab", b"a"]
 
 
 def test_half_a_character_is_shown_as_unknown():

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from phase01_foundation.project03_pretrain import model as model_module
 from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
 from phase01_foundation.project03_pretrain.model import (
     LLM,
@@ -19,6 +21,7 @@ from phase01_foundation.project03_pretrain.model import (
     repeat_heads,
     torch_attention,
 )
+from shared.testing import raises
 
 
 def norm(x, layer):
@@ -86,11 +89,41 @@ def test_positions_may_begin_anywhere():
 
 
 @pytest.mark.task(3)
+def test_a_bfloat16_model_tells_far_positions_apart():
+    """Angles are in float32: bfloat16 would make 1,000 of 1,000 to 1,003."""
+    model, tokens = example()
+    expected = model(tokens)
+    shifted = model.bfloat16()(tokens, positions=torch.arange(1000, 1016))
+    torch.testing.assert_close(shifted, expected, rtol=0.1, atol=0.4)
+
+
+@pytest.mark.task(3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_block_keeps_the_streams_dtype(dtype):
+    block, x = Block(TINY, 0), torch.randn(2, 5, 16).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block(x, rotary_angles(torch.arange(5), 4), torch_attention).dtype == dtype
+
+
+@pytest.mark.task(3)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_compiled_the_model_is_one_graph(monkeypatch, checkpointing):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # dynamo cannot trace the checks
+    model, tokens = example(replace(TINY, logit_softcap=2.0))
+    model.gradient_checkpointing = checkpointing
+    compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
+    torch.testing.assert_close(compiled(tokens), model(tokens))
+
+
+@pytest.mark.task(3)
 @pytest.mark.parametrize("config", SHAPES)
 def test_a_model_is_built_around_given_weights(config):
     model, tokens = example(config)
     tensors = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    drawn = torch.get_rng_state()
     built = from_tensors(config, tensors)
+    assert torch.equal(torch.get_rng_state(), drawn), "random weights were made"
+    assert list(tensors) == [name for name, _ in model.named_parameters()], "what is given stays as it is"
     assert torch.equal(built(tokens), model(tokens))
     assert built.embedding.weight.data_ptr() == tensors["embedding.weight"].data_ptr(), "a copy was made"
     assert built.parameter_count() == model.parameter_count()
@@ -98,14 +131,23 @@ def test_a_model_is_built_around_given_weights(config):
 
 
 @pytest.mark.task(3)
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize(
     ("name", "tensor"),
-    [("norm.weight", None), ("norm.bias", torch.ones(16)), ("norm.weight", torch.ones(15))],
+    [
+        ("norm.weight", None),
+        ("embedding.weight", None),
+        ("norm.bias", torch.ones(16)),
+        ("norm.weight", torch.ones(15)),
+    ],
 )
-def test_weights_that_do_not_fit_are_refused(name, tensor):
-    tensors = {**LLM(TINY).state_dict(), name: tensor}
-    with pytest.raises(RuntimeError, match=name):
-        from_tensors(TINY, {name: tensor for name, tensor in tensors.items() if tensor is not None})
+def test_weights_that_do_not_fit_are_refused(name, tensor, tied):
+    config = replace(TINY, tied_embeddings=tied)
+    tensors = {**LLM(config).state_dict(), name: tensor}
+    if tied:
+        del tensors["head.weight"]
+    with raises(RuntimeError, name):
+        from_tensors(config, {name: tensor for name, tensor in tensors.items() if tensor is not None})
 
 
 @pytest.mark.task(3)
@@ -153,6 +195,31 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_saves_less(config):
     (plain, expected), (less, gradients) = found
     assert all(torch.equal(a, b) for a, b in zip(gradients, expected, strict=True))
     assert less < plain / 4
+
+
+@pytest.mark.task(3)
+def test_a_frozen_embedding_leaves_the_blocks_their_gradients_under_checkpointing():
+    """As in fine-tuning: what comes into the first block then needs no gradient."""
+    found = []
+    for on in (False, True):
+        model, tokens = example()
+        model.embedding.requires_grad_(False)
+        model.gradient_checkpointing = on
+        model(tokens).square().mean().backward()
+        found.append([parameter.grad for parameter in model.blocks.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.task(3)
+def test_without_gradients_nothing_is_checkpointed(monkeypatch):
+    model, tokens = example()
+    expected = model(tokens)
+    model.gradient_checkpointing = True
+    monkeypatch.setattr(
+        model_module, "checkpoint", lambda *_, **__: pytest.fail("nothing is to be kept here")
+    )
+    with torch.no_grad():
+        assert torch.equal(model(tokens), expected)
 
 
 @pytest.mark.task(3)
@@ -235,8 +302,12 @@ def test_parameters_are_counted_once():
 @pytest.mark.task(3)
 @pytest.mark.parametrize("time", [0, 17])
 def test_a_length_outside_the_context_is_refused(time):
-    with pytest.raises(ValueError, match=f"reads 1 to 16 tokens at once, not {time}"):
+    with raises(ValueError, 16, time):
         LLM(TINY)(torch.zeros(1, time, dtype=torch.long))
+
+
+def test_without_a_word_angles_and_norms_are_llamas():
+    assert (Config(11).rope_base, Config(11).norm_eps) == (10_000.0, 1e-5)
 
 
 def test_positions_must_be_as_many_as_the_tokens():

@@ -1,13 +1,19 @@
 import inspect
+import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.optimizers import Muon, make_optimizers, orthogonalize
+from shared.processes import spawn
+from shared.testing import raises
 
 task = pytest.mark.task(5)
 
@@ -67,7 +73,10 @@ def test_it_is_a_polynomial_of_each_singular_value(steps, rounding):
 def test_a_batch_is_each_matrix_by_itself():
     stack = torch.randn(2, 3, 5, 8, generator=torch.Generator().manual_seed(0))
     stack[1] *= 1000  # each has a norm of its own
+    stack = stack.bfloat16()
+    before = stack.clone()
     together = orthogonalize(stack)
+    assert torch.equal(stack, before), "what is given stays as it is"
     for i in range(2):
         for j in range(3):
             torch.testing.assert_close(together[i, j], orthogonalize(stack[i, j]), rtol=0, atol=ROUNDING)
@@ -85,6 +94,17 @@ def test_a_zero_matrix_stays_zero_beside_others():
     result = orthogonalize(stack)
     assert not result[0].any()
     assert result[1].any()
+
+
+@task
+@pytest.mark.parametrize("shape", [(4, 64), (3, 4, 64), (2, 3, 4, 64)])
+def test_the_products_are_those_of_the_shorter_side(shape):
+    """What is tall costs what is wide does: 5 times x xᵀ, its square, and a product with x, of 4 × 64 numbers each."""
+    square, product = 2 * 4 * 4 * 4, 2 * 4 * 4 * 64
+    for matrix in (torch.randn(shape), torch.randn(shape).mT):
+        with FlopCounterMode(display=False) as counter:
+            orthogonalize(matrix)
+        assert counter.get_total_flops() <= 5 * math.prod(shape[:-2]) * (2 * product + max(square, product))
 
 
 # ---- Muon
@@ -158,6 +178,18 @@ def test_weights_decay_by_rate_times_weight_decay_and_only_with_a_gradient():
 
 
 @task
+def test_decay_takes_nothing_from_the_step():
+    """It shrinks the weights as they were, which are 0 here: the step that follows is as long as without decay."""
+    steps = []
+    for weight_decay in (0.0, 1.0):
+        parameter = nn.Parameter(torch.zeros(3, 4))
+        parameter.grad = torch.ones(3, 4)
+        Muon([parameter], lr=0.5, weight_decay=weight_decay).step()
+        steps.append(parameter.detach())
+    torch.testing.assert_close(*steps)
+
+
+@task
 def test_each_group_has_its_own_rate():
     slow, fast = (nn.Parameter(torch.zeros(2, 2)) for _ in range(2))
     muon = Muon([slow], lr=0.1)
@@ -166,6 +198,30 @@ def test_each_group_has_its_own_rate():
     fast.grad = torch.eye(2)
     muon.step()
     torch.testing.assert_close(2 * slow.detach(), fast.detach(), rtol=0.02, atol=0)
+
+
+def stepped():
+    """Three steps of one matrix; where there are processes, each has a shard of weights and gradients, as with FSDP."""
+    random = torch.Generator().manual_seed(5)
+    weight, *gradients = torch.randn(4, 7, 4, generator=random)
+    mesh = init_device_mesh("cpu", (2,)) if torch.distributed.is_initialized() else None
+
+    def share(tensor):
+        return tensor if mesh is None else distribute_tensor(tensor, mesh, [Shard(0)])
+
+    parameter = nn.Parameter(share(weight))
+    muon = Muon([parameter], lr=0.1, weight_decay=0.5)
+    for gradient in gradients:
+        parameter.grad = share(gradient)
+        muon.step()
+    found = parameter.detach()
+    return found.full_tensor() if isinstance(found, DTensor) else found
+
+
+@task
+def test_a_matrix_cut_into_shards_takes_the_same_steps():
+    for found in spawn(stepped):
+        torch.testing.assert_close(found, stepped())
 
 
 def test_muon_refuses_what_is_no_matrix():
@@ -245,12 +301,20 @@ def test_frozen_weights_are_left_out():
     muon, adamw = make_optimizers(model, "muon")
     assert all(parameter.requires_grad for group in adamw.param_groups for parameter in group["params"])
     assert len(names_in(muon, model)) == 14
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.ndim == 2)
+    model.embedding.requires_grad_(False)
+    model.head.requires_grad_(False)
+    [alone] = make_optimizers(model, "muon")
+    assert names_in(alone, model) == names_in(muon, model), "AdamW would have nothing"
+    [adamw] = make_optimizers(model, "adamw")
+    assert [len(group["params"]) for group in adamw.param_groups] == [14]
 
 
 @task
 def test_what_cannot_be_trained_is_named():
     unchecked = inspect.unwrap(make_optimizers)  # in tests, types are checked before
-    with pytest.raises(ValueError, match="optimizer must be muon or adamw, not 'sgd'"):
+    with raises(ValueError, "sgd", "muon", "adamw"):
         unchecked(LLM(CONFIG), "sgd")
-    with pytest.raises(ValueError, match="there is nothing to train"):
+    with raises(ValueError):
         make_optimizers(LLM(CONFIG).requires_grad_(False))

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -298,6 +299,19 @@ def test_validation_is_the_same(parallel):
             assert several == pytest.approx(one, rel=1e-12)
 
 
+@task
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_alone_a_model_stays_as_it_is(kind):
+    model, _ = example()
+    assert parallelize(model, kind) is model
+    assert not any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    with gradient_sync(model, False), gradient_sync(model, True):
+        pass
+
+
+# ---- what is given
+
+
 def test_any_process():
     assert spawn(asked) == [[True, True, False]] * 2
     assert not any_process(False)
@@ -308,14 +322,12 @@ def asked():
     return [any_process(flag) for flag in (dist.get_rank() == 1, True, False)]
 
 
-def test_alone_nothing_is_joined_or_spread(monkeypatch):
+def test_alone_nothing_is_joined(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    model, _ = example()
     with process_group(CPU) as (processes, device):
         assert processes == Processes(0, 1)
         assert processes.first
         assert device == CPU
-        assert parallelize(model, "fsdp") is model
         assert not dist.is_initialized()
 
 

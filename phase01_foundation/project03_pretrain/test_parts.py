@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import given
@@ -73,6 +74,18 @@ def test_a_norm_of_bfloat16_is_taken_in_float32():
 
 
 @pytest.mark.task(1)
+def test_the_gain_of_a_bfloat16_norm_comes_after_the_rounding():
+    """As in transformers' Llama, whose checkpoints were trained so."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(50, 64, generator=generator).bfloat16()
+    layer = RMSNorm(64, 1e-5).bfloat16()
+    torch.nn.init.normal_(layer.weight, mean=1.0, std=0.3, generator=generator)
+    expected = layer.weight * norm(x.double(), 1.0, 1e-5).bfloat16()
+    # What lies half way between two numbers may go either way. Rounded only once, a fifth would differ.
+    assert (layer(x) == expected).float().mean() > 0.99
+
+
+@pytest.mark.task(1)
 @pytest.mark.parametrize("config", SHAPES)
 @pytest.mark.parametrize("attend", [causal_attention, torch_attention])
 def test_attention_equals_the_slow_way(config, attend):
@@ -112,6 +125,39 @@ def test_attend_gets_queries_keys_and_values_of_one_dtype():
 
 
 @pytest.mark.task(1)
+def test_a_bfloat16_model_turns_by_angles_that_are_not_rounded():
+    """Of the angles 1,000 to 1,009, bfloat16 would make 1,000 and 1,008."""
+    turned = []
+
+    def spy(layer, q, k, v):
+        turned.extend([q, k])
+        return torch_attention(layer, q, k, v)
+
+    attention = Attention(TINY, 0).bfloat16()
+    angles = rotary_angles(torch.arange(1000, 1010), 4)
+    x = stream(TINY).bfloat16()
+    attention(x, angles, spy)
+    for linear, found in zip((attention.q, attention.k), turned, strict=True):
+        heads = linear(x).unflatten(-1, (-1, 4)).transpose(1, 2)
+        # Each of two products is rounded, and their sum: three halves of bfloat16's 2^-7.
+        torch.testing.assert_close(found.double(), rotate(heads.double(), angles), rtol=0.02, atol=0.03)
+
+
+@pytest.mark.task(1)
+def test_compiled_each_part_is_one_graph(monkeypatch):
+    """`torch.compile` breaks a graph where Python must see a number, and what it breaks is slow."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # dynamo cannot trace the checks
+    x, angles = stream(TINY).float(), rotary_angles(torch.arange(10), 4)
+    for part, rest in (
+        (RMSNorm(16, 1e-5), ()),
+        (Attention(TINY, 0), (angles, causal_attention)),
+        (SwiGLU(TINY), ()),
+    ):
+        compiled = torch.compile(part, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x, *rest), part(x, *rest))
+
+
+@pytest.mark.task(1)
 def test_a_gated_feed_forward_equals_its_formula():
     layer = example(TINY, torch.float64)[0].get_submodule("blocks.0.feed_forward")
     assert isinstance(layer, SwiGLU)
@@ -122,23 +168,12 @@ def test_a_gated_feed_forward_equals_its_formula():
 
 
 @pytest.mark.task(1)
-def test_a_squared_relu_feed_forward_equals_its_formula():
-    layer = example(replace(TINY, activation="squared_relu"), torch.float64)[0].get_submodule(
-        "blocks.0.feed_forward"
-    )
-    assert isinstance(layer, SquaredReLU)
-    x = stream(TINY)
-    expected = (x @ layer.up.weight.T).clamp(min=0) ** 2 @ layer.down.weight.T
-    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.task(1)
-@given(st.integers(1, 4), st.integers(1, 4))
-def test_repeated_heads_stand_beside_each_other(kv_heads, group):
-    x = torch.arange(kv_heads).float().view(1, -1, 1, 1)
-    assert repeat_heads(x, kv_heads * group).flatten().tolist() == [
-        head // group for head in range(kv_heads * group)
-    ]
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_repeated_heads_stand_beside_each_other(kv_heads, group, time):
+    x = torch.arange(kv_heads).float().view(1, -1, 1, 1).expand(2, -1, time, 3)
+    found = repeat_heads(x, kv_heads * group)
+    assert found.shape == (2, kv_heads * group, time, 3)
+    assert found[1, :, -1, 2].tolist() == [head // group for head in range(kv_heads * group)]
 
 
 @pytest.mark.task(1)
@@ -153,3 +188,16 @@ def test_softmax_is_float32_in_a_bfloat16_model():
     assert out.dtype == torch.bfloat16
     expected = math.exp(1 / 16) / (math.exp(1 / 16) + 31)
     assert out[0, 0, -1, 0].item() == pytest.approx(expected, rel=2**-8)
+
+
+# ---- what is given
+
+
+def test_a_squared_relu_feed_forward_equals_its_formula():
+    layer = example(replace(TINY, activation="squared_relu"), torch.float64)[0].get_submodule(
+        "blocks.0.feed_forward"
+    )
+    assert isinstance(layer, SquaredReLU)
+    x = stream(TINY)
+    expected = (x @ layer.up.weight.T).clamp(min=0) ** 2 @ layer.down.weight.T
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)

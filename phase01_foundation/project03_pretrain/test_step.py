@@ -1,18 +1,26 @@
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from phase01_foundation.project03_pretrain import step as step_module
 from phase01_foundation.project03_pretrain.batches import IGNORED
 from phase01_foundation.project03_pretrain.given import chunked_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
+from shared.processes import spawn
 
 task = pytest.mark.task(6)
 
@@ -67,11 +75,12 @@ def assert_same(one, other, **tolerance):
 
 
 @task
-def test_the_loss_is_the_mean_over_the_targets_that_count():
-    model, batch = model_with_opinions(), batch_of(3, ignored=(0, 4, 6))
+@pytest.mark.parametrize(("ignored", "counted"), [((0, 0, 0), 18), ((0, 4, 6), 8), ((5, 6, 6), 1)])
+def test_the_loss_is_the_mean_over_the_targets_that_count(ignored, counted):
+    model, batch = model_with_opinions(), batch_of(3, ignored)
     loss, metrics = next_token_loss(model, batch)
     torch.testing.assert_close(loss, whole_loss(model, batch))
-    assert metrics["weight"] == 6 + 2
+    assert metrics["weight"] == counted
 
 
 @task
@@ -238,15 +247,35 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_alone(factor):
 
 
 @task
-def test_a_gradient_that_is_not_finite_is_not_applied_though_the_loss_is():
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_gradient_that_is_not_finite_is_not_applied_though_the_loss_is(number):
     def steep(model, batch):
-        return model(batch["tokens"]).abs().sqrt().mean(), {}  # infinitely so at 0
+        """sqrt(w) at 0, whose slope is infinite."""
+        slope = model(batch["tokens"]).sqrt() * (1 if number > 0 else -1)
+        return (slope if math.isinf(number) else 0 * slope).mean(), {}
 
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
     step = training_step(model, sgd(model), {"tokens": torch.ones(2, 1)}, 0.5, loss_fn=steep)
     assert (step.loss, step.applied) == (0.0, False)
+    assert step.gradient_norm == pytest.approx(abs(number), nan_ok=True)
     assert model.weight.item() == 0
+
+
+@task
+def test_a_norm_that_overflows_is_not_applied_though_each_gradient_is_finite():
+    model = nn.Linear(4, 1, bias=False)
+    before = weights(model)
+    step = training_step(
+        model,
+        sgd(model),
+        {"tokens": torch.full((2, 4), 1e20)},
+        0.5,
+        loss_fn=lambda model, batch: (model(batch["tokens"]).mean(), {}),
+    )
+    assert math.isfinite(step.loss)
+    assert (step.gradient_norm, step.applied) == (math.inf, False)
+    assert_same(weights(model), before, rtol=0, atol=0)
 
 
 # ---- number formats
@@ -299,6 +328,51 @@ def test_float16_that_overflows_is_skipped_and_the_scale_halves():
     assert step.applied
     assert step.gradient_norm == pytest.approx(reference.gradient_norm, rel=0.01)
     assert_same(weights(model), weights(exact), rtol=0.01, atol=0.01)
+
+
+# ---- several processes
+
+
+def taken(kind, micro_batch):
+    """The step of one process on all rows, or of two on half of them each, with torch's DDP or FSDP between them."""
+    model, batch = model_with_opinions(), batch_of(6, ignored=(0, 1, 2, 3, 4, 5))
+    wrapped, told = model, []
+    if dist.is_initialized():
+        if kind == "ddp":
+            wrapped = DistributedDataParallel(model)
+        else:
+            fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
+        batch = {name: part.chunk(2)[dist.get_rank()] for name, part in batch.items()}
+
+        def gradient_sync(model, yes):  # in the place of task 8's
+            told.append(yes)
+            if isinstance(model, FSDPModule):
+                model.set_requires_gradient_sync(yes)
+            return (
+                wrapped.no_sync()
+                if isinstance(wrapped, DistributedDataParallel) and not yes
+                else nullcontext()
+            )
+
+        step_module.gradient_sync = gradient_sync
+    step = training_step(wrapped, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=0.1)
+    found = {
+        name: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in weights(model).items()
+    }
+    return {"step": [step.loss, step.gradient_norm], "weights": found, "told": told}
+
+
+@task
+@pytest.mark.parametrize(("micro_batch", "told"), [(0, [True]), (2, [False, True])])
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_take_the_step_of_one(kind, micro_batch, told):
+    """Though the second one's rows count less than the first one's."""
+    alone = taken(kind, micro_batch)
+    for found in spawn(taken, kind, micro_batch):
+        assert found["step"] == pytest.approx(alone["step"], rel=1e-6)
+        assert_same(found["weights"], alone["weights"], rtol=1e-6, atol=1e-9)
+        assert found["told"] == told
 
 
 # ---- any loss

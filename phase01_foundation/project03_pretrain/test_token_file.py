@@ -14,6 +14,7 @@ from phase01_foundation.project03_pretrain.token_file import (
     read_tokens,
     write_tokens,
 )
+from shared.testing import raises
 
 task = pytest.mark.task(2)
 
@@ -80,8 +81,7 @@ def test_the_file_is_mapped_and_cannot_be_written(tmp_path):
     write_tokens(tmp_path / "ids.npy", DOCUMENTS, TOKENIZER)
     ids = read_tokens(tmp_path / "ids.npy")
     assert isinstance(ids, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        ids[0] = 1
+    assert not ids.flags.writeable
 
 
 @task
@@ -105,7 +105,7 @@ def test_an_interrupted_write_leaves_things_as_they_were(tmp_path, before):
 @task
 @pytest.mark.parametrize("texts", [[], ["", ""]])
 def test_no_token_at_all_is_an_error(tmp_path, texts):
-    with pytest.raises(ValueError, match="there is no text to tokenise"):
+    with raises(ValueError):
         write_tokens(tmp_path / "ids.npy", texts, LETTERS)
     assert files(tmp_path) == []
 
@@ -134,7 +134,9 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"file.npy is no file of token ids: "):
             read_tokens(path)
-    for array in (np.zeros(3), np.zeros((2, 3), np.uint16), np.array(3, np.uint16), np.zeros(3, np.int64)):
+    others = ("float16", "float32", "float64", "int16", "int32", "int64", "uint8", "uint64")
+    arrays = [np.zeros(3, dtype) for dtype in others]
+    for array in (*arrays, np.zeros((2, 3), np.uint16), np.array(3, np.uint16)):
         np.save(path, array)
         with pytest.raises(ValueError, match=r"file.npy is no file of token ids: (float|u?int)\d+, shape"):
             read_tokens(path)

@@ -23,17 +23,20 @@ END_OF_TEXT = "<|endoftext|>"
 def write_tokens(path: Path, texts: Iterable[str], tokenizer: Tokenizer[Any]) -> int:
     """Encode texts, one after another, into a .npy file of ids; returns how many there are.
 
-    The end-of-text token, where the tokenizer has one, comes before each text: it tells the model that what stands
-    before has nothing to do with what follows, and a text that is to be written starts with it too. Where a text
-    itself has "<|endoftext|>", that becomes the token. Memory stays bounded by the longest text. The file appears
-    only when it is whole. Raises ValueError, and leaves no file, when there is no token at all.
+    They are uint16 where all ids of the vocabulary fit, else uint32. The end-of-text token, where the tokenizer has
+    one, comes before each text: it tells the model that what stands before has nothing to do with what follows, and a
+    text that is to be written starts with it too. Where a text itself has "<|endoftext|>", that becomes the token;
+    what looks like any other special token is plain text (`tokenizer.encode_to_array`).
+
+    Memory stays bounded by the longest text: a file is its header (`_write_header`) and then the ids' bytes. It
+    appears only when it is whole (`replacing`). Raises ValueError, and leaves no file, when there is no token at all.
     """
     dtype = np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     allowed = set() if end is None else {END_OF_TEXT}
     count = 0
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        _write_header(file, 0, dtype)  # holds the place: numpy leaves room in it for any length
+        _write_header(file, 0, dtype)  # holds the place
         for text in texts:
             ids = tokenizer.encode_to_array(text, allowed_special=allowed, disallowed_special=())
             if end is not None:
@@ -48,6 +51,7 @@ def write_tokens(path: Path, texts: Iterable[str], tokenizer: Tokenizer[Any]) ->
 
 
 def _write_header(file: IO[bytes], count: int, dtype: type[np.unsignedinteger]) -> None:
+    """Write a .npy file's header for `count` ids. It has the same length for any count: numpy leaves room in it."""
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count,)}
     np.lib.format.write_array_header_1_0(file, header)
 

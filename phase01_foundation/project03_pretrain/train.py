@@ -1,7 +1,7 @@
-"""Pre-train a model: python -m phase01_foundation.project03_pretrain.train --preset cpu
+"""Pre-train a model: ladder run 3 train --preset cpu
 
 It writes checkpoints as it goes. After ctrl-C, a crash or a power cut, the same command goes on from the last one, with
-as many processes as it is given then. Several processes: `torchrun --nproc-per-node 2 -m` in the place of `python -m`.
+as many processes as it is given then. How to start several processes, parallel.py says.
 In the end it publishes the model with its tokenizer and its card, and draws the loss curve.
 """
 

@@ -10,7 +10,16 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from shared.ladder.house import LadderError, console, environment, require_started, say, short, work_folder
+from shared.ladder.house import (
+    LadderError,
+    console,
+    environment,
+    has_reference,
+    require_started,
+    say,
+    short,
+    work_folder,
+)
 from shared.ladder.project import Project, root_folder
 
 
@@ -24,13 +33,17 @@ def bench(project: Project, preset: str) -> None:
     if not (project.folder / "benchmark.py").is_file():
         raise LadderError(f"{project.path} has no benchmark.py")
     figures = {}
-    for whose, overlay in (("reference", None), ("yours", work_folder())):
+    arms: dict[str, Path | None] = {"reference": None, "yours": work_folder()}
+    if not has_reference(project):
+        say("There is no reference here to compare with: yours alone.")
+        del arms["reference"]
+    for whose, overlay in arms.items():
         results = work_folder() / "results" / whose / project.path
         label = "Your code" if overlay else "The reference's"
         say(f"[bold]{label}[/]  [dim]results: {short(results)}[/]")
         figures[whose] = _run(project, preset, overlay, results)
         say()
-    console.print(_table(figures["yours"], figures["reference"]))
+    console.print(_table(figures["yours"], figures.get("reference", {})))
 
 
 def _run(project: Project, preset: str, overlay: Path | None, results: Path) -> dict[str, Any]:

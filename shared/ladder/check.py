@@ -12,6 +12,7 @@ from shared.ladder.house import (
     commands,
     console,
     counted,
+    has_reference,
     is_started,
     require_started,
     say,
@@ -20,7 +21,7 @@ from shared.ladder.house import (
 )
 from shared.ladder.project import Project, Task, projects
 from shared.ladder.runner import Results, run_tests
-from shared.ladder.source import definitions
+from shared.ladder.source import definitions, read_source
 from shared.overlay import find_fault
 
 POLL_SECONDS = 0.3
@@ -86,8 +87,10 @@ def show_header(project: Project, tasks: list[Task]) -> None:
     where = short(folder / files[0]) if len(files) == 1 else f"{short(folder)}/[/]: [bold]{', '.join(files)}"
     say(f"Checking [bold]{where}[/]")
     rungs = [rung for rung in projects() if rung.number <= project.number]
-    for label, theirs in (("yours", True), ("the reference's", False)):
-        named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if is_started(rung) is theirs]
+    whose = {rung.number: "yours" if is_started(rung) else "the reference's" for rung in rungs}
+    whose |= {rung.number: "stubs" for rung in rungs if not (is_started(rung) or has_reference(rung))}
+    for label in ("yours", "the reference's", "stubs"):
+        named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if whose[rung.number] == label]
         if named:
             say(f"[dim]Using {label}: {', '.join(named)}[/]")
     say()
@@ -106,7 +109,7 @@ def refuse_broken_files(project: Project) -> None:
     for task in project.tasks:
         for target in task.write:
             file = yours(project) / target.file
-            if not definitions(file.read_text(encoding="utf-8"))[target.name]:
+            if not definitions(read_source(file))[target.name]:
                 raise LadderError(
                     f"{file} no longer defines {target.name}, which task {task.number} writes. "
                     f"Its first lines are in {project.folder / target.file}."
@@ -163,8 +166,11 @@ def _praise(project: Project, is_whole: bool) -> None:
         if names := commands(project):
             listed = ", ".join(f"[cyan]ladder run {number} {name}[/]" for name in names)
             say(f"Use it: {listed}")
-        say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
-        say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
+        if has_reference(project):
+            say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
+            say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
+        else:
+            say(f"Measured: [cyan]ladder bench {number}[/]")
     elif task := progress.next_task(project):
         say(f"\nNext is task {task.number}, {escape(task.title)}.")
         say(f"[cyan]ladder check {number} --task {task.number}[/]")

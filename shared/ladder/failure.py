@@ -1,5 +1,6 @@
 """Turns a failure into the facts a learner needs: what was called, what came back, what was expected."""
 
+import errno
 import linecache
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 from shared.ladder.calls import Call
 from shared.ladder.describe import describe
+from shared.ladder.limits import LARGEST_FILE
 
 STUB = re.compile(r"project (\d+), task (\d+): (\S+)")
 SHAPE_CHECK = re.compile(
@@ -65,6 +67,8 @@ def explain(
     frames = list(traceback.walk_tb(error.__traceback__))
     message = "\n".join([str(error), *getattr(error, "__notes__", [])]).strip()
     message = ADDRESS.sub(r"\1", message)
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        message += f": a run may write and print {LARGEST_FILE // 2**20} MiB"
     failure = Failure(_kind(error, message), type(error).__name__, message)
     roots = [f"{folder}{os.sep}" for folder in folders]
     failure.yours = [_frame(frame, line) for frame, line in frames if _is_in(frame, roots)]

@@ -8,7 +8,7 @@ import inspect
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -17,9 +17,12 @@ import pytest
 
 from shared.ladder.calls import Call, recording
 from shared.ladder.failure import NUMBERS, explain
+from shared.ladder.limits import limit_files
 from shared.ladder.project import Project, load
 
 CALLS = 50
+senders: list[Callable[..., None]] = []
+"""where the events of the next run go, instead of a file: a graded run puts its own here, and the run takes it out"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,15 +57,21 @@ class Ladder:
         self.only = config.getoption("--ladder-only")
         self.keep_going = config.getoption("--ladder-keep-going")
         self.events = Path(str(config.getoption("--ladder-events")))
+        self.send = senders.pop() if senders else self.append
         overlay = os.environ.get("LADDER_OVERLAY")
         learners = Path(overlay).resolve() if overlay else None
         self.folders = [learners] if learners else [self.project.folder]
         self.own = learners / self.project.path if learners else self.project.folder
         self.calls: deque[Call] = deque()
         self.failed = False
+        limit_files()
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one event."""
+        """Report one event."""
+        self.send(event, **values)
+
+    def append(self, event: str, **values: Any) -> None:
+        """Append one event to the file."""
         with self.events.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **values}) + "\n")
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder.house import LadderError, environment
+from shared.ladder.limits import tail
 from shared.ladder.project import Project, root_folder
 
 PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin")
@@ -73,7 +75,9 @@ def pytest_arguments(
     `files` are the test files, by default those that hold tests of the tasks; `only` is the id of a single test.
     """
     files = files or test_files(project, tasks) or [project.folder]
-    arguments = [*map(str, files), "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
+    # pytest reads a bracket in a path as a test's parameters: such a path is given as seen from the root.
+    named = [os.path.relpath(file, root_folder()) if "[" in str(file) else str(file) for file in files]
+    arguments = [*named, "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
     arguments += ["--import-mode=importlib", "-p", "no:cacheprovider", "--tb=short", "-q"]
     arguments += ["--disable-plugin-autoload", *(f"-p{plugin}" for plugin in PLUGINS)]
     arguments += [
@@ -126,7 +130,7 @@ def run_tests(
             finally:
                 process.kill()
                 process.wait()
-        return read_events(events, log.read_text(encoding="utf-8", errors="replace"))
+        return read_events(events, tail(log))
 
 
 def read_events(events: Path, output: str = "") -> Results:

@@ -1,6 +1,6 @@
 """Plots for the READMEs: one style, readable on a white page and on a dark one, and by the colour-blind.
 
-Every plot is written as a PNG, whole or not at all. Lines carry their names at their ends, so that nobody has
+Every plot is written as a PNG, whole or not at all. Lines carry their names where they end, so that nobody has
 to match colours with a legend.
 """
 
@@ -61,6 +61,10 @@ def lines(
     for name, level in (hline or {}).items():
         axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         labels[name] = (level, INK)
+    for name, (xs, ys) in series.items():
+        if _across(axes, xs[-1]) < 0.9:  # at the edge, its name would stand beside another curve
+            _, color = labels.pop(name)
+            axes.annotate(name, (xs[-1], ys[-1]), (6, 3), textcoords="offset points", color=color)
     _label_ends(axes, labels)
     _save(figure, path)
 
@@ -117,6 +121,12 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
         axes.grid(color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure, axes
+
+
+def _across(axes: Axes, x: float) -> float:
+    """How far across the plot this x is: 0 at the left edge, 1 at the right."""
+    _, (low, _) = axes.get_xlim(), axes.get_ylim()  # asking for the limits settles them
+    return (axes.transData - axes.transAxes).transform((x, low))[0]
 
 
 def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:

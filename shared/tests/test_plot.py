@@ -32,6 +32,17 @@ def test_lines_carry_their_names_units_and_levels(tmp_path, figures):
     assert len({line.get_color() for line in axes.lines}) == 3
 
 
+@pytest.mark.parametrize("log_x", [False, True])
+def test_a_curve_that_ends_early_carries_its_name_there(tmp_path, figures, log_x):
+    curves = {"short": ([1, 2, 3], [3.0, 2.0, 1.5]), "long": ([1, 8, 20], [3.0, 2.5, 1.6])}
+    plot.lines(tmp_path / "loss.png", curves, "Loss", "step", "loss", {"target 1.6": 1.6}, log_x=log_x)
+    [axes] = figures[0].axes
+    places = {text.get_text(): text for text in axes.texts}
+    assert set(places) == {"short", "long", "target 1.6"}
+    assert places["short"].xy == (3, 1.5)
+    assert places["long"].get_position()[0] > 1, "beyond the right edge"
+
+
 def test_doubling_values_have_a_doubling_axis(tmp_path, figures):
     plot.lines(tmp_path / "x.png", {"a": ([1, 2, 4], [1, 2, 3])}, "T", "batch", "y", log_x=True)
     assert figures[0].axes[0].get_xscale() == "log"

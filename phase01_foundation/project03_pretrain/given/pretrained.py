@@ -15,7 +15,7 @@ from phase01_foundation.project03_pretrain.hugging_face import shapes
 from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
 from shared import artifacts
 
-TRAIN = "python -m phase01_foundation.project03_pretrain.train --preset cpu"
+TRAIN = "ladder run 3 train --preset cpu"
 
 
 def publish_base(

@@ -66,6 +66,8 @@ def test_a_window_begins_with_a_document_or_goes_on_with_a_long_one(ids, context
 def test_an_example():
     # Documents of 4, 3 and 9 tokens, windows of 6 and a target: the second document is cut, so a window begins there.
     assert document_windows(text_of([4, 3, 9]), END, 6).tolist() == [0, 4, 7]
+    # The second document ends where the window does, whole: the next window begins with the third.
+    assert document_windows(text_of([2, 4, 5, 8]), END, 6).tolist() == [0, 6, 11]
     # One of them is longer than two windows, which lie side by side in it.
     assert document_windows(text_of([14, 3, 3]), END, 6).tolist() == [0, 6, 12]
 

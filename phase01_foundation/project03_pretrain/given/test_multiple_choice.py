@@ -50,6 +50,14 @@ def test_the_likeliest_choice_and_the_likeliest_a_character(model):
         assert (found.count, found.stderr, found.stderr_norm) == (1, None, None)
 
 
+def test_a_character_counts_once_however_many_bytes_it_has(model, monkeypatch):
+    """As in lm-evaluation-harness: by bytes, of which é has two, the first would be the likelier one."""
+    found = iter([LogLikelihood(-3.0, False), LogLikelihood(-4.0, False)])
+    monkeypatch.setattr(module, "log_likelihoods", lambda *given: found)
+    choices = Tokenizer(CharTokenizer("aéb "), {"<|endoftext|>": 4})
+    assert accuracy(model, choices, [Question("a", ("éé", "aab"), 1)]).acc_norm == 1.0
+
+
 def test_the_share_of_many_and_its_standard_error(model):
     choices = ("d", "efgh", "ih")
     sums = totals(model, Question("abc", choices, 0))
