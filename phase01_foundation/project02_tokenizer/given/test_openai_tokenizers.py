@@ -79,7 +79,7 @@ def test_ten_megabytes_have_tiktokens_ids(mixed, name):
     ids = tokenizer.encode_to_array(mixed, disallowed_special=())
     expected = peer_of(name, tokenizer).encode_ordinary(mixed)
     assert ids.tolist() == expected
-    assert tokenizer.decode(expected) == mixed
+    assert b"".join([tokenizer.model.tokens[id] for id in expected]).decode() == mixed
     assert len(mixed.encode()) > (10_000_000 if (MIRROR / "wikitext-2/train.txt").is_file() else 0)
 
 
