@@ -47,6 +47,8 @@ class Exam:
     """by task, what the reference took"""
     replaced: set[str] = field(default_factory=set)
     """functions that libraries replace by themselves"""
+    usual: set[str] = field(default_factory=set)
+    """what the guard refuses in the reference's run as well: it is the libraries' doing"""
     sessions: list[Session] = field(default_factory=list)
     is_over: bool = False
 
@@ -72,6 +74,7 @@ class Exam:
             raise LadderError(f"the reference fails here, so nothing can be graded: {why}")
         self.replaced |= set(run.replaced)
         self.seconds[run.task] = run.seconds
+        self.usual |= set(run.cheats)
         passed = {test["id"] for test in run.tests if test["outcome"] == "passed"}
         failed = {test["id"] for test in run.tests if test["outcome"] == "failed"}
         self.wanted[run.task] = {
@@ -145,7 +148,7 @@ class Exam:
 
     def cheats(self, run: TaskRun) -> list[str]:
         """What shows that a submission fools the tests instead of passing them."""
-        found = list(run.cheats)
+        found = [cheat for cheat in run.cheats if cheat not in self.usual]
         found += [f"it replaces {name}" for name in sorted(set(run.replaced) - self.replaced)[:3]]
         if self.fault(run) and not found:
             return []  # there are no points to be had by it

@@ -5,10 +5,11 @@ with: the reference, other submissions, the tests' own files. A seal notes which
 This holds back plain cheats. What starts another process, or calls C by itself, is held back by a sandbox only.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 INSPECTS = ("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._getframe", "sys._current_frames")
@@ -90,7 +91,7 @@ def watch(
         if not isinstance(path, str | bytes | os.PathLike):
             return ""
         name = os.path.abspath(os.fsdecode(path))
-        if not name.startswith((*closed, "/proc/")) and name not in secret:
+        if not f"{name}{os.sep}".startswith((*closed, "/proc/")) and name not in secret:
             return ""
         if name.startswith("/proc/"):
             is_private = any(part in PRIVATE for part in name.split("/")[3:])
@@ -101,7 +102,7 @@ def watch(
                 if _is_theirs(frame, own)
                 else ""
             )
-        return "" if f"{name}/".startswith(opened) else f"it opens {name}"
+        return "" if f"{name}{os.sep}".startswith(opened) else f"it opens {name}"
 
     sys.addaudithook(hook)
 
@@ -177,13 +178,20 @@ def _replaced(known: Mapping[str, Any], space: Mapping[str, Any], module: str, o
 
 def _is_from(value: Any, own: str) -> bool:
     """Whether a function was written by the submission, or made from a text by whoever."""
-    code = getattr(getattr(value, "__func__", value), "__code__", None)
-    return code is not None and code.co_filename.startswith((own, "<string>"))
+    if isinstance(value, staticmethod | classmethod):
+        value = value.__func__
+    if isinstance(value, property):
+        value = value.fget
+    return isinstance(value, FunctionType) and value.__code__.co_filename.startswith((own, "<string>"))
 
 
 def _is_at_home(value: Any, module: str, own: str) -> bool:
     """Whether a new value comes from the package that it is in: libraries complete themselves as they are used."""
     if value is None or _is_from(value, own):
         return False
-    home = getattr(value, "__module__", None) or type(value).__module__
+    home = type(value).__module__
+    with contextlib.suppress(
+        Exception
+    ):  # some stand for a module, and import it when they are asked anything
+        home = value.__module__ or home
     return str(home).partition(".")[0] == module.partition(".")[0]
