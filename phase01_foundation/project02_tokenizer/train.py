@@ -50,6 +50,12 @@ class TrainConfig:
 
 def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer[Any], artifacts.Artifact]:
     """Train as the settings say, and publish. Raises CorpusError for a corpus that cannot be had."""
+    if finished := artifacts.own(settings.name):
+        console.print(
+            f"{settings.name} is trained already, in {shown(finished.folder)}: this run replaces it when it ends. "
+            "To keep it, stop now and give this one another --name",
+            highlight=False,
+        )
     corpus = corpora.load(
         settings.corpus,
         fallback=settings.fallback,
@@ -99,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{tokenizer.vocab_size:,} entries, learnt in {artifact.card['training_seconds']:.2f} s; "
         f"{artifact.card['bytes_per_token']:.2f} bytes a token on text it has not seen\n"
         f"tokenizer: {shown(artifact.folder / FILE)}\n"
-        f'Look at it: ladder run 2 show --tokenizer {settings.name} "Your text here"',
+        f'Look at it: {how_to_run(SHOW)} --tokenizer {settings.name} "Your text here"',
         highlight=False,
         markup=False,
     )

@@ -62,6 +62,15 @@ MUTANTS_TOML = """\
 # file = "$name.py"
 # find = "a text that stands there once"
 # replace = "the mistake"
+#
+# Another right way to write it, in the same form: no test here or above may notice.
+#
+# [[variant]]
+# task = 1
+# name = "in_a_loop"
+# file = "$name.py"
+# find = "a text that stands there once"
+# replace = "the same by other means"
 """
 
 CODE = '''"""$Title: TODO: the one idea of this file."""

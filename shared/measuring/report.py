@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt
@@ -78,6 +79,8 @@ class Report:
         `note` says how it was measured or why it loses. Raises ValueError for a value that is no finite
         number, an unknown comparison and a name used twice in this run.
         """
+        if self._smoke:  # whatever preset the figure is of, the smoke preset's settings were run
+            name = re.sub(r"(\w+) preset\b", r"smoke for \1", name)
         if name in self._record["measured"]:
             raise ValueError(f"the figure {name!r} is there already")
         plain = _plain(value)
@@ -137,7 +140,8 @@ class Report:
         return self.path
 
     def _table(self) -> Table:
-        table = Table("figure", title=self._record["promise"], title_justify="left")
+        smoke = "Smoke: it runs, and the figures mean nothing. Promised: " if self._smoke else ""
+        table = Table("figure", title=smoke + self._record["promise"], title_justify="left")
         for column in ("measured", "target", "met", "peers"):
             table.add_column(column, justify="left" if column == "peers" else "right")
         for name, figure in self._record["measured"].items():
