@@ -15,7 +15,7 @@ from shared.checkpoint import CheckpointError, read, read_metadata, write
 from shared.files import data_folder, shown, work_folder, write_text
 from shared.measuring.provenance import provenance
 
-__all__ = ["Artifact", "ArtifactError", "CheckpointError", "find", "publish", "read", "write"]
+__all__ = ["Artifact", "ArtifactError", "CheckpointError", "find", "own", "publish", "read", "write"]
 
 WEIGHTS = "model.safetensors"
 
@@ -103,6 +103,12 @@ def find(name: str, build: Callable[[], object] | None = None, command: str = ""
         raise ArtifactError(f"there is no model {name!r}; there is {', '.join(names()) or 'none yet'}.{how}")
     print(f"model: {name}, {artifact.whose} ({shown(artifact.folder)})", file=sys.stderr)
     return artifact
+
+
+def own(name: str) -> Artifact | None:
+    """The learner's own model of that name, None where there is none. A training replaces it when it ends."""
+    artifact = _look(name)
+    return artifact if artifact and artifact.whose == "yours" else None
 
 
 def names() -> list[str]:

@@ -1,5 +1,6 @@
 """How commands deal with a person: how far training is, ctrl-C, and one line why they cannot do what they were told."""
 
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,17 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+
+def how_to_run(module: str) -> str:
+    """What a learner types for this command of a project: `ladder run 1 train` where their code runs in it.
+
+    `module` is its full name, `phase01_foundation.project01_minimal_gpt.train`; where the reference runs, it is
+    `python -m` with that name.
+    """
+    _, project, command = module.split(".")
+    number = int(project.removeprefix("project")[:2])
+    return f"ladder run {number} {command}" if os.environ.get("LADDER_OVERLAY") else f"python -m {module}"
 
 
 class Interrupted(KeyboardInterrupt):

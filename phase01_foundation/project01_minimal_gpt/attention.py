@@ -27,7 +27,8 @@ def attention_weights(
 ) -> Float[Tensor, "batch head time time"]:
     """How much each position (row) looks at each other (column): softmax(q kᵀ / √dim), the future left out.
 
-    Every row is non-negative and sums to 1. A position's weight on any later position is exactly 0.
+    Every row is non-negative and sums to 1. A position's weight on any later position is exactly 0. Large scores
+    do not overflow, as torch's softmax sees to.
     """
     time, dim = q.shape[-2:]
     # Scores grow with √dim when q and k have unit variance; undone, the softmax starts out soft.
@@ -42,7 +43,11 @@ def causal_attention(
     k: Float[Tensor, "batch head time dim"],
     v: Float[Tensor, "batch head time dim"],
 ) -> Float[Tensor, "batch head time dim"]:
-    """Attention written out: at each position, the mean of the values so far, weighted by attention_weights."""
+    """Attention written out: at each position, the mean of the values so far, weighted by attention_weights.
+
+    The result has the dtype of v. Queries and keys may have a finer one than v (project 3 passes float32 beside
+    bfloat16): the weights are worked out in theirs.
+    """
     return attention_weights(q, k).to(v.dtype) @ v
 
 

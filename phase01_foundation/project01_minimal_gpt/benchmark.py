@@ -268,15 +268,14 @@ def draw(record: Path, smoke: bool) -> None:
         if name.startswith("race: ")
     }
     x, y = "seconds of training", "validation loss (nats a character)"
-    levels = {"1.60": 1.60, f"{A100_NAME}: {A100}": A100}
+    levels = {"target 1.60": 1.60, f"{A100_NAME}: {A100}": A100}
     if trained:
         title = "Validation loss on Shakespeare"
         plot.lines(record.parent / "training.png", trained, title, x, y, hline={} if smoke else levels)
     if raced:
         title = f"The race to {TARGET}"
-        plot.lines(
-            record.parent / "race.png", raced, title, x, y, hline={} if smoke else {str(TARGET): TARGET}
-        )
+        levels = {f"target {TARGET}": TARGET}
+        plot.lines(record.parent / "race.png", raced, title, x, y, hline={} if smoke else levels)
 
 
 def main(preset: Annotated[Literal["smoke", "cpu", "long", "gpu"], typer.Option()] = "cpu") -> None:

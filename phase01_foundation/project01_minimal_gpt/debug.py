@@ -1,4 +1,4 @@
-"""Six checks that find most mistakes in a model: python -m phase01_foundation.project01_minimal_gpt.debug
+"""Six checks that find most mistakes in a model: ladder run 1 debug
 
 Run them, in this order, on every model you write. Each returns numbers; `main` says what they should be.
 """

@@ -1,4 +1,7 @@
-"""Write with a trained model: python -m phase01_foundation.project01_minimal_gpt.generate --prompt "ROMEO:" """
+"""Write with a trained model: ladder run 1 generate --prompt "ROMEO:"
+
+With the reference's code, it is `python -m phase01_foundation.project01_minimal_gpt.generate`.
+"""
 
 from typing import Annotated
 
@@ -10,11 +13,11 @@ from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
-from shared.command import exits_with_message
+from shared.command import exits_with_message, how_to_run
 from shared.device import pick_device
 from shared.options import run_command
 
-TRAIN = "python -m phase01_foundation.project01_minimal_gpt.train"
+TRAIN = "phase01_foundation.project01_minimal_gpt.train"
 
 
 def load(name: str = "char-gpt", device: str = "auto") -> tuple[GPT, CharTokenizer]:
@@ -22,7 +25,7 @@ def load(name: str = "char-gpt", device: str = "auto") -> tuple[GPT, CharTokeniz
 
     Raises ArtifactError when there is neither, CheckpointError for a broken file or one of another architecture.
     """
-    return load_artifact(artifacts.find(name, command=TRAIN), device)
+    return load_artifact(artifacts.find(name, command=f"{how_to_run(TRAIN)} --name {name}"), device)
 
 
 def load_artifact(artifact: artifacts.Artifact, device: str = "auto") -> tuple[GPT, CharTokenizer]:

@@ -4,6 +4,7 @@ It serves any causal model and any tokenizer that have the few methods of `Langu
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -74,20 +75,23 @@ def next_logits(
 ) -> Float[Tensor, "row vocab"]:
     """The logits of the token that follows each row; the rows may differ in length.
 
-    Shorter rows are padded on the right. No mask is needed: a causal model cannot see the padding from any
-    position before it. Of a row longer than the context the last tokens count. Without `attend` the model attends
-    in its own way.
+    All go through the model at once, the shorter ones padded on the right. No mask is needed: a causal model cannot
+    see the padding from any position before it. Of a row longer than the context the last tokens count. Without
+    `attend` the model attends in its own way.
     """
     windows = [torch.tensor(row[-model.config.context_length :]) for row in rows]
     padded = torch.nn.utils.rnn.pad_sequence(windows, batch_first=True)  # (row, time)
     padded = padded.to(next(model.parameters()).device)
     logits = model(padded) if attend is None else model(padded, attend=attend)  # (row, time, vocab)
-    last = torch.tensor([len(window) - 1 for window in windows], device=logits.device)
-    return logits[torch.arange(len(rows), device=logits.device), last]
+    last = [len(window) - 1 for window in windows]
+    return logits[torch.arange(len(rows)), last]
 
 
 def partial_stop_length(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of `text` may be the beginning of a stop text, so must not be shown yet."""
+    """How many characters at the end of `text` may be the beginning of a stop text, so must not be shown yet.
+
+    A beginning is shorter than its stop text: a whole one is not looked for.
+    """
     longest = 0
     for stop in stops:
         for length in range(1, min(len(stop) - 1, len(text)) + 1):
@@ -106,9 +110,16 @@ def stream(
 ) -> Iterator[tuple[int, str]]:
     """Go on from every prompt; yields (the prompt's index, a piece of its new text) as soon as it is certain.
 
-    Each prompt draws from a random generator of its own, so what it becomes does not depend on its neighbours.
-    A stop text, or a token of `stop_ids`, ends its prompt's text, and is not part of it. A character whose bytes
-    come in several tokens is yielded whole. Raises ValueError as encode_prompts does.
+    Each prompt draws from a random generator of its own, on the CPU and seeded with `params.seed`, so what it becomes
+    does not depend on its neighbours. At each step the running prompts come in their order, and none with an empty
+    piece; one that has ended is not computed any more. The model is put into evaluation mode, so that no dropout acts,
+    and stays there.
+
+    A prompt's text ends after `params.max_tokens`, before a stop text, or before a token of `stop_ids`. A stop text
+    counts as soon as it is whole. Where one token completes several, the text ends before the one that begins first:
+    with the stops "b" and "ab", of "xab" only "x" is shown. What may be the beginning of a stop text is held back until
+    it is certain. A character whose bytes come in several tokens is yielded whole: as long as the decoded text ends in
+    REPLACEMENT, its tokens wait, but no longer than to the text's end. Raises ValueError as encode_prompts does.
     """
     rows = encode_prompts(prompts, tokenizer, model.config.context_length)
     generators = [torch.Generator().manual_seed(params.seed) for _ in rows]
@@ -116,7 +127,7 @@ def stream(
     waiting = [""] * len(rows)  # written, but perhaps the beginning of a stop text
     running = list(range(len(rows)))
     model.eval()
-    for step in range(1, params.max_tokens + 1):
+    for step in count(1):
         logits = next_logits(model, [rows[i] for i in running], attend).cpu()
         for i, row_logits in zip(list(running), logits, strict=True):
             token = choose(row_logits, torch.tensor(rows[i]), params, generators[i])

@@ -61,7 +61,13 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Split into heads, normalise and turn queries and keys, attend, join the heads, project."""
+        """Split into heads, normalise and turn queries and keys, attend, join the heads, project.
+
+        `qkv` makes the queries of all heads, then the keys, then the values; a head is dim / heads neighbouring
+        columns of each. Queries and keys are normalised head by head, then turned by `angles`, then brought to the
+        dtype of the values: under autocast they would differ, and an `attend` may want all three alike. It is called
+        as attend(layer, q, k, v), each (batch, head, time, head_dim). `out` projects the joined heads.
+        """
         batch, time, dim = x.shape
         qkv = self.qkv(x).view(batch, time, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # three of (batch, head, time, head_dim)
@@ -83,7 +89,7 @@ class FeedForward(nn.Module):
         nn.init.zeros_(self.down.weight)
 
     def forward(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """Up to four times the width, squared ReLU, and down again."""
+        """`up` to four times the width, squared ReLU, and `down` again."""
         return self.down(F.relu(self.up(x)).square())
 
 
@@ -99,7 +105,10 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time dim"], angles: Float[Tensor, "time half"], attend: Attend
     ) -> Float[Tensor, "batch time dim"]:
-        """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add."""
+        """Normalise, attend, drop out, add; then normalise, feed forward, drop out, add.
+
+        The stream itself is neither normalised nor dropped: only what each half reads, and what it adds.
+        """
         x = x + self.dropout(self.attention(normalize(x), angles, attend))
         return x + self.dropout(self.feed_forward(normalize(x)))
 
@@ -126,8 +135,10 @@ class GPT(nn.Module):
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits for the token after each position, in float32 or, in a float64 model, float64.
 
-        `positions` are the tokens' places in the text, 0, 1, 2, ... unless given. Raises ValueError for no tokens
-        at all, and for more of them than the context length.
+        Embed the tokens and normalise, pass them through all blocks, normalise again, and let `head` make logits.
+        Every block gets the rotary angles of `positions`, for heads of dim / heads dimensions, and `attend`.
+        `positions` are the tokens' places in the text, 0, 1, 2, ... unless given, then any. Raises ValueError for no
+        tokens at all, and for more of them than the context length, naming both numbers.
         """
         time = tokens.shape[1]
         if not 1 <= time <= self.config.context_length:
@@ -149,5 +160,8 @@ class GPT(nn.Module):
 def next_token_loss(
     logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats a token: minus the log of the probability given to the token that came."""
+    """Mean cross-entropy in nats a token: minus the log of the probability given to the token that came.
+
+    The targets may be a slice of a larger tensor, whose numbers do not lie side by side in memory.
+    """
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten())

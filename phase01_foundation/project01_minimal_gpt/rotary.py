@@ -15,14 +15,15 @@ def rotary_angles(
     """The angle, in radians, of each position for each pair of a head's dimensions; half = head_dim / 2.
 
     Pair p turns by base^(-2p / head_dim) a position: the first pair by a full radian, so it tells neighbours
-    apart; the last hardly at all, so it tells near from far. Raises ValueError for an odd head_dim.
+    apart; the last hardly at all, so it tells near from far. The angles are float32: a position in the thousands
+    has more digits than half precision holds. Raises ValueError for an odd head_dim, naming it.
     """
     if head_dim % 2:
         raise ValueError(
             f"rotary embedding turns pairs of dimensions, so head_dim must be even, not {head_dim}"
         )
     pairs = torch.arange(0, head_dim, 2, device=positions.device)
-    return positions[:, None].float() * base ** (-pairs / head_dim)
+    return positions[:, None] * base ** (-pairs / head_dim)
 
 
 def rotate(
@@ -30,7 +31,8 @@ def rotate(
 ) -> Float[Tensor, "batch head time dim"]:
     """Turn each pair of x's dimensions by its angle. Dimension p is paired with dimension p + dim / 2.
 
-    Keeps the length of every vector and the dtype of x.
+    A pair (a, b) becomes (a cos - b sin, b cos + a sin). Keeps the length of every vector and the dtype of x; cosine
+    and sine are taken of the angles as they are, before any rounding to that dtype.
     """
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # (time, half), the same for batch and head
     first, second = x.chunk(2, dim=-1)

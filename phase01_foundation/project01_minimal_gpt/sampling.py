@@ -1,6 +1,7 @@
 """From logits to the next token: greedy, temperature, top-k, top-p, repetition penalty.
 
-Each function takes logits (higher is likelier) and returns logits; what is ruled out becomes -inf.
+Each function takes logits (higher is likelier) and returns logits; what is ruled out becomes -inf. The logits that
+were given stay as they were.
 """
 
 from dataclasses import dataclass
@@ -51,21 +52,22 @@ def penalize_repetition(
 ) -> Float[Tensor, "vocab"]:
     """Make the tokens in `used` less likely: positive logits are divided by the penalty, negative ones multiplied.
 
-    However often a token was used, it is penalised once. Keskar et al. 2019, CTRL (arXiv:1909.05858), section 4.1.
+    However often a token was used, it is penalised once. The logits that were given stay as they were. Keskar et al.
+    2019, CTRL (arXiv:1909.05858), section 4.1.
     """
-    token = used.unique()
-    penalized = logits.clone()
-    penalized[token] = torch.where(logits[token] > 0, logits[token] / penalty, logits[token] * penalty)
+    penalized, before = logits.clone(), logits[used]
+    # A token that was used twice is written twice, with the same value.
+    penalized[used] = torch.where(before > 0, before / penalty, before * penalty)
     return penalized
 
 
 def keep_top_k(logits: Float[Tensor, "vocab"], k: int) -> Float[Tensor, "vocab"]:
     """Rule out all but the k likeliest tokens; all stay when k is 0 or more than there are.
 
-    Of equal logits at the border the lower id stays, so that never more than k do. Fan et al. 2018
-    (arXiv:1805.04833).
+    Of equal logits at the border the lower id stays, so that never more than k do. What is ruled out becomes -inf;
+    the logits that were given stay as they were. Fan et al. 2018 (arXiv:1805.04833).
     """
-    if k == 0 or k >= len(logits):
+    if k == 0:
         return logits
     order = logits.argsort(descending=True, stable=True)
     return logits.index_fill(0, order[k:], float("-inf"))
@@ -74,16 +76,15 @@ def keep_top_k(logits: Float[Tensor, "vocab"], k: int) -> Float[Tensor, "vocab"]
 def keep_top_p(logits: Float[Tensor, "vocab"], p: float) -> Float[Tensor, "vocab"]:
     """Keep the fewest likeliest tokens whose probabilities reach p together; the likeliest always stays.
 
-    Nucleus sampling: Holtzman et al. 2020 (arXiv:1904.09751).
+    Exactly p is enough. Of equal logits the lower id comes first. A p of 1 keeps all. What is ruled out becomes -inf;
+    the logits that were given stay as they were. Nucleus sampling: Holtzman et al. 2020 (arXiv:1904.09751).
     """
     if p >= 1:
         return logits
     order = logits.argsort(descending=True, stable=True)
     probabilities = logits.softmax(dim=-1)[order]
     before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones reach without this one
-    dropped = before >= p
-    dropped[0] = False
-    return logits.index_fill(0, order[dropped], float("-inf"))
+    return logits.index_fill(0, order[before >= p], float("-inf"))
 
 
 def choose(
@@ -92,9 +93,10 @@ def choose(
     params: SamplingParams,
     generator: torch.Generator,
 ) -> int:
-    """The next token's id: penalty, then temperature, then top-k, then top-p, then a draw.
+    """The next token's id: penalty on the `used`, then temperature, then top-k, then top-p, then a draw.
 
-    With temperature 0 it is the likeliest after the penalty, and nothing is drawn.
+    The temperature divides the logits. Top-p counts the probabilities of what top-k has left, which sum to 1 again.
+    `generator` alone draws. With temperature 0 it is the likeliest after the penalty, and nothing is drawn.
     """
     logits = penalize_repetition(logits, used, params.repetition_penalty)
     if params.temperature == 0:

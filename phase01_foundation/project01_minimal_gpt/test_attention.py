@@ -67,6 +67,16 @@ def test_large_scores_do_not_overflow():
     assert torch.isfinite(causal_attention(0, q, k, v)).all()
 
 
-def test_the_output_has_the_dtype_of_the_values():
-    q, k, v = random_qkv((1, 1, 3, 2), torch.bfloat16)
-    assert causal_attention(0, q, k, v).dtype == torch.bfloat16
+@pytest.mark.parametrize("finer", [torch.bfloat16, torch.float32])
+def test_the_output_has_the_dtype_of_the_values(finer):
+    q, k, v = random_qkv((1, 2, 6, 4))
+    q, k, v = q.to(finer), k.to(finer), v.bfloat16()
+    out = causal_attention(0, q, k, v)
+    assert out.dtype == torch.bfloat16
+    expected = torch_attention(0, q.double(), k.double(), v.double())
+    torch.testing.assert_close(out.double(), expected, rtol=0.02, atol=0.02)  # bfloat16 has three digits
+
+
+def test_the_mask_is_made_where_the_queries_are():
+    q = torch.zeros(1, 1, 3, 2, device="meta")  # a device that has shapes and no numbers, on every machine
+    assert attention_weights(q, q).device.type == "meta"

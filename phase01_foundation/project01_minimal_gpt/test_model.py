@@ -6,9 +6,17 @@ import torch
 import torch.nn.functional as F
 
 from phase01_foundation.project01_minimal_gpt import debug
+from phase01_foundation.project01_minimal_gpt import model as model_module
 from phase01_foundation.project01_minimal_gpt.attention import causal_attention, torch_attention
-from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig, SelfAttention, next_token_loss
+from phase01_foundation.project01_minimal_gpt.model import (
+    GPT,
+    Block,
+    GPTConfig,
+    SelfAttention,
+    next_token_loss,
+)
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from shared.testing import raises
 
 CONFIG = debug.TINY
 
@@ -75,6 +83,22 @@ def test_attend_is_asked_with_the_layer_and_normalised_heads():
     torch.testing.assert_close(out, F.linear(x, attention.qkv.weight[2 * CONFIG.dim :]))
 
 
+@pytest.mark.task(4)
+def test_attend_gets_queries_and_keys_in_the_dtype_of_the_values(monkeypatch):
+    # On a GPU, autocast normalises in float32.
+    monkeypatch.setattr(model_module, "normalize", lambda x: F.layer_norm(x.float(), x.shape[-1:]))
+    asked = []
+
+    def spy(layer, q, k, v):
+        asked.extend([q.dtype, k.dtype, v.dtype])
+        return v
+
+    x, angles = torch.randn(2, 5, CONFIG.dim), rotary_angles(torch.arange(5), CONFIG.dim // CONFIG.heads)
+    with torch.autocast("cpu", torch.bfloat16):
+        SelfAttention(CONFIG, layer=0)(x, angles, spy)
+    assert asked == [torch.bfloat16] * 3
+
+
 @pytest.mark.task(5)
 def test_the_model_equals_the_slow_way():
     model, tokens, _ = debug.example(dtype=torch.float64)
@@ -135,6 +159,41 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(model.eval()(tokens), model(tokens))
 
 
+def example_block(share):
+    """A block in training mode that drops this share, and what goes through it."""
+    block = Block(CONFIG, layer=0).train()
+    block.dropout.p = share
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return block, torch.randn(2, 5, CONFIG.dim), rotary_angles(torch.arange(5), CONFIG.dim // CONFIG.heads)
+
+
+@pytest.mark.task(5)
+def test_dropout_acts_on_all_that_is_added_and_on_nothing_else():
+    block, x, angles = example_block(share=1.0)
+    assert torch.equal(block(x, angles, causal_attention), x), (
+        "with all dropped, the stream goes through as it was"
+    )
+
+
+@pytest.mark.task(5)
+def test_each_half_reads_the_whole_normalised_stream():
+    block, x, angles = example_block(share=0.5)
+    read = []
+    for half in (block.attention, block.feed_forward):
+        half.register_forward_pre_hook(lambda module, inputs: read.append(inputs[0]))
+    block(x, angles, causal_attention)
+    torch.testing.assert_close(read[0], norm(x))
+    torch.testing.assert_close(read[1].mean(-1), torch.zeros(2, 5), rtol=0, atol=1e-5)
+
+
+@pytest.mark.task(5)
+def test_positions_are_made_where_the_tokens_are():
+    with torch.device("meta"):  # a device that has shapes and no numbers, on every machine
+        model = GPT(CONFIG)
+    assert model(torch.zeros(1, 4, dtype=torch.long, device="meta")).device.type == "meta"
+
+
 @pytest.mark.task(5)
 def test_autocast_gives_float32_logits_close_to_the_exact_ones():
     model, tokens, _ = debug.example()
@@ -145,9 +204,15 @@ def test_autocast_gives_float32_logits_close_to_the_exact_ones():
 
 
 @pytest.mark.task(5)
+@pytest.mark.parametrize("time", [1, CONFIG.context_length])
+def test_the_shortest_and_the_longest_text_are_read(time):
+    assert GPT(CONFIG)(torch.zeros(1, time, dtype=torch.long)).shape == (1, time, CONFIG.vocab_size)
+
+
+@pytest.mark.task(5)
 @pytest.mark.parametrize("time", [0, CONFIG.context_length + 1])
 def test_a_length_outside_the_context_is_refused(time):
-    with pytest.raises(ValueError, match=f"reads 1 to {CONFIG.context_length} tokens at once, not {time}"):
+    with raises(ValueError, CONFIG.context_length, time):
         GPT(CONFIG)(torch.zeros(1, time, dtype=torch.long))
 
 
@@ -158,6 +223,13 @@ def test_the_loss_is_the_mean_of_minus_log_probability():
     torch.testing.assert_close(next_token_loss(logits, targets), expected)
 
 
+@pytest.mark.task(5)
+def test_the_loss_takes_targets_that_are_a_slice():
+    logits, pieces = torch.randn(2, 3, 5), torch.randint(5, (2, 4))
+    expected = next_token_loss(logits, pieces[:, 1:].contiguous())
+    assert torch.equal(next_token_loss(logits, pieces[:, 1:]), expected)
+
+
 @pytest.mark.task(7)
 def test_a_batch_is_learnt_by_heart_with_calm_gradients():
     losses, norms = debug.overfit()
@@ -166,6 +238,7 @@ def test_a_batch_is_learnt_by_heart_with_calm_gradients():
     assert norms[-1] < max(norms) / 10
 
 
+@pytest.mark.task(5)
 def test_what_goes_through_has_the_shapes_the_names_say():
     found = debug.shapes()
     assert found["tokens"] == (3, 16)

@@ -30,6 +30,15 @@ def test_top_k_keeps_the_likeliest():
 
 
 @task
+def test_of_equal_logits_the_lower_ids_stay():
+    logits = torch.zeros(64)  # a 64th each, without any rounding
+    assert keep_top_k(logits, 16).isfinite().nonzero().flatten().tolist() == list(range(16))
+    assert keep_top_p(logits, 1 / 4).isfinite().nonzero().flatten().tolist() == list(range(16))
+    logits[40] = 1.0
+    assert keep_top_k(logits, 3).isfinite().nonzero().flatten().tolist() == [0, 1, 40]
+
+
+@task
 @given(logit_lists, st.integers(1, 40))
 def test_top_k_keeps_k_and_none_that_is_less_likely(values, k):
     logits = torch.tensor(values)
@@ -54,6 +63,20 @@ def test_top_p_keeps_the_fewest_that_reach_p():
 
 
 @task
+def test_a_top_p_that_is_reached_exactly_is_enough():
+    logits = torch.zeros(4)  # a quarter each, without any rounding
+    assert keep_top_p(logits, 0.5).tolist() == [0.0, 0.0, float("-inf"), float("-inf")]
+    assert keep_top_p(logits, 0.25).tolist() == [0.0, float("-inf"), float("-inf"), float("-inf")]
+    assert logits.tolist() == [0.0] * 4, "the logits that were given were changed"
+
+
+@task
+def test_a_top_p_of_one_keeps_all_though_the_others_sum_to_one_in_rounding():
+    logits = torch.tensor([0.0, 100.0, 0.0])  # beside e^100, a float32 does not see the others
+    assert torch.equal(keep_top_p(logits, 1.0), logits)
+
+
+@task
 @given(logit_lists, st.floats(0.01, 1))
 def test_top_p_is_never_empty_and_never_more_than_it_must(values, p):
     logits = torch.tensor(values).double()
@@ -74,6 +97,7 @@ def test_the_penalty_makes_used_tokens_less_likely_whatever_their_sign():
     penalized = penalize_repetition(EXAMPLE, used, 2.0)
     assert penalized.tolist() == [1.0, 1.5, -2.0, 2.0, 0.0]
     assert torch.equal(penalize_repetition(EXAMPLE, used, 1.0), EXAMPLE)
+    assert penalize_repetition(torch.tensor([0.5, -0.5]), torch.tensor([0, 1]), 2.0).tolist() == [0.25, -1.0]
     assert EXAMPLE[1] == 3.0, "the logits that were given were changed"
 
 
@@ -82,6 +106,20 @@ def test_temperature_zero_takes_the_likeliest_after_the_penalty():
     assert set(draws(EXAMPLE, SamplingParams(temperature=0), 5).tolist()) == {1}
     penalized = SamplingParams(temperature=0, repetition_penalty=4.0)
     assert choose(EXAMPLE, torch.tensor([1]), penalized, torch.Generator()) == 3
+    generator = torch.Generator()
+    before = generator.get_state()
+    choose(EXAMPLE, torch.tensor([1]), penalized, generator)
+    assert torch.equal(generator.get_state(), before), "something was drawn"
+
+
+@task
+def test_the_penalty_counts_in_draws_as_well():
+    generator = torch.Generator().manual_seed(0)
+    params = SamplingParams(repetition_penalty=3.0)
+    logits = torch.tensor(
+        [30.0, 20.0]
+    )  # 10 and 20 after the penalty: the other one, but for one draw in 22,000
+    assert {choose(logits, torch.tensor([0]), params, generator) for _ in range(20)} == {1}
 
 
 @task
@@ -108,8 +146,18 @@ def test_top_p_counts_after_the_temperature():
 
 
 @task
+def test_top_p_counts_what_top_k_has_left():
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    # Of all, the first has 0.4; of the two that top-k leaves, 0.57: it reaches 0.5 alone.
+    assert set(draws(logits, SamplingParams(top_k=2, top_p=0.5), 300).tolist()) == {0}
+
+
+@task
 def test_the_same_seed_draws_the_same_tokens():
-    assert torch.equal(draws(EXAMPLE, SamplingParams(), 50), draws(EXAMPLE, SamplingParams(), 50))
+    torch.manual_seed(1)
+    first = draws(EXAMPLE, SamplingParams(), 50)
+    torch.manual_seed(2)  # torch's own generator has no part in it
+    assert torch.equal(first, draws(EXAMPLE, SamplingParams(), 50))
 
 
 @pytest.mark.parametrize(

@@ -6,65 +6,30 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from rich.console import Console
-from typer.testing import CliRunner
 
 from phase01_foundation.project01_minimal_gpt import generate as generate_command
 from phase01_foundation.project01_minimal_gpt import train as train_command
+from phase01_foundation.project01_minimal_gpt.attention import torch_attention
 from phase01_foundation.project01_minimal_gpt.generation import generate
+from phase01_foundation.project01_minimal_gpt.given import settings as settings_module
 from phase01_foundation.project01_minimal_gpt.given.settings import TrainConfig
-from phase01_foundation.project01_minimal_gpt.release import release
+from phase01_foundation.project01_minimal_gpt.given.small_run import TINY, Sentences, quiet, run
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.train import CONFIGS, train
 from shared import artifacts, config
 from shared.command import Interrupted
 
-TEXT = "The cat sat on the mat. The dog sat on the log. " * 40
-TINY = {
-    "corpus": "shakespeare",
-    "fallback": None,
-    "context_length": 8,
-    "layers": 1,
-    "heads": 1,
-    "dim": 8,
-    "batch_size": 4,
-    "steps": 12,
-    "warmup": 2,
-    "evaluate_every": 5,
-    "dropout": 0.1,
-    "prompt": "T",
-    "dtype": "float32",
-    "threads": 1,
-    "device": "cpu",
-    "name": "test",
-}
-
 
 @pytest.fixture(autouse=True)
 def corpus(own_folders, monkeypatch):
     """The corpus is a few sentences."""
-
-    class Corpus:
-        name = "cats and dogs"
-
-        def split(self, name):
-            return {"train": TEXT, "validation": TEXT[:300]}[name]
-
-    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Corpus())
+    monkeypatch.setattr(train_command.corpora, "load", lambda name, **options: Sentences())
 
 
 @pytest.fixture
 def checkpoint(own_folders):
     return own_folders / "work" / "models" / "test" / "checkpoint.safetensors"
-
-
-def quiet(file=None):
-    return Console(file=file or StringIO())
-
-
-def run(**changes):
-    return train(TrainConfig(**{**TINY, **changes}), quiet())
 
 
 def interrupted_run(monkeypatch, step, number=signal.SIGINT):
@@ -101,6 +66,22 @@ def test_a_run_learns_publishes_and_draws(tmp_path):
     assert generate(model, tokenizer, ["The "], params) == generate(
         finished.model, tokenizer, ["The "], params
     )
+
+
+def test_every_step_has_the_rate_of_its_schedule_and_the_history_their_mean_loss(monkeypatch):
+    real, rates, losses = train_command.training_step, [], []
+
+    def step(model, optimizer, tokens, targets, rate, *arguments):
+        loss, norm = real(model, optimizer, tokens, targets, rate, *arguments)
+        rates.append(rate)
+        losses.append(loss)
+        return loss, norm
+
+    monkeypatch.setattr(train_command, "training_step", step)
+    finished, _ = run(learning_rate=0.01, decay_share=0.5)
+    assert rates == pytest.approx([0.005] + [0.01] * 6 + [0.01 * i / 6 for i in (5, 4, 3, 2, 1)])
+    means = [sum(part) / len(part) for part in (losses[:5], losses[5:10], losses[10:])]
+    assert [entry["train_loss"] for entry in finished.history] == pytest.approx(means)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -199,11 +180,10 @@ def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpo
 
 def test_training_validation_and_samples_take_the_attention_that_is_set(monkeypatch):
     fused = []
-    real = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
-        torch.nn.functional,
-        "scaled_dot_product_attention",
-        lambda *heads, **options: fused.append(len(heads[0])) or real(*heads, **options),
+        settings_module,
+        "torch_attention",
+        lambda layer, *heads: fused.append(len(heads[0])) or torch_attention(layer, *heads),
     )
     written, _ = run(name="written")
     assert not fused
@@ -258,8 +238,24 @@ def test_the_command_trains_and_streams_a_sample(capsys):
     code, printed = command(capsys, "--steps", "6")
     assert code == 0
     assert "validation loss" in printed
+    assert "generate --model test" in printed
+    assert "trained already" not in printed
     sample = printed.split("A sample, as it is written:\n")[1]
     assert len(sample) > 100
+
+
+def test_a_finished_model_is_named_before_it_is_replaced(capsys, monkeypatch):
+    run(steps=6)
+    trained = artifacts.find("test").tensors()
+    loads = []
+    monkeypatch.setattr(
+        train_command, "load_data", lambda settings: loads.append(capsys.readouterr().out) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        train(TrainConfig(**TINY), Console(soft_wrap=True))
+    assert "test is trained already" in loads[0], "said before any work"
+    assert "work/models/test" in loads[0]
+    assert_same(artifacts.find("test").tensors(), trained)
 
 
 def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
@@ -279,7 +275,7 @@ def test_the_command_says_how_to_go_on_after_an_interrupt(capsys, monkeypatch):
 def test_the_command_names_what_is_wrong_before_any_work(capsys, checkpoint):
     for argument, message in {
         "--context_length=400": "context_length 400 is too long: the validation text",
-        "--prompt=é": "the prompt cannot be encoded: the character 'é'",
+        "--prompt=é": "the prompt cannot be encoded",
         "--device=tpu9": "unknown device 'tpu9'",
         "--dim=7": "dim must be a multiple of 2 × heads",
         "--steps=0": "steps must be at least 1, not 0",
@@ -315,61 +311,3 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(capsys, 
 def test_the_presets_can_be_read(preset):
     settings = config.parse(TrainConfig, CONFIGS, ["--preset", preset])
     assert settings.model_config(65).context_length == settings.context_length
-
-
-def generate_with(*arguments):
-    app = typer.Typer()
-    app.command()(generate_command.main)
-    result = CliRunner().invoke(app, ["--model", "test", "--device", "cpu", *arguments])
-    return result.exit_code, result.stdout + result.stderr
-
-
-def test_the_generate_command_writes():
-    run()
-    code, written = generate_with("--prompt", "The ", "--max-tokens", "5", "--seed", "1")
-    assert code == 0
-    assert written.startswith("The ")
-    code, written = generate_with("--prompt", "The ", "--prompt", "T", "--max-tokens", "5", "--stop", "\\n")
-    assert code == 0
-    assert written.count("─" * 40) == 2
-
-
-def test_the_generate_command_names_what_is_wrong():
-    code, written = generate_with("--prompt", "The ")
-    assert code == 2
-    assert "there is no model 'test'" in written
-    assert "project01_minimal_gpt.train" in written
-    run()
-    for arguments, message in {
-        ("--prompt", "Thé"): "the character 'é'",
-        ("--prompt", ""): "the prompt is empty",
-        ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
-        ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",
-        ("--prompt", "T", "--temperature", "-1"): "temperature must be 0 or more",
-    }.items():
-        code, written = generate_with(*arguments)
-        assert code == 2, arguments
-        assert message in written
-
-
-def test_a_released_model_is_half_the_size_and_writes_as_before():
-    trained, _ = run(steps=100, learning_rate=0.02)
-    own = release("test", "test-released")
-    assert own.folder.parent.name == "models"
-    assert own.card["stored_as"] == "bfloat16"
-    assert own.card["settings"]["steps"] == 100, "how it was trained is kept"
-    assert own.card["validation_loss"] == pytest.approx(trained.history[-1]["validation_loss"], rel=0.05)
-    assert {tensor.dtype for tensor in own.tensors().values()} == {torch.bfloat16}
-    model, tokenizer = generate_command.load("test-released", "cpu")
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    params = SamplingParams(max_tokens=10, temperature=0)
-    assert generate(model, tokenizer, ["The "], params) == generate(
-        trained.model, tokenizer, ["The "], params
-    )
-
-
-def test_a_model_of_another_architecture_is_refused():
-    artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab", "vocab_size": 2}, {})
-    code, written = generate_with("--prompt", "a")
-    assert code == 2
-    assert "test is no model of this project" in written

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt import debug
-from phase01_foundation.project01_minimal_gpt.model import next_token_loss
+from phase01_foundation.project01_minimal_gpt.attention import causal_attention
+from phase01_foundation.project01_minimal_gpt.model import GPT, next_token_loss
 from phase01_foundation.project01_minimal_gpt.training import (
     clip_gradients,
     evaluate,
@@ -16,6 +17,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     sample_batch,
     training_step,
 )
+from shared.testing import raises
 
 
 @pytest.mark.task(6)
@@ -37,15 +39,17 @@ def test_every_place_of_the_text_can_be_drawn():
 
 @pytest.mark.task(6)
 def test_a_seed_draws_the_same_batches():
-    first, second = (
-        sample_batch(torch.arange(100), 4, 8, torch.Generator().manual_seed(7))[0] for _ in range(2)
-    )
-    assert torch.equal(first, second)
+    first, second = (torch.Generator().manual_seed(7) for _ in range(2))
+    batches = [sample_batch(torch.arange(1000), 4, 8, first)[0] for _ in range(3)]
+    for i, batch in enumerate(batches):
+        torch.manual_seed(i)  # torch's own generator has no part in it
+        assert torch.equal(batch, sample_batch(torch.arange(1000), 4, 8, second)[0])
+    assert not torch.equal(batches[0], batches[1]), "one batch again and again"
 
 
 @pytest.mark.task(6)
 def test_a_text_shorter_than_the_context_is_refused():
-    with pytest.raises(ValueError, match="has 8 tokens; a context of 8 needs at least 9"):
+    with raises(ValueError, 8, 9):
         sample_batch(torch.arange(8), 1, 8, torch.Generator())
 
 
@@ -55,6 +59,22 @@ def test_the_learning_rate_climbs_stays_and_falls():
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4:11] == [1.0] * 7
     assert rates[10:] == pytest.approx([1 - i / 10 for i in range(10)])
+
+
+@pytest.mark.task(6)
+def test_where_warm_up_and_decay_overlap_the_lower_counts():
+    rates = [learning_rate(step, peak=2.0, warmup=4, steps=6, decay_share=1.0) for step in range(6)]
+    assert rates == pytest.approx([2 * share for share in (1 / 4, 2 / 4, 4 / 6, 3 / 6, 2 / 6, 1 / 6)])
+
+
+@pytest.mark.task(6)
+def test_the_decay_is_a_whole_number_of_steps():
+    rates = [learning_rate(step, peak=3.0, warmup=0, steps=3, decay_share=0.9) for step in range(3)]
+    assert rates == pytest.approx([3.0, 2.0, 1.0])  # 2.7 steps are 3
+    assert [learning_rate(step, peak=3.0, warmup=0, steps=2, decay_share=0.0) for step in (0, 1)] == [3, 3]
+    assert [learning_rate(step, peak=1.0, warmup=0, steps=10) for step in (2, 3, 4)] == pytest.approx(
+        [1, 1, 6 / 7]
+    )
 
 
 @pytest.mark.task(6)
@@ -134,9 +154,13 @@ def test_steps_equal_the_ones_written_with_torch():
 
 @pytest.mark.task(7)
 def test_a_step_runs_with_dropout_even_after_an_evaluation():
-    model, tokens, targets = debug.example()
+    model, tokens, targets = debug.example(replace(debug.TINY, dropout=0.5))
+    torch.manual_seed(1)
+    expected = next_token_loss(model.train()(tokens), targets).item()
     model.eval()
-    training_step(model, make_optimizer(model, 0.0), tokens, targets, rate=0.0)
+    torch.manual_seed(1)
+    loss, _ = training_step(model, make_optimizer(model, 0.0), tokens, targets, rate=0.0)
+    assert loss == pytest.approx(expected, rel=1e-6)
     assert model.training
 
 
@@ -146,9 +170,40 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     with torch.no_grad():
         model.head.weight[0, 0] = math.inf
     before = [parameter.clone() for parameter in model.parameters()]
-    with pytest.raises(FloatingPointError, match="try a lower learning rate"):
+    with raises(FloatingPointError, "nan"):
         training_step(model, make_optimizer(model, 0.1), tokens, targets, rate=0.1)
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+@pytest.mark.task(7)
+def test_a_norm_that_is_not_finite_stops_as_well_though_the_loss_is():
+    model, tokens, targets = debug.example()
+    model.head.weight.register_hook(lambda gradient: torch.full_like(gradient, math.inf))
+    before = [parameter.clone() for parameter in model.parameters()]
+    with raises(FloatingPointError, "inf"):
+        training_step(model, make_optimizer(model, 0.1), tokens, targets, rate=0.1)
+    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+def attend_that_notes(calls):
+    """An `attend` that notes how it is asked: the layer, how many texts, and the dtype of the values."""
+
+    def attend(layer, q, k, v):
+        calls.append((layer, len(v), v.dtype))
+        return causal_attention(layer, q, k, v)
+
+    return attend
+
+
+@pytest.mark.task(7)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_attends_as_it_is_told(dtype):
+    model, tokens, targets = debug.example()
+    calls = []
+    training_step(
+        model, make_optimizer(model, 0.0), tokens, targets, 1e-3, dtype=dtype, attend=attend_that_notes(calls)
+    )
+    assert calls == [(0, 3, dtype), (1, 3, dtype)]
 
 
 @pytest.mark.task(7)
@@ -181,6 +236,15 @@ def test_evaluation_predicts_every_token_but_the_first_once(length):
 
 
 @pytest.mark.task(8)
+def test_the_windows_are_brought_to_where_the_model_is(monkeypatch):
+    with torch.device("meta"):  # a device that has shapes and no numbers, on every machine
+        model = GPT(debug.TINY)
+    monkeypatch.setattr(torch.Tensor, "item", lambda self: 1.0)
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: 1.0)
+    evaluate(model, torch.zeros(40, dtype=torch.long))  # torch raises for tensors of two devices
+
+
+@pytest.mark.task(8)
 def test_evaluation_leaves_the_model_as_it_was():
     model, _, _ = debug.example(replace(debug.TINY, dropout=0.5))
     data = torch.randint(debug.TINY.vocab_size, (40,))
@@ -192,9 +256,31 @@ def test_evaluation_leaves_the_model_as_it_was():
 
 
 @pytest.mark.task(8)
-def test_too_few_tokens_to_evaluate_are_refused():
-    with pytest.raises(ValueError, match="at least 2 tokens, not 1"):
-        evaluate(debug.example()[0], torch.tensor([0]))
+def test_evaluation_attends_as_it_is_told_and_reads_so_many_windows_at_once():
+    model, _, _ = debug.example()
+    data = torch.randint(
+        debug.TINY.vocab_size, (5 * debug.TINY.context_length + 4,)
+    )  # 5 windows and 3 tokens
+    calls = []
+    evaluate(model, data, batch_size=2, attend=attend_that_notes(calls))
+    assert sorted(count for layer, count, _ in calls if layer == 1) == [1, 1, 2, 2]
+    assert {dtype for *_, dtype in calls} == {torch.float32}
+
+
+@pytest.mark.task(8)
+def test_evaluation_in_bfloat16_is_close():
+    model, _, _ = debug.example()
+    data, calls = torch.randint(debug.TINY.vocab_size, (100,)), []
+    loss = evaluate(model, data, dtype=torch.bfloat16, attend=attend_that_notes(calls))
+    assert {dtype for *_, dtype in calls} == {torch.bfloat16}
+    assert loss == pytest.approx(evaluate(model, data), rel=0.02)
+
+
+@pytest.mark.task(8)
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_tokens_to_evaluate_are_refused(count):
+    with raises(ValueError, count):
+        evaluate(debug.example()[0], torch.zeros(count, dtype=torch.long))
 
 
 def test_only_the_blocks_decay():

@@ -18,7 +18,7 @@ class CharTokenizer:
 
     @classmethod
     def from_text(cls, text: str) -> "CharTokenizer":
-        """The tokenizer that knows the characters of `text`, in the order of their code points."""
+        """The tokenizer whose alphabet is the characters of `text`, each once, in the order of their code points."""
         return cls("".join(sorted(set(text))))
 
     @property
@@ -29,6 +29,7 @@ class CharTokenizer:
         """The ids of the characters of `text`.
 
         Raises ValueError for a character that is not in the alphabet, naming it, its position and the alphabet.
+        Where there are several, it names the first.
         """
         try:
             return [self.id_of[character] for character in text]
@@ -40,7 +41,7 @@ class CharTokenizer:
             ) from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text whose ids these are. Raises ValueError for an id outside 0 ... vocab_size - 1."""
+        """The text whose ids these are. Raises ValueError for an id outside 0 ... vocab_size - 1, naming it."""
         characters = []
         for id in ids:
             # A negative index would count from the alphabet's end, and hide a mistake.

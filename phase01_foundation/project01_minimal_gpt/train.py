@@ -1,7 +1,8 @@
-"""Train a character-level GPT: python -m phase01_foundation.project01_minimal_gpt.train --preset cpu
+"""Train a character-level GPT: ladder run 1 train --preset cpu
 
 It writes checkpoints as it goes. After ctrl-C, a crash or a power cut, the same command goes on from the last one.
-In the end it publishes the model, draws the loss curve and streams a sample.
+In the end it publishes the model, draws the loss curve and streams a sample. With the reference's code, it is
+`python -m phase01_foundation.project01_minimal_gpt.train`.
 """
 
 import time
@@ -23,7 +24,7 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, corpora
-from shared.command import Interrupted, catch_interrupts, exits_with_message, steps_bar
+from shared.command import Interrupted, catch_interrupts, exits_with_message, how_to_run, steps_bar
 from shared.device import explains_out_of_memory, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
@@ -32,6 +33,7 @@ CONFIGS = (
     ROOT / "phase01_foundation" / "project01_minimal_gpt" / "configs"
 )  # also when this file is a learner's copy
 SAMPLE = SamplingParams(max_tokens=100, temperature=0.8)
+GENERATE = "phase01_foundation.project01_minimal_gpt.generate"
 
 
 def load_data(settings: TrainConfig) -> tuple[CharTokenizer, torch.Tensor, torch.Tensor, str]:
@@ -65,6 +67,12 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
     CheckpointError, before any work, for settings that cannot be followed; OutOfMemoryError where a step does not fit,
     with the checkpoint as it was.
     """
+    if finished := artifacts.own(settings.name):
+        console.print(
+            f"{settings.name} is trained already, in {shown(finished.folder)}: this run replaces it when it ends. "
+            "To keep it, stop now and give this one another --name",
+            highlight=False,
+        )
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
     threads = set_threads(settings.threads)
@@ -214,7 +222,8 @@ def main(argv: list[str] | None = None) -> None:
     console.print(
         f"\nvalidation loss {entry['validation_loss']:.4f} (step {entry['step']:,}) "
         f"after {run.seconds:.0f} s of training\n"
-        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n\n"
+        f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n"
+        f"write with it: {how_to_run(GENERATE)} --model {artifact.name}\n\n"
         "A sample, as it is written:",
         highlight=False,
     )

@@ -14,7 +14,9 @@ def sample_batch(
 ) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]:
     """Pieces from random places of `data`, and the same pieces one token later: what the model is to predict.
 
-    Raises ValueError for data too short to hold one piece and its next token.
+    Each is (batch_size, context_length). All places that have room for a piece and its next token are equally likely,
+    and `generator` alone draws them. Raises ValueError for data too short to hold one piece and its next token, naming
+    its length and the length needed.
     """
     if len(data) <= context_length:
         raise ValueError(
@@ -28,14 +30,13 @@ def sample_batch(
 def learning_rate(step: int, *, peak: float, warmup: int, steps: int, decay_share: float = 0.7) -> float:
     """The learning rate of step 0, 1, ..., steps - 1: up in a straight line, along the peak, down to nearly 0.
 
-    It climbs for `warmup` steps, as Adam's averages mean little at first, and reaches `peak` in the last of
-    them. It falls in a straight line for the last `decay_share` of all steps, to peak / (decay steps) in the
-    very last: small steps settle what large ones leave jittering. Where warm-up and decay overlap, the lower
-    counts. Hägele et al. 2024 (arXiv:2405.18392).
+    peak × min(1, (step + 1) / warmup, (steps - step) / decay), where decay is steps × decay_share, rounded to a whole
+    number. It climbs for `warmup` steps, as Adam's averages mean little at first, and falls for `decay` steps, as
+    small steps settle what large ones leave jittering. A warm-up or a decay of no steps leaves its part out. Hägele
+    et al. 2024 (arXiv:2405.18392).
     """
-    up = (step + 1) / warmup if warmup else 1.0
-    decay_steps = round(steps * decay_share)
-    down = (steps - step) / decay_steps if decay_steps else 1.0
+    up = (step + 1) / max(1, warmup)  # none is as good as one, whose only step is at the peak
+    down = (steps - step) / max(1, round(steps * decay_share))
     return peak * min(1.0, up, down)
 
 
@@ -78,8 +79,11 @@ def training_step(
 ) -> tuple[float, float]:
     """One step of gradient descent on one batch; returns the loss before it (nats a token) and the gradient norm.
 
-    Matrix products run in `dtype`; weights, gradients and the optimizer's state stay in float32. Raises
-    FloatingPointError, and leaves the weights as they are, when the loss or the norm is not finite.
+    The model is put into training mode and stays there. It attends by `attend`. Matrix products run in `dtype`
+    (`autocast`); weights, gradients and the optimizer's state stay in float32. Gradients left from
+    an earlier step do not count; those of this one are clipped to `max_norm`. The optimizer takes its step with the
+    learning rate `rate`, in every group. Raises FloatingPointError when the loss or the norm is not finite, naming
+    both, and leaves the weights as they are.
     """
     model.train()
     with autocast(tokens.device, dtype):
@@ -108,8 +112,11 @@ def evaluate(
 ) -> float:
     """Mean loss over the whole of `data`, in nats a token: every token but the first is predicted once.
 
-    The text is cut into windows of the context length, side by side; a window's first tokens are guessed with
-    little to go by, so a longer context gives a lower loss. Raises ValueError for fewer than two tokens.
+    The text is cut into windows of the context length, side by side, the last one shorter where some are left over;
+    the model reads `batch_size` of them at once, fewer in the end. A window's first tokens are guessed with little to
+    go by, so a longer context gives a lower loss. Dropout is off, and the model comes back in the mode it was in. It
+    attends by `attend`, and matrix products run in `dtype` (`autocast`). Raises ValueError for fewer than two tokens,
+    naming how many there are.
     """
     if len(data) < 2:
         raise ValueError(f"evaluation needs at least 2 tokens, not {len(data)}")

@@ -241,14 +241,17 @@ def draw(record: Path) -> None:
     found = json.loads(record.read_text(encoding="utf-8"))
     curves = {name: (one["x"], one["y"]) for name, one in found["series"].items()}
     peers = found["peers"].get("bytes a token on held-out text", {})
+    levels = {f"peer: {name}": level for name, level in peers.items()}
     compression = {name: curves[name] for name in ("seen in training", "held-out")}
     plot.lines(
         record.parent / "compression.png", compression, "Compression as the vocabulary grows",
-        "entries of the vocabulary", "bytes a token", hline=peers, log_x=True,
+        "entries of the vocabulary", "bytes a token", hline=levels, log_x=True,
     )  # fmt: skip
+    sizes, powers = curves["saved by a merge"]
     plot.lines(
-        record.parent / "merges.png", {"": curves["saved by a merge"]}, "What one more merge saves in training",
-        "entries of the vocabulary", "tokens saved by a merge (power of ten)", log_x=True,
+        record.parent / "merges.png", {"": (sizes, [10**power for power in powers])},
+        "What one more merge saves in training", "entries of the vocabulary", "tokens saved by a merge",
+        log_x=True, log_y=True,
     )  # fmt: skip
 
 

@@ -25,10 +25,11 @@ def count_pieces(
 ) -> dict[bytes, int]:
     """How often each different piece comes in the texts, in the order of first appearance.
 
-    Takes one text at a time, so all of them need not fit into memory; no piece crosses the end of a text. Pieces of
-    more than `longest` bytes are cut after as many. When there are more than `limit` different ones after a text,
-    those that came once are forgotten, then those that came twice, and so on until they are few enough; the next
-    time it begins where it ended.
+    The pieces of a text are those of `to_bytes(text)`. Takes one text at a time, so all of them need not fit into
+    memory; no piece crosses the end of a text. Pieces of more than `longest` bytes are cut after as many, again and
+    again. When there are more than `limit` different ones after a text, those that came once are forgotten, then those
+    that came up to twice, and so on until they are few enough. After a later text with too many, it goes on with the
+    next number: where those that came twice had to go, those that came up to three times go at once.
     """
     counts: dict[bytes, int] = {}
     floor = 0
@@ -60,10 +61,12 @@ def merge_pair(ids: Sequence[int], pair: Pair, made: int) -> list[int]:
 def learn_merges(pieces: Mapping[bytes, int], merges: int, least: int = 2) -> list[Pair]:
     """Up to `merges` merges, in the order learnt: each time the pair of neighbours that is the most frequent.
 
-    Of equally frequent pairs it is the one with the smaller left id, then with the smaller right id. The bytes have
-    the ids 0 to 255 in the order of `BYTES`, and merge i makes the id 256 + i. It ends early when no pair comes
-    `least` times or more. Nothing is ever counted anew: a merge changes the pieces that hold its pair, and only the
-    counts of their pairs. Sennrich et al. 2016, algorithm 1.
+    `pieces` says how often each piece comes, and a pair that stands n times in a piece comes n times as often: in
+    a a a there are two pairs a a, though they overlap. The merged pair is replaced as `merge_pair` does. Of equally
+    frequent pairs it is the one with the smaller left id, then with the smaller right id. The bytes have the ids 0 to
+    255 in the order of `BYTES`, and merge i makes the id 256 + i. It ends early when no pair comes `least` times or
+    more. Nothing is ever counted anew: a merge changes the pieces that hold its pair, and only the counts of their
+    pairs. Sennrich et al. 2016, algorithm 1.
     """
     id_of_byte = {byte: id for id, byte in enumerate(BYTES)}
     words = [[id_of_byte[byte] for byte in piece] for piece in pieces]
@@ -105,9 +108,11 @@ def learn_merges(pieces: Mapping[bytes, int], merges: int, least: int = 2) -> li
 
 
 def encode_piece(piece: bytes, id_of: Mapping[bytes, int], ranks: Ranks) -> list[int]:
-    """The ids of a piece: its bytes, merged lowest rank first, of equal ranks the leftmost, until no pair is left.
+    """The ids of a piece: its bytes, merged one place at a time until no pair of neighbours has a merge.
 
-    `id_of` is asked for the ids of single bytes.
+    Each time it is the pair of the lowest rank, and the leftmost where that stands more than once.
+    `id_of` is asked for the ids of single bytes. `ranks` says for a pair its rank and the id that it becomes, which
+    need not follow from each other; no two pairs have one rank. Neither mapping is changed. No bytes have no ids.
     """
     ids = [id_of[piece[i : i + 1]] for i in range(len(piece))]
     never = (math.inf, 0)
@@ -125,14 +130,15 @@ def recover_merges(tokens: Sequence[bytes]) -> list[Pair | None]:
     """For each token, in the order of their ranks, the two tokens that it was made of; ids are places in `tokens`.
 
     Files of ranks do not say. But when a token was learnt, all those of lower rank were there: merging its bytes with
-    them leaves the two. None for single bytes, and for a token that no merge can make. Every single byte must be
-    among the tokens.
+    their merges (`encode_piece`, where the rank of a merge is that of the token it makes) leaves the two. None for
+    single bytes, and for a token of which more than two are left: no merge can make it, so it takes no part in those
+    after it. Every single byte must be among the tokens, at any place.
     """
     id_of = {token: id for id, token in enumerate(tokens)}
     ranks: dict[Pair, tuple[int, int]] = {}
     merges: list[Pair | None] = []
     for id, token in enumerate(tokens):
-        parts = encode_piece(token, id_of, ranks) if len(token) > 1 else []
+        parts = encode_piece(token, id_of, ranks)
         merges.append((parts[0], parts[1]) if len(parts) == 2 else None)
         if len(parts) == 2:
             ranks[parts[0], parts[1]] = (id, id)

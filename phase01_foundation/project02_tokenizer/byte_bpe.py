@@ -99,11 +99,17 @@ class ByteBPE:
         return np.array(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text whose ids these are. Bytes that are no valid UTF-8 become U+FFFD, the replacement character."""
+        """The text whose ids these are. Bytes that are no valid UTF-8 become U+FFFD, the replacement character.
+
+        A character may be spread over several tokens. Raises ValueError as `decode_bytes` does.
+        """
         return self.decode_bytes(ids).decode(errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes whose ids these are. Raises ValueError for an id that stands for no token."""
+        """The bytes whose ids these are, one token after the other, with nothing replaced.
+
+        Raises ValueError for an id that stands for no token, naming it and the highest id.
+        """
         try:
             return b"".join([self.tokens[id] for id in ids])
         except KeyError as unknown:

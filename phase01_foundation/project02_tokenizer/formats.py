@@ -1,7 +1,6 @@
 """Reads the vocabulary files of others: tiktoken's rank files, and GPT-2's encoder.json with vocab.bpe."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,15 @@ class FormatError(ValueError):
 def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
     """The tokens by rank from the text of a tiktoken file: a line for each, "<base64 of its bytes> <rank>".
 
-    Raises FormatError naming the line (from 1) that is no such pair, or whose token or rank was there before.
+    Ranks are whole numbers from 0 on, in any order and with gaps; the result has them in rising order. Lines end as
+    `splitlines` ends them; those that hold nothing but spaces are left out, but count as lines. Raises FormatError,
+    always naming the file:
+
+        for a line that is no such pair, naming its number (from 1) and what stands there; base64 must be correct to
+            the last character
+        for a token of no bytes or a rank below 0, naming the line's number
+        for a token or a rank that an earlier line has, naming both lines' numbers
+        where no line has a token
     """
     tokens: dict[int, bytes] = {}
     line_of: dict[bytes, int] = {}
@@ -31,9 +38,8 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
         try:
             encoded, rank_text = line.split()
             token, rank = base64.b64decode(encoded, validate=True), int(rank_text)
-        except (ValueError, binascii.Error):
-            shown = line[:60].decode(errors="replace")
-            raise FormatError(f'{name}, line {number}: {shown!r} is not "<base64> <rank>"') from None
+        except ValueError:
+            raise FormatError(f'{name}, line {number}: {line[:60]!r} is not "<base64> <rank>"') from None
         if not token or rank < 0:
             raise FormatError(f"{name}, line {number}: an empty token or a rank below 0")
         if token in line_of:
@@ -41,7 +47,9 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
                 f"{name}, line {number}: the token {token!r} is in line {line_of[token]} already"
             )
         if rank in tokens:
-            raise FormatError(f"{name}, line {number}: the rank {rank} is that of {tokens[rank]!r} already")
+            raise FormatError(
+                f"{name}, line {number}: the rank {rank} is in line {line_of[tokens[rank]]} already"
+            )
         tokens[rank], line_of[token] = token, number
     if not tokens:
         raise FormatError(f"{name} has no line with a token")

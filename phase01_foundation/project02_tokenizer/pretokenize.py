@@ -49,9 +49,10 @@ def to_bytes(text: str) -> bytes:
 
 
 def split_pieces(data: bytes, pattern: str) -> Iterator[bytes]:
-    """The pieces of a UTF-8 text, in order: joined, they are the text again.
+    """The pieces of a UTF-8 text, in order: what the pattern matches, one after the other. Joined, they are the text.
 
-    A byte that is not valid UTF-8 counts as a sign. `pattern` is a name in PATTERNS; raises ValueError for another.
+    Each byte that is not part of valid UTF-8 counts as a sign of its own: a character that is neither letter, number
+    nor space. `pattern` is a name in PATTERNS; raises ValueError for another, naming it.
     """
     check_pattern(pattern)
     # "surrogateescape" makes of a bad byte a code point that is neither letter nor number nor space, and back again.

@@ -1,4 +1,4 @@
-"""Show how a text is cut: python -m phase01_foundation.project02_tokenizer.show --tokenizer gpt2 "Hello, world!" """
+"""Show how a text is cut: ladder run 2 show --tokenizer gpt2 "Hello, world!" """
 
 from typing import Annotated
 

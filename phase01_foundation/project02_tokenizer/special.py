@@ -17,7 +17,8 @@ def resolve_special(
     """The special tokens that are allowed in a text, and those that are refused.
 
     "all" means all known ones; for `disallowed`, all that are not allowed. A token in neither set is ordinary text.
-    Raises ValueError for a name that is not known.
+    Raises ValueError for a name that is not known, naming it and all that are, and for a text other than "all" in the
+    place of a set, naming it.
     """
     for names in (allowed, disallowed):
         if isinstance(names, str) and names != "all":
@@ -33,10 +34,14 @@ def resolve_special(
 
 
 def refuse_special(text: str, refused: Collection[str]) -> None:
-    """Raises ValueError when the text holds one of these special tokens, naming the first and what can be done."""
+    """Raises ValueError when the text holds one of these special tokens.
+
+    It names the first one that stands in the text, its position, and the two arguments by which the caller can say
+    what is meant, allowed_special and disallowed_special. Of two that begin at one place, it is the longer.
+    """
     found = {token: text.find(token) for token in refused if token in text}
     if found:
-        token = min(found, key=lambda token: (found[token], token))
+        token = min(found, key=lambda token: (found[token], -len(token)))
         raise ValueError(
             f"the text holds the special token {token!r} at position {found[token]}, which is not allowed. To encode "
             f"it as the special token, pass allowed_special={{{token!r}}}; to encode it as ordinary text, pass "
@@ -47,7 +52,9 @@ def refuse_special(text: str, refused: Collection[str]) -> None:
 def split_special(text: str, allowed: Collection[str]) -> Iterator[str]:
     """The text cut at the allowed special tokens: ordinary text, special token, ordinary text, and so on, in turn.
 
-    Where one special token begins with another, the longer one is taken.
+    The first part and the last are ordinary text. Ordinary text may be empty: between two special tokens that follow
+    each other, at both ends, and as the only part of an empty text. Where one special token begins with another, the
+    longer one is taken.
     """
     if not allowed:
         yield text

@@ -17,10 +17,12 @@ from phase01_foundation.project02_tokenizer.given.byte_level import (
 )
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from shared import tinyworld
+from shared.testing import raises
 
 encoding, decoding, recovering = pytest.mark.task(5), pytest.mark.task(6), pytest.mark.task(10)
 needs_compiler = pytest.mark.skipif(fast.kernels() is None, reason="needs a C++ compiler")
 ID_OF = {bytes([byte]): id for id, byte in enumerate(BYTES)}
+SINGLE = {id: byte for byte, id in ID_OF.items()}
 A, B, C = (ID_OF[letter] for letter in (b"a", b"b", b"c"))
 
 
@@ -75,6 +77,27 @@ def test_merges_go_on_with_what_merges_made():
 
 
 @encoding
+def test_merges_are_made_one_place_at_a_time():
+    # Once the first ab is made, its pair with the next a goes before the second ab.
+    assert encode_piece(b"abab", ID_OF, {(256, A): (0, 300), (A, B): (1, 256)}) == [300, B]
+
+
+@encoding
+def test_the_id_that_a_pair_becomes_is_told_apart_from_its_rank():
+    ranks = {(A, B): (7, 1000), (B, C): (10**12, 0), (1000, C): (8, 2000)}
+    assert encode_piece(b"abc", ID_OF, ranks) == [2000]
+    assert encode_piece(b"bca", ID_OF, ranks) == [0, A]
+    assert ranks == {(A, B): (7, 1000), (B, C): (10**12, 0), (1000, C): (8, 2000)}
+
+
+@encoding
+def test_the_ids_of_bytes_are_those_that_id_of_says():
+    id_of = {b"a": 500, b"b": 3, b"ab": 4}
+    assert encode_piece(b"aba", id_of, {}) == [500, 3, 500]
+    assert encode_piece(b"aba", id_of, {(500, 3): (0, 4)}) == [4, 500]
+
+
+@encoding
 def test_without_a_merge_the_bytes_remain():
     assert encode_piece(b"cab", ID_OF, {}) == [C, A, B]
     assert encode_piece(b"", ID_OF, {}) == []
@@ -99,9 +122,7 @@ def test_encoding_in_cpp_gives_the_same(merges, text):
     assert model.encode(text) == encode_piece(text.encode(), ID_OF, ranks_of(merges))
 
 
-# ---- the model, in Python and in C++
-
-
+@encoding
 @needs_compiler
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("whole_pieces", [False, True])
@@ -112,6 +133,27 @@ def test_python_and_cpp_give_the_same_ids(model, world, pattern, whole_pieces):
         assert ours.encode(text) == python.encode(text)
 
 
+@encoding
+def test_a_piece_that_is_a_token_needs_no_merge_where_whole_pieces_count():
+    tokens = {**SINGLE, 256: b"abc"}
+    for native in (True, False):
+        for whole, expected in ((True, [256]), (False, [A, B, C])):
+            assert ByteBPE(tokens, [], whole_pieces=whole, native=native).encode("abc") == expected
+
+
+@encoding
+def test_the_highest_id_is_the_highest_that_an_array_holds():
+    top = 2**31 - 1
+    for native in (True, False):
+        model = ByteBPE({**SINGLE, top: b"ab", top - 1: b"abc"}, [(A, B), (top, C)], native=native)
+        assert model.encode("abc ab") == [top - 1, ID_OF[b" "], top]
+        assert model.encode("ab" * 60).count(top) == 60  # in C++, a heap
+        assert model.vocab_size == 2**31
+
+
+# ---- the model
+
+
 @needs_compiler
 def test_a_warm_cache_changes_nothing(model, world):
     fresh = ByteBPE(model.tokens, model.merges)
@@ -119,6 +161,28 @@ def test_a_warm_cache_changes_nothing(model, world):
     assert fresh.encode(world) == first == model.encode(world)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "merges", "message"),
+    [
+        ({0: b"a"}, [], "255 of the 256 bytes have no token, the first is 0x00"),
+        ({256: b"a"}, [], r"the token b'a' has two ids, \d+ and 256"),
+        ({-1: b"ab"}, [], "ids must be from 0"),
+        ({2**31: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 2147483648"),
+        ({2**40: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 1099511627776"),
+        ({}, [(A, 999)], "merge 0 joins the ids 64 and 999, which are not both tokens"),
+        ({256: b"ab"}, [(A, B), (B, C)], "merge 1 makes b'bc', which is no token"),
+    ],
+)
+def test_an_impossible_model_is_refused(tokens, merges, message):
+    every = {} if tokens == {0: b"a"} else SINGLE
+    with pytest.raises(ValueError, match=message):
+        ByteBPE({**every, **tokens}, merges)
+
+
+# ---- task 6: decoding
+
+
+@decoding
 @pytest.mark.parametrize("native", [True, False])
 @given(data=st.binary())
 def test_any_bytes_come_back(model, native, data):
@@ -128,30 +192,22 @@ def test_any_bytes_come_back(model, native, data):
     assert one.decode_bytes(ids.tolist()) == data
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_a_piece_that_is_a_token_needs_no_merge_where_whole_pieces_count(native):
-    tokens = {**{id: token for token, id in ID_OF.items()}, 256: b"abc"}
-    for whole, expected in ((True, [256]), (False, [A, B, C])):
-        assert ByteBPE(tokens, [], whole_pieces=whole, native=native).encode("abc") == expected
+@decoding
+def test_ids_may_come_one_by_one(model):
+    ids = model.encode("the cat 🙂")
+    assert model.decode(iter(ids)) == "the cat 🙂"
+    assert model.decode_bytes(iter(ids)) == "the cat 🙂".encode()
+    assert model.decode([]) == ""
+    assert model.decode_bytes([]) == b""
 
 
-@pytest.mark.parametrize(
-    ("tokens", "merges", "message"),
-    [
-        ({0: b"a"}, [], "255 of the 256 bytes have no token, the first is 0x00"),
-        ({256: b"a"}, [], r"the token b'a' has two ids, \d+ and 256"),
-        ({-1: b"ab"}, [], "ids must be from 0"),
-        ({}, [(A, 999)], "merge 0 joins the ids 64 and 999, which are not both tokens"),
-        ({256: b"ab"}, [(A, B), (B, C)], "merge 1 makes b'bc', which is no token"),
-    ],
-)
-def test_an_impossible_model_is_refused(tokens, merges, message):
-    every = {} if tokens == {0: b"a"} else {id: token for token, id in ID_OF.items()}
-    with pytest.raises(ValueError, match=message):
-        ByteBPE({**every, **tokens}, merges)
-
-
-# ---- task 6: decoding
+@decoding
+def test_ids_may_have_gaps():
+    model = ByteBPE({**SINGLE, 900: b"ab"}, [(A, B)])
+    assert model.decode([900, C]) == "abc"
+    for id in (-1, 256, 899, 901):
+        with raises(ValueError, id, 900):
+            model.decode_bytes([900, id])
 
 
 @decoding
@@ -173,8 +229,10 @@ def test_part_of_a_character_becomes_the_replacement_character():
 @decoding
 @pytest.mark.parametrize("id", [-1, 256])
 def test_an_id_without_a_token_is_refused(id):
-    with pytest.raises(ValueError, match=f"there is no token with the id {id}; ids go from 0 to 255"):
+    with raises(ValueError, id, 255):
         ByteBPE.from_merges([]).decode([65, id])
+    with raises(ValueError, id, 255):
+        ByteBPE.from_merges([]).decode_bytes([65, id])
 
 
 # ---- task 10: merges from ranks
@@ -191,6 +249,19 @@ def test_the_parts_of_a_token_are_what_lower_ranks_leave_of_it():
 def test_a_token_that_no_merge_makes_has_no_parts():
     tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ab"]
     assert recover_merges(tokens)[256:] == [None, (A, B)]
+
+
+@recovering
+def test_a_token_that_no_merge_makes_takes_no_part_in_those_after_it():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"abca", b"ab", b"abcabc"]
+    assert recover_merges(tokens)[256:] == [None, None, (A, B), None]
+
+
+@recovering
+def test_single_bytes_may_have_any_rank():
+    tokens = [b"ab", b"abc", *[bytes([byte]) for byte in range(256)]]
+    at = {token: place for place, token in enumerate(tokens)}
+    assert recover_merges(tokens) == [(at[b"a"], at[b"b"]), (0, at[b"c"]), *[None] * 256]
 
 
 @recovering

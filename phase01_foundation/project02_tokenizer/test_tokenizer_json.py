@@ -3,16 +3,19 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Regex, models, pre_tokenizers
 from tokenizers import Tokenizer as TheirTokenizer
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.given.byte_level import printed
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
-from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
+from phase01_foundation.project02_tokenizer.pretokenize import GPT2, PATTERNS
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import load, save, to_json
 from shared import tinyworld
+from shared.testing import raises
 
 END = "<|end|>"
 MIXED = "I'LL say: naïve 中文 🙂 12345 x\n\n\t  y's\r\nNASA's HelloWorld ſ 'ſ ...!!//\n"
@@ -69,6 +72,14 @@ def test_special_tokens_keep_their_ids_whatever_gaps_there_are(trained):
 
 
 @task
+@pytest.mark.parametrize("name", NAMES)
+def test_special_tokens_are_special_in_the_library_too(trained, world, name):
+    their, ids = theirs(trained[name]), trained[name].encode(f"{world[:100]}{END}", allowed_special="all")
+    assert their.decode(ids, skip_special_tokens=True) == trained[name].decode(ids[:-1])
+    assert their.get_added_tokens_decoder() == {ids[-1]: AddedToken(END, special=True, normalized=False)}
+
+
+@task
 def test_whole_pieces_are_kept(trained):
     model = trained["gpt2"].model
     tokens = {**model.tokens, model.vocab_size: b"qqqqqqq"}  # no merge makes it
@@ -91,6 +102,21 @@ def test_what_is_saved_is_what_is_loaded(trained, tmp_path, world, name):
 
 
 @task
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_changes_the_contents_changes_nothing_else(trained, name):
+    before = json.dumps(to_json(trained[name]))
+
+    def spoil(part):
+        for inner in part.values() if isinstance(part, dict) else part:
+            if isinstance(inner, dict | list):
+                spoil(inner)
+        part.clear()
+
+    spoil(to_json(trained[name]))
+    assert json.dumps(to_json(trained[name])) == before
+
+
+@task
 def test_a_model_of_another_kind_has_no_form():
     class Other:
         vocab_size = 1
@@ -101,7 +127,7 @@ def test_a_model_of_another_kind_has_no_form():
         def decode(self, ids):
             return ""
 
-    with pytest.raises(TypeError, match=r"a Other has no form in a tokenizer.json"):
+    with raises(TypeError, "Other"):
         to_json(Tokenizer(Other()))
 
 
@@ -113,12 +139,31 @@ LLAMA3 = (
 )
 
 
+def as_theirs(tokenizer, pattern=None):
+    """The contents of the file that the `tokenizers` library itself writes for one of ours."""
+    model = tokenizer.model
+    if isinstance(model, ByteBPE):
+        named = {id: printed(token) for id, token in model.tokens.items()}
+        merges = [(named[left], named[right]) for left, right in model.merges]
+        their = TheirTokenizer(models.BPE({token: id for id, token in named.items()}, merges))
+        split = pre_tokenizers.Split(Regex(pattern or PATTERNS[model.pattern]), "isolated")
+        to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        their.pre_tokenizer = pre_tokenizers.Sequence([split, to_bytes])
+    elif isinstance(model, CharTokenizer):
+        their = TheirTokenizer(models.BPE(model.id_of, []))
+    else:
+        their = TheirTokenizer(models.WordLevel(model.id_of, "<unk>"))
+        their.pre_tokenizer = pre_tokenizers.Split(Regex(GPT2), "isolated")
+    their.add_special_tokens([AddedToken(name, normalized=False) for name in tokenizer.special_tokens])
+    return json.loads(their.to_str())
+
+
 @pytest.fixture
 def file(trained, tmp_path):
-    """Writes a changed tokenizer.json of the trained BPE; returns its path."""
+    """Writes the library's tokenizer.json of one of ours, changed; returns its path."""
 
-    def write(change):
-        content = to_json(trained["gpt2"])
+    def write(change=lambda content: None, name="gpt2", pattern=None):
+        content = as_theirs(trained[name], pattern)
         change(content)
         path = tmp_path / "tokenizer.json"
         path.write_text(json.dumps(content), encoding="utf-8")
@@ -127,11 +172,19 @@ def file(trained, tmp_path):
     return write
 
 
+@pytest.mark.parametrize("name", ["gpt2", "o200k", "llama3", "char", "word"])
+def test_what_the_library_writes_is_read(file, trained, world, name):
+    loaded = load(file(name=name))
+    assert type(loaded.model) is type(trained[name].model)
+    assert loaded.special_tokens == trained[name].special_tokens
+    assert loaded.model.encode(world) == trained[name].model.encode(world)
+
+
 def test_gpt2s_own_form_is_read(file, trained):
     def change(content):
         content["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
         content["model"] = {"merges": content["model"]["merges"], "vocab": content["model"]["vocab"]}
-        content["model"]["merges"] = [merge.split(" ") for merge in content["model"]["merges"]]
+        content["model"]["merges"] = [" ".join(merge) for merge in content["model"]["merges"]]
 
     loaded = load(file(change))
     assert loaded.model.merges == trained["gpt2"].model.merges
@@ -141,11 +194,10 @@ def test_gpt2s_own_form_is_read(file, trained):
 
 def test_llama_3s_form_is_read(file):
     def change(content):
-        content["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = LLAMA3
         content["model"]["ignore_merges"] = True
         content["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}
 
-    path = file(change)
+    path = file(change, pattern=LLAMA3)
     loaded = load(path)
     assert loaded.model.pattern == "llama3"
     assert loaded.model.whole_pieces
@@ -190,6 +242,16 @@ SPLIT = ("pre_tokenizer", "pretokenizers", 0)
         (set_in("pre_tokenizer", "pretokenizers", 1, "use_regex", to=True), "cuts twice, or not at all"),
         (set_in("pre_tokenizer", "pretokenizers", 1, "add_prefix_space", to=True), "that adds no space"),
         (set_in("added_tokens", 0, "lstrip", to=True), r"the added token '<\|end\|>' takes spaces away"),
+        (set_in("model", "vocab", "a", to=64.0), "the id of 'a' is 64.0, which is no whole number"),
+        (
+            set_in("added_tokens", 0, "id", to="499"),
+            r"the id of '<\|end\|>' is '499', which is no whole number",
+        ),
+        (
+            set_in("model", "vocab", "zzz", to=2**40),
+            "ids must be from 0 to 2147483647, not 0 to 1099511627776",
+        ),
+        (set_in("added_tokens", 0, "id", to=2**31), r"'<\|end\|>' cannot have the id 2147483648"),
         (set_in("added_tokens", to=7), "is no tokenizer.json: TypeError"),
         (lambda content: content.pop("model"), "is no tokenizer.json: KeyError 'model'"),
     ],
@@ -207,12 +269,9 @@ def test_what_there_is_not_here_is_named(file, change, message):
         ("char", set_in("model", "vocab", "ab", to=500), "it merges without a pre-tokenizer"),
     ],
 )
-def test_words_and_characters_are_checked_too(trained, tmp_path, name, change, message):
-    content = to_json(trained[name])
-    change(content)
-    (tmp_path / "bad.json").write_text(json.dumps(content), encoding="utf-8")
+def test_words_and_characters_are_checked_too(file, name, change, message):
     with pytest.raises(FormatError, match=message):
-        load(tmp_path / "bad.json")
+        load(file(change, name))
 
 
 def test_a_broken_file_is_named(tmp_path):
@@ -221,8 +280,3 @@ def test_a_broken_file_is_named(tmp_path):
         load(tmp_path / "bad.json")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.json")
-
-
-def test_characters_are_read_as_project_1s(trained, tmp_path):
-    save(trained["char"], tmp_path / "char.json")
-    assert isinstance(load(tmp_path / "char.json").model, CharTokenizer)

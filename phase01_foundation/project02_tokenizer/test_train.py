@@ -13,6 +13,7 @@ from phase01_foundation.project02_tokenizer import train as train_command
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
 from phase01_foundation.project02_tokenizer.given import example, fast, openai_tokenizers
+from phase01_foundation.project02_tokenizer.given.byte_level import printed
 from phase01_foundation.project02_tokenizer.given.trained import load
 from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, train
 from shared import artifacts, config
@@ -89,7 +90,7 @@ def test_the_command_trains_and_says_what_to_do_next(capsys):
     code, printed = command(capsys)
     assert code == 0
     assert "bytes a token on text it has not seen" in printed
-    assert "show --tokenizer test" in printed
+    assert "ladder run 2 show --tokenizer test" in printed
 
 
 def test_the_command_names_what_is_wrong_before_any_work(capsys, monkeypatch):
@@ -123,7 +124,7 @@ def test_the_presets_can_be_read(preset):
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(artifacts.ArtifactError, match=r"Build it with: python -m phase01.*train"):
+    with pytest.raises(artifacts.ArtifactError, match=r"Build it with: ladder run 2 train --name test$"):
         load("test")
     artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab"}, {})
     with pytest.raises(FormatError, match="test is no tokenizer of this project"):
@@ -155,10 +156,11 @@ def test_the_show_command_names_what_is_wrong():
 def test_openais_tokenizers_are_read_from_their_files(monkeypatch):
     """With files of our own in the place of theirs."""
     model = ByteBPE.train([TEXT], 300)
-    contents = tokenizer_json.to_json(train_command.Tokenizer(model))["model"]
+    named = {id: printed(token) for id, token in model.tokens.items()}
+    merges = [f"{named[left]} {named[right]}" for left, right in model.merges]
     files = {
-        openai_tokenizers.ENCODER.path: json.dumps(contents["vocab"]),
-        openai_tokenizers.VOCAB.path: "#version: 0.2\n" + "\n".join(contents["merges"]),
+        openai_tokenizers.ENCODER.path: json.dumps({token: id for id, token in named.items()}),
+        openai_tokenizers.VOCAB.path: "\n".join(["#version: 0.2", *merges]),
     }
     monkeypatch.setattr(openai_tokenizers, "read_file", lambda file: files[file.path].encode())
     assert openai_tokenizers.load_openai_tokenizer("gpt2").encode(TEXT) == model.encode(TEXT)

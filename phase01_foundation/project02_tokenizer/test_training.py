@@ -84,8 +84,21 @@ def test_texts_are_taken_one_at_a_time_and_no_piece_crosses_their_ends():
 
 
 @counting
+def test_half_of_a_surrogate_pair_is_counted_as_the_replacement_character():
+    assert count_pieces(["a\ud83d"]) == {b"a": 1, "\ufffd".encode(): 1}
+
+
+@counting
+def test_the_pattern_is_the_one_asked_for():
+    assert count_pieces(["don't 1234"]) == {b"don": 1, b"'t": 1, b" 1234": 1}
+    assert count_pieces(["don't 1234"], "o200k") == {b"don't": 1, b" ": 1, b"123": 1, b"4": 1}
+
+
+@counting
 def test_a_long_piece_is_cut():
     assert count_pieces(["abcdefgh abc"], longest=3) == {b"abc": 1, b"def": 1, b"gh": 1, b" ab": 1, b"c": 1}
+    assert count_pieces(["abc", "ab"], longest=3) == {b"abc": 1, b"ab": 1}
+    assert count_pieces(["a" * 2050]) == {b"a" * 1024: 2, b"aa": 1}
 
 
 @counting
@@ -95,6 +108,14 @@ def test_too_many_different_pieces_make_the_rarest_go():
     # After "c" there are four, so "a" and "c", which came once, go; after the last there are four again, so that now
     # those that came twice or less go.
     assert count_pieces(texts, limit=3) == {b" a": 3, b" d": 3}
+
+
+@counting
+def test_a_piece_that_was_forgotten_may_come_again():
+    counts = count_pieces(["a b", "c b b b", "a"], limit=2)
+    assert list(counts.items()) == [(b" b", 4), (b"a", 1)], (
+        "it is counted from 0, and stands where it came again"
+    )
 
 
 @counting
@@ -129,6 +150,7 @@ def test_a_pair_is_merged_from_left_to_right_and_nothing_else():
     assert merge_pair([1, 1, 1, 1], (1, 1), 9) == [9, 9]
     assert merge_pair([2, 1], (1, 2), 9) == [2, 1]
     assert merge_pair([1], (1, 2), 9) == [1]
+    assert merge_pair([], (1, 2), 9) == []
     ids = [1, 2]
     merge_pair(ids, (1, 2), 9)
     assert ids == [1, 2], "the ids that were given are changed"
@@ -137,6 +159,8 @@ def test_a_pair_is_merged_from_left_to_right_and_nothing_else():
 @learning
 def test_the_merges_of_the_papers_example():
     assert written(learn_merges(PAPER, 6)) == ["e s", "es t", "l o", "lo w", "e w", "n ew"]
+    assert written(learn_merges(PAPER, 1)) == ["e s"]
+    assert learn_merges(PAPER, 0) == []
 
 
 @learning
@@ -206,19 +230,22 @@ def test_thousands_of_merges_in_cpp_are_the_same(world):
     assert len(merges) > 500
 
 
-# ---- training as a whole
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_training_makes_a_vocabulary_of_the_size_asked_for(world, native):
-    model = ByteBPE.train([world[:20_000]], 400, native=native)
+@learning
+def test_training_in_python_and_in_cpp_makes_one_vocabulary_of_the_size_asked_for(world):
+    model = ByteBPE.train([world[:20_000]], 400, native=False)
     assert model.vocab_size == 400
     assert len(model.merges) == 144
-    assert model.merges == ByteBPE.train([world[:20_000]], 400, native=not native).merges
+    assert model.merges == ByteBPE.train([world[:20_000]], 400).merges
 
 
+@learning
 def test_training_ends_early_where_there_is_nothing_to_learn():
-    assert ByteBPE.train(["abc"], 1000).vocab_size == 256
+    for native in (True, False):
+        assert ByteBPE.train(["abc"], 1000, native=native).vocab_size == 256
+        assert ByteBPE.train(["abcabc"], 256, native=native).vocab_size == 256
+
+
+# ---- training as a whole
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase01_foundation.project02_tokenizer.bpe import count_pieces
+from phase01_foundation.project02_tokenizer.pretokenize import split_pieces
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
+from shared.testing import raises
 
 COUNTS = {b"the": 1, b" cat": 4, b" sat": 2, b" mat": 2, b".": 3}
 
@@ -27,7 +30,8 @@ def test_a_word_that_is_not_known_is_lost():
 @task
 @given(st.text(" abé\n.1", max_size=30))
 def test_decoding_undoes_encoding_where_all_words_are_known(text):
-    tokenizer = WordTokenizer.from_counts({**count_pieces([text]), b"x": 1}, 10**6)
+    counts = Counter(split_pieces(text.encode(), "gpt2"))
+    tokenizer = WordTokenizer.from_counts({**counts, b"x": 1}, 10**6)
     ids = tokenizer.encode(text)
     assert 0 not in ids
     assert tokenizer.decode(ids) == text
@@ -41,22 +45,42 @@ def test_the_space_before_a_word_belongs_to_it():
 
 
 @task
-@pytest.mark.parametrize("id", [-1, 2])
+def test_ids_may_come_one_by_one():
+    assert WordTokenizer(["<unk>", "a", " b"]).decode(iter([1, 2, 0])) == "a b<unk>"
+    assert WordTokenizer(["<unk>"]).decode([]) == ""
+
+
+@task
+def test_half_of_a_surrogate_pair_is_a_sign_that_utf8_can_say():
+    assert WordTokenizer(["<unk>", "a", "\ufffd"]).encode("a\ud83d") == [1, 2]
+
+
+@task
+@pytest.mark.parametrize("id", [-1, 37, 38])
 def test_an_id_outside_the_vocabulary_is_refused(id):
-    with pytest.raises(ValueError, match=f"no word with the id {id}; ids go from 0 to 1"):
-        WordTokenizer(["<unk>", "a"]).decode([id])
+    tokenizer = WordTokenizer(["<unk>", *map(str, range(36))])
+    with raises(ValueError, id, 36):
+        tokenizer.decode([36, id])
 
 
 @task
-def test_a_vocabulary_without_a_word_is_refused():
-    with pytest.raises(ValueError, match="vocab_size must be at least 2, one word and <unk>, not 1"):
-        WordTokenizer.from_counts(COUNTS, 1)
+@pytest.mark.parametrize("vocab_size", [1, -3])
+def test_a_vocabulary_without_a_word_is_refused(vocab_size):
+    with raises(ValueError, vocab_size):
+        WordTokenizer.from_counts(COUNTS, vocab_size)
 
 
 @task
-def test_a_word_cut_inside_a_character_is_no_trouble():
-    # Counting cuts long pieces at a number of bytes, so that two parts may decode alike.
-    assert WordTokenizer.from_counts({b"\xc3": 2, b"\xc4": 1}, 9).words == ["<unk>", "\ufffd"]
+def test_the_smallest_vocabulary_has_one_word():
+    assert WordTokenizer.from_counts(COUNTS, 2).words == ["<unk>", " cat"]
+
+
+@task
+def test_words_that_are_the_same_are_kept_once():
+    # Counting cuts long pieces at a number of bytes, so two parts of characters may be the same word.
+    counts = {b"\xc3": 5, b"a": 4, b"\xc4": 3, b"b": 2, b"c": 1}
+    assert WordTokenizer.from_counts(counts, 9).words == ["<unk>", "\ufffd", "a", "b", "c"]
+    assert WordTokenizer.from_counts(counts, 5).words == ["<unk>", "\ufffd", "a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -41,17 +41,19 @@ class Tokenizer(Generic[AnyModel]):
     """
 
     def __init__(self, model: AnyModel, special_tokens: Mapping[str, int] | None = None):
-        """`special_tokens` are ids by name. Raises ValueError for an empty name, and for an id that is taken."""
+        """`special_tokens` are ids by name. Raises ValueError for an empty name, and for an id that cannot be had."""
         self.model = model
         self.special_tokens = dict(special_tokens or {})
         taken = set(model.tokens) if isinstance(model, ByteBPE) else set(range(model.vocab_size))
         for name, id in self.special_tokens.items():
             if not name:
                 raise ValueError("a special token has an empty name")
-            if id in taken or id < 0:
+            if not 0 <= id < 2**31:
                 raise ValueError(
-                    f"the special token {name!r} cannot have the id {id}: it is taken or below 0"
+                    f"the special token {name!r} cannot have the id {id}: ids go from 0 to {2**31 - 1}"
                 )
+            if id in taken:
+                raise ValueError(f"the special token {name!r} cannot have the id {id}: it is taken")
             taken.add(id)
         self._special_of = {id: name for name, id in self.special_tokens.items()}
 
@@ -67,7 +69,11 @@ class Tokenizer(Generic[AnyModel]):
         allowed_special: All | Collection[str] = (),
         disallowed_special: All | Collection[str] = "all",
     ) -> list[int]:
-        """The ids of a text. Raises ValueError for a special token that is disallowed or not known."""
+        """The ids of a text: what the model makes of its ordinary parts, and those of the allowed special tokens.
+
+        Raises ValueError for a special token that is disallowed, as `refuse_special` does, and for one that is not
+        known, as `resolve_special` does, even where the text holds none.
+        """
         allowed, refused = resolve_special(self.special_tokens, allowed_special, disallowed_special)
         refuse_special(text, refused)
         ids: list[int] = []
@@ -119,7 +125,11 @@ class Tokenizer(Generic[AnyModel]):
         return self.decode_bytes(ids).decode(errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The UTF-8 of the text, with nothing replaced: some tokens are parts of a character."""
+        """The UTF-8 of the text, special tokens by their names. Raises ValueError for an unknown id, naming it.
+
+        With a ByteBPE nothing is replaced, though some tokens are parts of a character. Other models have `decode`
+        alone, and their text is made bytes.
+        """
         parts = []
         for special, run in groupby(ids, key=self._special_of.__contains__):
             if special:

@@ -58,10 +58,26 @@ def load(path: Path, native: bool = True) -> Tokenizer[Any]:
 
 
 def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
-    """The tokenizer as the contents of a tokenizer.json. Raises TypeError for a model of another kind."""
+    """The tokenizer as the contents of a tokenizer.json, from which the library makes one of the same ids.
+
+    It has a version ("1.0"), truncation, padding, added_tokens, normalizer, pre_tokenizer, post_processor, decoder and
+    model; what there is nothing of is None. Three depend on the kind: model, pre_tokenizer and decoder, in this order:
+
+        ByteBPE: `_bpe` with tokens and merges as `printed` writes them, the two parts of a merge with a space between,
+            and with the model's whole_pieces; a {"type": "Sequence", "pretokenizers": [...]} of two, the `_split` by
+            the pattern's REGEX_OF and BYTE_LEVEL; BYTE_LEVEL
+        WordTokenizer: {"type": "WordLevel", "vocab": ids by word, "unk_token": UNKNOWN}; the `_split` by GPT2;
+            {"type": "Fuse"}, which joins
+        CharTokenizer: `_bpe` with the ids by character and no merges; None; the same Fuse
+
+    A special token stands in the vocab, as the library chooses its id otherwise, and in added_tokens: id, content,
+    special (True), and single_word, lstrip, rstrip and normalized (False). Nothing in the result is shared with the
+    tokenizer or with BYTE_LEVEL: whoever changes it changes nothing else. Raises TypeError for a model of another
+    kind, naming its class.
+    """
     model = tokenizer.model
     if isinstance(model, ByteBPE):
-        vocab = {printed(token): id for id, token in sorted(model.tokens.items())}
+        vocab = {printed(token): id for id, token in model.tokens.items()}
         merges = [
             f"{printed(model.tokens[left])} {printed(model.tokens[right])}" for left, right in model.merges
         ]
@@ -132,6 +148,9 @@ def from_json(content: Mapping[str, Any], native: bool = True) -> Tokenizer[Any]
         )
     body, pre_tokenizer = content["model"], content["pre_tokenizer"]
     vocab = {token: id for token, id in body["vocab"].items() if token not in special_tokens}
+    for token, id in (vocab | special_tokens).items():
+        if type(id) is not int:  # JSON has other numbers too
+            raise ValueError(f"the id of {token!r} is {id!r}, which is no whole number")
     kind = body.get("type", "BPE")
     if kind == "WordLevel":
         if _pattern_of(pre_tokenizer) != "gpt2" or body["unk_token"] != UNKNOWN:

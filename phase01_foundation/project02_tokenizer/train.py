@@ -1,4 +1,4 @@
-"""Train a tokenizer on a corpus: python -m phase01_foundation.project02_tokenizer.train --preset cpu
+"""Train a tokenizer on a corpus: ladder run 2 train --preset cpu
 
 It publishes the tokenizer as a model in work/models/, with a tokenizer.json that other people's tools open.
 """
@@ -99,8 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{tokenizer.vocab_size:,} entries, learnt in {artifact.card['training_seconds']:.2f} s; "
         f"{artifact.card['bytes_per_token']:.2f} bytes a token on text it has not seen\n"
         f"tokenizer: {shown(artifact.folder / FILE)}\n"
-        f"Look at it: python -m phase01_foundation.project02_tokenizer.show --tokenizer {settings.name} "
-        '"Your text here"',
+        f'Look at it: ladder run 2 show --tokenizer {settings.name} "Your text here"',
         highlight=False,
         markup=False,
     )

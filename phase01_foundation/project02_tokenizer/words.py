@@ -25,14 +25,16 @@ class WordTokenizer:
 
     @classmethod
     def from_counts(cls, counts: Mapping[bytes, int], vocab_size: int) -> "WordTokenizer":
-        """The tokenizer of the most frequent pieces; of equally frequent ones, the first in the order of their bytes.
+        """The tokenizer of `<unk>` and the vocab_size - 1 most frequent pieces, the most frequent first.
 
-        Raises ValueError for a vocab_size below 2: one word and `<unk>`.
+        Equally frequent ones stand in the order of their bytes. Bytes of a piece that are no valid UTF-8 (it may have
+        been cut inside a character) become U+FFFD; of pieces that are then the same word, the first is kept and the
+        others are dropped, so that there are fewer words. Raises ValueError for a vocab_size below 2, one word and
+        `<unk>`, naming it.
         """
         if vocab_size < 2:
             raise ValueError(f"vocab_size must be at least 2, one word and {UNKNOWN}, not {vocab_size}")
         ordered = sorted(counts, key=lambda piece: (-counts[piece], piece))
-        # A long piece may have been cut inside a character when it was counted; such a part is no word.
         words = [piece.decode(errors="replace") for piece in ordered[: vocab_size - 1]]
         return cls(list(dict.fromkeys([UNKNOWN, *words])))
 
@@ -41,11 +43,11 @@ class WordTokenizer:
         return len(self.words)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of the words of `text`, 0 for one that is not known."""
+        """The ids of the words of `text`, which are the pieces of `to_bytes(text)`; 0 for one that is not known."""
         return [self.id_of.get(piece.decode(), 0) for piece in split_pieces(to_bytes(text), "gpt2")]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The words joined. Raises ValueError for an id outside 0 ... vocab_size - 1."""
+        """The words joined. Raises ValueError for an id outside 0 ... vocab_size - 1, naming it and the highest id."""
         words = []
         for id in ids:
             if not 0 <= id < self.vocab_size:

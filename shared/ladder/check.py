@@ -2,28 +2,32 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.markup import escape
 
 from shared.ladder import progress, show
+from shared.ladder.committed import MANIFEST, changed_tests
 from shared.ladder.house import (
     LadderError,
     commands,
     console,
     counted,
+    has_reference,
     is_started,
     require_started,
     say,
     short,
     yours,
 )
-from shared.ladder.project import Project, Task, projects
+from shared.ladder.project import Project, Task, projects, root_folder
 from shared.ladder.runner import Results, run_tests
-from shared.ladder.source import definitions
+from shared.ladder.source import definitions, read_source
 from shared.overlay import find_fault
 
 POLL_SECONDS = 0.3
+LOG_SECONDS = 20  # between two signs of life, where no terminal shows them all the time
 
 
 def check(project: Project, number: int | None = None) -> bool:
@@ -38,6 +42,10 @@ def check(project: Project, number: int | None = None) -> bool:
     is_whole = number is None and not progress.stubs(project, tasks[-1])
     show_header(project, tasks)
     refuse_broken_files(project)
+    edited = changed_tests(project)
+    if edited:
+        say(f"[yellow]Tests that are not as they were handed out:[/] {', '.join(map(short, edited))}")
+        say(f"They run as they are now, but what they pass gives no points. {_put_back()}\n")
 
     asked = [task.number for task in tasks] + ([0] if is_whole else [])
     results = _run(project, asked)
@@ -49,7 +57,7 @@ def check(project: Project, number: int | None = None) -> bool:
         show.show_cut_off(results)
         return False
     again = f"ladder check {project.number}" + (f" --task {number}" if number else "")
-    return _report(project, tasks, results, is_whole, again)
+    return _report(project, tasks, results, is_whole, again, bool(edited))
 
 
 def watch(project: Project, number: int | None = None) -> bool:
@@ -86,8 +94,10 @@ def show_header(project: Project, tasks: list[Task]) -> None:
     where = short(folder / files[0]) if len(files) == 1 else f"{short(folder)}/[/]: [bold]{', '.join(files)}"
     say(f"Checking [bold]{where}[/]")
     rungs = [rung for rung in projects() if rung.number <= project.number]
-    for label, theirs in (("yours", True), ("the reference's", False)):
-        named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if is_started(rung) is theirs]
+    whose = {rung.number: "yours" if is_started(rung) else "the reference's" for rung in rungs}
+    whose |= {rung.number: "stubs" for rung in rungs if not (is_started(rung) or has_reference(rung))}
+    for label in ("yours", "the reference's", "stubs"):
+        named = [f"{rung.number} {escape(rung.title)}" for rung in rungs if whose[rung.number] == label]
         if named:
             say(f"[dim]Using {label}: {', '.join(named)}[/]")
     say()
@@ -106,7 +116,7 @@ def refuse_broken_files(project: Project) -> None:
     for task in project.tasks:
         for target in task.write:
             file = yours(project) / target.file
-            if not definitions(file.read_text(encoding="utf-8"))[target.name]:
+            if not definitions(read_source(file))[target.name]:
                 raise LadderError(
                     f"{file} no longer defines {target.name}, which task {task.number} writes. "
                     f"Its first lines are in {project.folder / target.file}."
@@ -116,27 +126,51 @@ def refuse_broken_files(project: Project) -> None:
 def _run(project: Project, asked: list[int]) -> Results:
     titles = {task.number: f"task {task.number}, {escape(task.title)}" for task in project.tasks}
     with console.status("starting the tests …") as status:
-
-        def watching(event: dict[str, Any]) -> None:
-            if event["event"] == "start":
-                name = escape(event["id"].rpartition("::")[2])
-                status.update(f"{titles.get(event['task'], 'the whole project')}: {name}")
-
-        return run_tests(project, yours(project).parents[1], asked, watching)
+        running = _Running(titles, status.update)
+        return run_tests(project, yours(project).parents[1], asked, running.watch)
 
 
-def _report(project: Project, tasks: list[Task], results: Results, is_whole: bool, again: str) -> bool:
+class _Running:
+    """Says which test runs, and how long it has: on a terminal all the time, in a log now and then."""
+
+    def __init__(self, titles: dict[int, str], update: Callable[[str], None]) -> None:
+        self.titles, self.update = titles, update
+        self.test = "starting the tests"
+        self.began = self.told = time.monotonic()
+
+    def watch(self, event: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if event["event"] == "start":
+            name = escape(event["id"].rpartition("::")[2])
+            self.test = f"{self.titles.get(event['task'], 'the whole project')}: {name}"
+            self.began = now
+            self.update(self.test)
+        elif now - self.told > (1 if console.is_terminal else LOG_SECONDS):
+            self.told = now
+            line = f"{self.test}, {now - self.began:.0f} s"
+            self.update(line)
+            if not console.is_terminal:
+                say(f"[dim]{line}[/]")
+
+
+def _report(
+    project: Project, tasks: list[Task], results: Results, is_whole: bool, again: str, edited: bool
+) -> bool:
     passed: list[Task] = []
     failed: list[Task] = []
     for task in tasks:
         tests = results.of(task.number)
-        if results.passes(task.number):
+        unwritten = progress.stubs(project, task)
+        if results.passes(task.number) and not unwritten:
             passed.append(task)
             show.show_passed(task, results)
             continue
         failed.append(task)
         hint_for: int | None = task.number
-        if results.failures(task.number):
+        if unwritten and not results.failures(task.number):
+            names = ", ".join(target.name for target in unwritten)
+            say(f"[red]✗ task {task.number}[/]  its tests say nothing of {escape(names)}, still a stub")
+        elif results.failures(task.number):
             hint_for = show.show_failed(project, task.number, tests, again)
         elif tests:
             reasons = sorted({test.get("reason") or "no reason given" for test in tests})
@@ -150,10 +184,18 @@ def _report(project: Project, tasks: list[Task], results: Results, is_whole: boo
     if whole_failed:
         show.show_failed(project, 0, results.of(0), again)
     whole = not failed and not whole_failed if is_whole else None
-    progress.record(project, passed, failed, whole)
-    if not failed and not whole_failed:
+    if not edited:
+        progress.record(project, passed, failed, whole)
+    elif passed:
+        say("\n[yellow]No points:[/] the tests are not as they were handed out (see above).")
+    if not failed and not whole_failed and not edited:
         _praise(project, is_whole)
     return not failed and not whole_failed
+
+
+def _put_back() -> str:
+    zipped = (root_folder() / MANIFEST).is_file()
+    return "The zip that you were given has them." if zipped else "`git checkout` puts them back."
 
 
 def _praise(project: Project, is_whole: bool) -> None:
@@ -163,8 +205,11 @@ def _praise(project: Project, is_whole: bool) -> None:
         if names := commands(project):
             listed = ", ".join(f"[cyan]ladder run {number} {name}[/]" for name in names)
             say(f"Use it: {listed}")
-        say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
-        say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
+        if has_reference(project):
+            say(f"Beside the reference: [cyan]ladder solution {number} 1[/]")
+            say(f"Measured beside the reference: [cyan]ladder bench {number}[/]")
+        else:
+            say(f"Measured: [cyan]ladder bench {number}[/]")
     elif task := progress.next_task(project):
         say(f"\nNext is task {task.number}, {escape(task.title)}.")
         say(f"[cyan]ladder check {number} --task {task.number}[/]")

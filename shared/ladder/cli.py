@@ -1,6 +1,8 @@
 """The commands of `ladder` and their options. Each command's work is in the module it imports."""
 
+import errno
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +15,20 @@ from shared.options import OptionError, invoke
 
 # Modules are imported by the command that needs them: `ladder status` shall answer at once.
 
+CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 ProjectNumber = Annotated[int, typer.Argument(help="The project's number.", metavar="PROJECT")]
+
+
+class Below(StrEnum):
+    """What a course's projects stand on."""
+
+    learner = "learner"
+    reference = "reference"
+
+
 TaskNumber = Annotated[int, typer.Argument(help="The task's number.", metavar="TASK")]
 
 
@@ -112,11 +125,12 @@ def run(
 def bench(
     project: ProjectNumber,
     preset: Annotated[str, typer.Option(help="The preset that benchmark.py runs.")] = "cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="So many runs of each, by turns.")] = 2,
 ) -> None:
-    """The project's benchmark on your code beside the reference's."""
+    """The project's benchmark on your code beside the reference's, by turns."""
     from shared.ladder.bench import bench
 
-    bench(find(project), preset)
+    bench(find(project), preset, rounds)
 
 
 @app.command()
@@ -176,11 +190,20 @@ def verify(
 def export(
     numbers: Annotated[list[int], typer.Argument(help="The projects' numbers.", metavar="PROJECT...")],
     out: Annotated[Path, typer.Option(help="The folder that receives the zips.")] = Path("dist"),
+    below: Annotated[
+        Below, typer.Option(help="Whose code of the listed projects those above stand on.")
+    ] = Below.learner,
 ) -> None:
-    """For instructors: a zip for each project, with stubs and everything that it needs."""
+    """For instructors: a zip for each project, with stubs and everything that it needs.
+
+    Several projects are a course: each stands on the learner's own lower ones, and no zip holds a solution that
+    another one asks for. With `--below reference`, and for lower projects that are not listed, the solutions of those
+    come along, and it says so.
+    """
     from shared.ladder.export import export
 
-    export([find(number) for number in numbers], out)
+    chosen = [find(number) for number in sorted(set(numbers))]
+    export(chosen, out, with_reference=below is Below.reference)
 
 
 @app.command()
@@ -190,26 +213,50 @@ def grade(
     ],
     project: Annotated[int, typer.Option(help="The project's number.")],
     out: Annotated[Path, typer.Option(help="The folder for grades.csv and grades.xml.")] = Path("grades"),
-    seconds: Annotated[float, typer.Option(min=1, help="Time limit of each task.")] = 120,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1, help="Time limit of each task; three times the reference's, where that is more."),
+    ] = 120,
     memory: Annotated[float, typer.Option(min=0.5, help="Memory limit of each task, in GiB.")] = 8,
+    independent: Annotated[
+        bool,
+        typer.Option("--independent", help="Points also for what fails only because an earlier task does."),
+    ] = False,
 ) -> None:
-    """For instructors: run your tests on each submission, and write CSV and JUnit XML."""
+    """For instructors: run your tests on each submission, and write CSV and JUnit XML.
+
+    Each runs inside bubblewrap, docker or podman, the first that is installed and works here: no network, no file of
+    yours, no process left over. Without one, a line says so; then a submission can reach the network, read and change
+    files by a process of its own or by C, and leave processes behind.
+
+    In either case, the solution is not in the folder where the tests run, and canaries are among the tests: copies
+    with a wrong expected value, under names drawn anew for each run. Who makes one pass, replaces functions of the
+    libraries, or opens the tests or the solution gets no points, and the reason is in the table, CSV and XML. Tests and
+    submission share a process, so none of this is proof: read the code of those who matter.
+    """
     from shared.ladder.grade import grade
 
-    grade(find(project), folder, out, seconds, memory)
+    grade(find(project), folder, out, seconds, memory, independent)
 
 
 def main() -> None:
     """Run the command line. What the user can mend is one line and exit code 2, without a traceback."""
     try:
         sys.exit(_run(sys.argv[1:]))
-    except (LadderError, ProjectError) as error:
+    except (LadderError, ProjectError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in CANNOT_WRITE:
+            raise
+        said = _cannot_write(error) if isinstance(error, OSError) else str(error)
         from rich.console import Console
 
         Console(stderr=True, highlight=False, emoji=False).print(
-            f"[red]ladder:[/] {escape(str(error))}", soft_wrap=True
+            f"[red]ladder:[/] {escape(said)}", soft_wrap=True
         )
         sys.exit(2)
+
+
+def _cannot_write(error: OSError) -> str:
+    return f"{error.filename or 'a file'}: {error.strerror}, so nothing can be written there"
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """Turns a failure into the facts a learner needs: what was called, what came back, what was expected."""
 
+import errno
 import linecache
 import os
 import re
@@ -12,8 +13,9 @@ from typing import Any
 
 from shared.ladder.calls import Call
 from shared.ladder.describe import describe
+from shared.ladder.limits import LARGEST_FILE
+from shared.ladder.source import STUB
 
-STUB = re.compile(r"project (\d+), task (\d+): (\S+)")
 SHAPE_CHECK = re.compile(
     r"Type-check error whilst checking the (?P<what>parameters|return value) of (?P<function>\S+)\.\n"
     r"(?:The problem arose whilst typechecking parameter '(?P<parameter>\w+)'\.\n)?"
@@ -23,6 +25,9 @@ SHAPE_CHECK = re.compile(
 )
 SIZES = re.compile(r"axis annotation are as follows\.\n(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<(?:built-in method|function|bound method) (\S+)(?: of [^>]*)? at 0x[0-9a-f]+>")
+WHERE = re.compile(r" *\+ +(where|and) ")
+NOISE = re.compile(r"(Explanation:|You can reproduce this example by|Draw \d)")
+NOISE_BEGINS = re.compile(rf"{WHERE.pattern}|{NOISE.pattern}")
 COMPARISONS = {"assert_close": ("actual", "expected"), "assert_allclose": ("actual", "desired")}
 NUMBERS = 6
 
@@ -64,7 +69,9 @@ def explain(
         error = error.exceptions[0]
     frames = list(traceback.walk_tb(error.__traceback__))
     message = "\n".join([str(error), *getattr(error, "__notes__", [])]).strip()
-    message = ADDRESS.sub(r"\1", message)
+    message = without_noise(ADDRESS.sub(r"\1", message))
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        message += f": a run may write and print {LARGEST_FILE // 2**20} MiB"
     failure = Failure(_kind(error, message), type(error).__name__, message)
     roots = [f"{folder}{os.sep}" for folder in folders]
     failure.yours = [_frame(frame, line) for frame, line in frames if _is_in(frame, roots)]
@@ -82,6 +89,28 @@ def explain(
     elif failure.kind == "mismatch":
         _add_comparison(failure, error.__traceback__)
     return failure
+
+
+def without_noise(message: str) -> str:
+    """A message without what pytest and Hypothesis say to people who look for faults in tests.
+
+    Which values a comparison got by what call stays where it is short; whole tensors go, and so do hints at
+    decorators and at lines that were only run by failing examples.
+    """
+    kept: list[str] = []
+    part: list[str] = []
+    for line in [*message.splitlines(), None]:
+        if line is None or NOISE_BEGINS.match(line) or not line.startswith(" "):
+            if part and not (NOISE.match(part[0]) or (WHERE.match(part[0]) and _is_bulky(part))):
+                kept += part
+            part = []
+        if line is not None:
+            part.append(line)
+    return "\n".join(kept).strip()
+
+
+def _is_bulky(part: Sequence[str]) -> bool:
+    return len(part) > 1 or "tensor(" in part[0] or "array(" in part[0] or " object at 0x" in part[0]
 
 
 def told(call: Call) -> tuple[str, str]:

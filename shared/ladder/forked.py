@@ -17,6 +17,7 @@ from pathlib import Path
 
 from shared.ladder import opened
 from shared.ladder.imports import closure, libraries
+from shared.ladder.limits import limit_files
 from shared.ladder.project import Project, root_folder
 from shared.ladder.runner import PLUGINS, pytest_arguments
 from shared.ladder.typechecker import check_shapes
@@ -79,7 +80,7 @@ def start(job: Job, place: Path) -> int:
             if job.command:
                 os.chdir(root)
                 os.execv(job.command[0], job.command)
-            code = _tests(job, place)
+            code = run_tests(job, place)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -88,6 +89,7 @@ def start(job: Job, place: Path) -> int:
 
 
 def prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
+    """In a child: a process group of its own, no input, output to a file, limits of memory and of files."""
     import resource
 
     os.setsid()
@@ -101,6 +103,7 @@ def prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover
     limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_files()
     os.chdir(place)  # a test or a submission that writes where it stands leaves nothing behind
     os.environ.pop("LADDER_OVERLAY", None)
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
@@ -113,6 +116,8 @@ def settle(place: Path) -> None:  # pragma: no cover
     from hypothesis.internal.conjecture import providers
 
     root = root_folder()
+    if "[" in str(root):
+        os.chdir(root)  # its test files are named as seen from there
     opened.note(root, place / "opened.txt")
     sys.path.insert(0, str(root))
     set_hypothesis_home_dir(root / ".hypothesis")  # its tables of Unicode take seconds to make
@@ -123,7 +128,8 @@ def settle(place: Path) -> None:  # pragma: no cover
     providers._get_local_constants = lambda: providers._local_constants
 
 
-def _tests(job: Job, place: Path) -> int:  # pragma: no cover
+def run_tests(job: Job, place: Path) -> int:  # pragma: no cover
+    """In a child: run the job's tests in this process; returns pytest's exit code."""
     import pytest
 
     settle(place)
@@ -145,10 +151,9 @@ def _forget_projects() -> None:  # pragma: no cover
         del sys.modules[name]
 
 
-@contextmanager
-def quiet_environment() -> Iterator[None]:
-    """No GPU, no network by accident, one thread: set before torch is imported, for it reads them then."""
-    values = {
+def quiet_values() -> dict[str, str]:
+    """An environment with no GPU, no network by accident, and one thread."""
+    return {
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -157,6 +162,12 @@ def quiet_environment() -> Iterator[None]:
         "no_proxy": "127.0.0.1,localhost",
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
     }
+
+
+@contextmanager
+def quiet_environment() -> Iterator[None]:
+    """Sets `quiet_values` before torch is imported, for it reads them then."""
+    values = quiet_values()
     before = {key: os.environ.get(key) for key in values}
     os.environ.update(values)
     try:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from shared import files
 from shared.ladder.project import Project
+from shared.ladder.source import function, is_stub, read_source
 
 console = Console(highlight=False, emoji=False)  # `:running:` is a name here
 
@@ -42,6 +43,15 @@ def require_started(project: Project) -> Path:
         number = project.number
         raise LadderError(f"project {number} is not started; `ladder start {number}` begins it")
     return yours(project)
+
+
+def has_reference(project: Project) -> bool:
+    """Whether the reference is here: in an exported folder, stubs stand in its place."""
+    return not any(
+        (node := function(read_source(project.folder / target.file), target.name)) and is_stub(node)
+        for task in project.tasks
+        for target in task.write
+    )
 
 
 def short(path: Path | str) -> str:

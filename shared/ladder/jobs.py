@@ -17,6 +17,7 @@ from pathlib import Path
 from shared.ladder import forked, opened
 from shared.ladder.forked import SECONDS, WHOLE_SECONDS, Job
 from shared.ladder.house import LadderError
+from shared.ladder.limits import tail
 from shared.ladder.runner import Results, read_events
 
 __all__ = ["SECONDS", "WHOLE_SECONDS", "Job", "Outcome", "first_line", "run"]
@@ -141,7 +142,7 @@ def _ended(pid: int, job: Job, place: Path, seconds: float) -> Outcome | None:
         why = f"stopped after {job.seconds:.0f} s"
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)  # what the child may have started
-    output = (place / "output.txt").read_text(encoding="utf-8", errors="replace")
+    output = tail(place / "output.txt")
     results = read_events(place / "events.jsonl", output)
     files = frozenset(opened.read(place / "opened.txt"))
     if not done:

@@ -9,6 +9,7 @@ What survives needs a test, or an entry in mutants.toml that says why no test ca
 """
 
 import json
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -18,13 +19,14 @@ from pathlib import Path
 from rich.markup import escape
 
 from shared.ladder import forked, jobs
-from shared.ladder.house import console, counted, say
+from shared.ladder.house import LadderError, console, counted, say
 from shared.ladder.jobs import WHOLE_SECONDS, Job
 from shared.ladder.mutants import read_mistakes
 from shared.ladder.mutating import HANGS, KILLED, SURVIVES, UNPATCHED, Change, try_changes
 from shared.ladder.mutations import mutations
-from shared.ladder.project import Project, root_folder
+from shared.ladder.project import Project, find, root_folder
 from shared.ladder.verdicts import head, is_drawn
+from shared.options import run_command
 
 
 @dataclass
@@ -35,6 +37,14 @@ class Found:
     survivors: list[tuple[Change, str]] = field(default_factory=list)
     """and what notices each, if not a test of its task"""
     faults: list[str] = field(default_factory=list)
+
+
+def main(project: int, one_in: int = 1, at_once: int = 2) -> None:
+    """Systematic mistakes in one project, as `ladder mutate` makes them, without the rest of `ladder`."""
+    try:
+        sys.exit(0 if mutate(find(project), one_in=one_in, at_once=at_once) else 1)
+    except LadderError as error:
+        sys.exit(f"error: {error}")
 
 
 def mutate(
@@ -181,3 +191,7 @@ def _show(project: Project, tried: int, found: Found) -> None:
         if found.counts[name]
     ]
     say(f"\nProject {project.number}: {counted(tried, 'change')}: {', '.join(parts) or 'none tried'}.")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -9,7 +9,7 @@ from typing import Any
 from shared.files import write_text
 from shared.ladder.house import LadderError, is_started, work_folder, yours
 from shared.ladder.project import Project, Target, Task
-from shared.ladder.source import fingerprint, function, is_stub
+from shared.ladder.source import fingerprint, function, is_stub, read_source
 
 TO_WRITE, WRITTEN, PASSED, CHANGED = "to write", "written", "passed", "changed since it passed"
 
@@ -103,7 +103,7 @@ def project_fingerprint(project: Project) -> str:
 
 def _function(project: Project, target: Target) -> Any:
     try:
-        return function((yours(project) / target.file).read_text(encoding="utf-8"), target.name)
+        return function(read_source(yours(project) / target.file), target.name)
     except (OSError, SyntaxError, ValueError):  # missing or broken: `check` says so, `status` goes on
         return None
 

@@ -46,6 +46,8 @@ class Task:
     write: tuple[Target, ...]
     points: int
     hints: tuple[str, ...]
+    seconds: float = 2.0
+    """what the slowest of its tests takes at most with the reference, on two cores"""
 
 
 @dataclass(frozen=True)
@@ -220,14 +222,15 @@ class Sources:
 
 
 def _task(table: "Table", sources: Sources) -> Task:
-    table.check_keys(("number", "title", "write", "points", "hints"))
+    table.check_keys(("number", "title", "write", "points", "hints"), ("seconds",))
     write = tuple(_target(text, f"{table.where}: write", sources) for text in table.texts("write"))
     if not write:
         raise ProjectError(f"{table.where}: write is empty; name at least one 'file.py:function'")
     points = table.integer("points")
     if points < 1:
         raise ProjectError(f"{table.where}: points is {points}; it must be at least 1")
-    return Task(table.integer("number"), table.text("title"), write, points, table.texts("hints"))
+    seconds = table.number("seconds") if "seconds" in table.values else Task.seconds
+    return Task(table.integer("number"), table.text("title"), write, points, table.texts("hints"), seconds)
 
 
 def _target(text: str, where: str, sources: Sources, subfolder: str = "") -> Target:

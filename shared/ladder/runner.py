@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder.house import LadderError, environment
-from shared.ladder.project import Project, root_folder
+from shared.ladder.limits import tail
+from shared.ladder.project import Project, Task, root_folder
 
 PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin")
 """what the tests need of pytest's plugins; whatever else is installed on a machine is not loaded"""
-TEST_SECONDS = 180  # one test of a learner's endless loop; a slow laptop's training test needs less
+TEST_SECONDS = 180  # one test of no task
+TIMES, AT_LEAST = 10.0, 20.0  # a learner's limit: so many times what the reference takes, and so many seconds
 
 
 @dataclass
@@ -60,6 +63,11 @@ def test_files(project: Project, tasks: Sequence[int] | None) -> list[Path]:
     return [file for file in files if any(mark in file.read_text(encoding="utf-8") for mark in marks)]
 
 
+def test_seconds(task: Task) -> float:
+    """How long one test of a task may take with a learner's code."""
+    return max(AT_LEAST, TIMES * task.seconds)
+
+
 def pytest_arguments(
     project: Project,
     events: Path,
@@ -73,7 +81,9 @@ def pytest_arguments(
     `files` are the test files, by default those that hold tests of the tasks; `only` is the id of a single test.
     """
     files = files or test_files(project, tasks) or [project.folder]
-    arguments = [*map(str, files), "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
+    # pytest reads a bracket in a path as a test's parameters: such a path is given as seen from the root.
+    named = [os.path.relpath(file, root_folder()) if "[" in str(file) else str(file) for file in files]
+    arguments = [*named, "-p", "shared.ladder.pytest_plugin", "-o", "addopts="]
     arguments += ["--import-mode=importlib", "-p", "no:cacheprovider", "--tb=short", "-q"]
     arguments += ["--disable-plugin-autoload", *(f"-p{plugin}" for plugin in PLUGINS)]
     arguments += [
@@ -120,13 +130,14 @@ def run_tests(
             try:
                 while process.poll() is None:
                     time.sleep(0.05)
+                    watching({"event": "wait"})
                     for line in lines:
                         with contextlib.suppress(ValueError):  # half a line: the last read gets all of it
                             watching(json.loads(line))
             finally:
                 process.kill()
                 process.wait()
-        return read_events(events, log.read_text(encoding="utf-8", errors="replace"))
+        return read_events(events, tail(log))
 
 
 def read_events(events: Path, output: str = "") -> Results:

@@ -235,3 +235,35 @@ PROJECT = {
     "configs/smoke.yaml": SMOKE_YAML,
     "configs/cpu.yaml": CPU_YAML,
 }
+
+# ---- the README.md of an exported zip
+
+START = """# Project {number}: {title}
+
+{build}
+
+You need Python {python} or newer. Once, in this folder:
+
+    python3 -m venv .venv
+    source .venv/bin/activate        # on Windows: .venv\\Scripts\\activate
+    pip install -e '.{extras}' -c constraints.txt
+
+Then, each time after `source .venv/bin/activate`:
+
+    ladder start {number}                   # puts stubs where your code lives; never overwrites it
+    ladder check {number} --watch           # tests your files at every save, and says what to write next
+
+Your files are in `{work}`: {files}. Write one function at a time.
+`{folder}/README.md` has the idea, the tasks and what the output should look like.
+
+Hand in your `work` folder, as a zip. You need not hand in `work/models`.
+"""
+
+COURSE = """
+This project stands on your own {projects}: unpack it where you unpacked those, into the same folder, or copy your
+`work` folder into this one. What you have not written there fails here.
+"""
+
+GIVEN_AWAY = """
+It comes with {projects} solved, on which it stands.
+"""

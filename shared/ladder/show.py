@@ -46,6 +46,8 @@ def show_failed(project: Project, task: int, tests: list[dict[str, Any]], comman
     show_failure(failure)
     if first["printed"].strip():
         _printed(first["printed"])
+    if failure["kind"] == "timeout":
+        say("\nThe other tests of the task were not tried: each would wait as long.")
     say(f"\nMend it and run [cyan]{command}[/] again.")
     if task and (missing := stubs(project, project.task(task))):
         say(f"Then write {escape(', '.join(target.name for target in missing))}.")

@@ -2,12 +2,47 @@
 
 import ast
 import hashlib
+import io
 import re
+import tokenize
 from collections import Counter
+from pathlib import Path
 
-DEFINITION = re.compile(r"^(?P<indent> {0,4})(?:async )?(?P<kind>def|class) (?P<name>\w+)", re.MULTILINE)
+# Python lets a page begin at a definition: a form feed counts for nothing there.
+DEFINITION = re.compile(r"^\f?(?P<indent> {0,4})(?:async )?(?P<kind>def|class) (?P<name>\w+)", re.MULTILINE)
+COOKIE = re.compile(r"^([ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
+
+STUB = re.compile(r"project (\d+), task (\d+): (\S+)")
+"""how the message of a stub's NotImplementedError begins"""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read_source(file: Path) -> str:
+    """A learner's file as Python reads it. Raises SyntaxError for bytes that are no text, OSError for no file."""
+    return decode_source(file.read_bytes())
+
+
+def decode_source(data: bytes) -> str:
+    """The text of a Python file: a byte-order mark and a `# coding:` line count, and lines end with `\\n`.
+
+    The text is meant to be written as UTF-8, so its `# coding:` line, where it has one, says that.
+    Raises SyntaxError for an encoding that Python does not know, and for bytes that are none of it.
+    """
+    try:
+        encoding, first = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except (UnicodeError, LookupError) as error:
+        raise SyntaxError(f"it is not text: {error}") from None
+    if not any(COOKIE.match(line.decode("latin-1")) for line in first):
+        return text
+    lines = text.split("\n", 2)
+    return "\n".join([COOKIE.sub(r"\1utf-8", line) for line in lines[:2]] + lines[2:])
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as Python counts them: str.splitlines also ends one at a form feed or U+2028."""
+    return text.split("\n")
 
 
 def definitions(text: str) -> Counter[str]:

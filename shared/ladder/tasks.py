@@ -16,6 +16,7 @@ from shared.ladder.house import (
     LadderError,
     console,
     counted,
+    has_reference,
     is_started,
     require_started,
     say,
@@ -25,7 +26,7 @@ from shared.ladder.house import (
 )
 from shared.ladder.project import Project, Target, Task
 from shared.ladder.runner import run_tests
-from shared.ladder.source import function
+from shared.ladder.source import function, lines_of, read_source
 from shared.ladder.stubs import put_functions, stub_file
 
 SIDE_BY_SIDE = 150  # columns of the terminal
@@ -85,15 +86,17 @@ def reset(project: Project, number: int) -> None:
             raise LadderError(
                 f"{folder / file} is missing; `ladder start {project.number}` puts a stub there"
             )
-        text = (folder / file).read_text(encoding="utf-8")
         names = {target.name for target in task.write if target.file == file}
         try:
+            text = read_source(folder / file)
             new = put_functions(text, stub_file(project, file), names)
-        except (cst.ParserSyntaxError, KeyError) as error:
-            reason = (
-                f"line {error.raw_line} does not parse" if isinstance(error, cst.ParserSyntaxError) else ""
-            )
-            reason = reason or f"it no longer defines {error.args[0]}"
+        except (SyntaxError, cst.ParserSyntaxError, KeyError) as error:
+            if isinstance(error, cst.ParserSyntaxError):
+                reason = f"line {error.raw_line} does not parse"
+            else:
+                reason = (
+                    f"it no longer defines {error.args[0]}" if isinstance(error, KeyError) else str(error)
+                )
             raise LadderError(
                 f"{folder / file} cannot be reset in part: {reason}. "
                 f"Move it away, and `ladder start {project.number}` makes a fresh one."
@@ -108,6 +111,10 @@ def reset(project: Project, number: int) -> None:
 def solution(project: Project, number: int, give_up: bool = False) -> None:
     """Show the learner's functions beside the reference's, once the task passes or with `give_up`."""
     task = project.task(number)
+    if not has_reference(project):
+        raise LadderError(
+            f"there is no reference here: this folder was handed out without the solution of project {project.number}"
+        )
     if not give_up and not _passes(project, task):
         raise LadderError(
             f"task {number} does not pass yet: `ladder check {project.number} --task {number}`. "
@@ -138,14 +145,14 @@ def _panel(whose: str, folder: Path, target: Target) -> Panel:
     file = folder / target.file
     title = f"{whose}: {short(file)}"
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_source(file)
         node = function(text, target.name)
     except (OSError, SyntaxError) as error:
         return Panel(escape(f"cannot be read: {error}"), title=title)
     if node is None:
         return Panel(f"does not define {target.name}", title=title)
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    code = "\n".join(lines_of(text)[first - 1 : node.end_lineno])
     syntax = Syntax(code, "python", theme="ansi_dark", line_numbers=True, start_line=first, word_wrap=True)
     return Panel(syntax, title=f"{title}:{first}")
 

@@ -22,12 +22,13 @@ from shared.ladder.project import Project, root_folder
 from shared.machine import abilities
 
 FILE = ".ci/verdicts.json"
-KINDS = ("selfcheck", "export", "notebook", "benchmark")
+KINDS = ("selfcheck", "mutate", "export", "notebook", "benchmark")
 ONE_IN = 10  # of the checks with a valid verdict, so many run all the same
 
 # What runs a check is part of it. A notebook and a benchmark run themselves.
 MACHINERY = {
     "selfcheck": ("conftest.py", "shared/ladder/selfcheck.py", "shared/ladder/pytest_plugin.py"),
+    "mutate": ("conftest.py", "shared/ladder/mutate.py"),
     "export": ("conftest.py", "shared/ladder/export.py", "shared/ladder/__main__.py", "shared/ladder/cli.py"),
     "notebook": (),
     "benchmark": (),
@@ -43,14 +44,18 @@ def depends_on(project: Project, kind: str) -> set[Path]:
     """
     root = root_folder()
     own = [file for file in _files(project.folder) if "results" not in file.relative_to(project.folder).parts]
-    tested = kind in ("selfcheck", "export")
+    tested = kind in ("selfcheck", "mutate", "export")
     start = [file for file in own if file.suffix == ".py" and (tested or not _is_test(file))]
     start += [root / name for name in MACHINERY[kind] if (root / name).is_file()]
     start += [file for file in own if file.suffix == ".ipynb" and kind in ("notebook", "export")]
     reached = closure(start, root)
     others = {file for folder in {file.parent for file in reached} for file in _beside(folder, root)}
-    also = {"selfcheck": "mutants.toml", "export": "README.md"}.get(kind)
+    also = {"selfcheck": "mutants.toml", "mutate": "mutants.toml", "export": "README.md"}.get(kind)
     others |= {file for file in own if file.name == also}
+    if kind == "selfcheck":  # the variants of what is below
+        others |= {
+            rung for folder in {file.parent for file in reached} for rung in folder.glob("mutants.toml")
+        }
     # A notebook and a benchmark look at what the project makes; its tests do without.
     names = project.needs if tested else (*project.needs, *project.produces)
     models = {file for name in names for file in _files(root / "data" / "models" / name)}

@@ -1,7 +1,7 @@
 """Checks projects, as `ladder selfcheck` and CI do: what has no valid verdict, and a tenth of the rest.
 
-Four checks a project: `selfcheck` (the reference passes, stubs fail, mutants are killed), `export` (the exported
-folder stands alone), `notebook` (it runs) and `benchmark` (its smoke preset runs).
+Five checks a project: `selfcheck` (the reference passes, stubs fail, mutants are killed), `mutate` (so are systematic
+ones), `export` (the exported folder stands alone), `notebook` (it runs) and `benchmark` (its smoke preset runs).
 """
 
 import os
@@ -29,6 +29,8 @@ from shared.ladder.project import Project, root_folder
 from shared.ladder.selfcheck import Selfcheck
 from shared.ladder.verdicts import KINDS, Verdicts, depends_on, head, is_drawn, key, outside
 
+SAMPLE = 20  # of the systematic mutants, one in so many, where the check has a valid verdict and is drawn
+MUTATE_SECONDS = 3600
 LOG_SECONDS = 60  # between two signs of life in a log
 LOG_WIDTH = 120  # of the table, where no terminal says how wide it is
 
@@ -179,6 +181,10 @@ def _command(check: Check, folder: Path) -> list[Job]:
         return (
             [Job(check.kind, project, command=command, seconds=WHOLE_SECONDS)] if notebook.is_file() else []
         )
+    if check.kind == "mutate":
+        sample = () if check.whole else ("--one-in", str(SAMPLE))
+        command = (python, "-m", "shared.ladder.mutate", str(project.number), "--at-once", "1", *sample)
+        return [Job(check.kind, project, command=command, seconds=MUTATE_SECONDS)]
     command = (python, "-m", f"{project.module}.benchmark", "--preset", "smoke")
     found = (project.folder / "benchmark.py").is_file()
     return [Job(check.kind, project, command=command, seconds=WHOLE_SECONDS)] if found else []
@@ -187,6 +193,7 @@ def _command(check: Check, folder: Path) -> list[Job]:
 def _command_faults(outcome: Outcome) -> list[str]:
     said = outcome.results.output.strip()[-3000:]
     what = {
+        "mutate": "ladder mutate finds what no test notices",
         "export": "the exported folder does not pass alone",
         "notebook": "explore.ipynb does not run",
         "benchmark": "benchmark.py --preset smoke does not run",

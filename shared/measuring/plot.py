@@ -1,6 +1,6 @@
 """Plots for the READMEs: one style, readable on a white page and on a dark one, and by the colour-blind.
 
-Every plot is written as a PNG, whole or not at all. Lines carry their names at their ends, so that nobody has
+Every plot is written as a PNG, whole or not at all. Lines carry their names where they end, so that nobody has
 to match colours with a legend.
 """
 
@@ -35,6 +35,7 @@ def lines(
     y: str,
     hline: Mapping[str, float] | None = None,
     log_x: bool = False,
+    log_y: bool = False,
 ) -> None:
     """Draw named curves, each as (x values, y values), with axis labels that say the units.
 
@@ -50,6 +51,9 @@ def lines(
     if log_x:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
+    if log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,g}")
     labels = {}
     for color, (name, (xs, ys)) in zip(COLORS, series.items(), strict=False):
         axes.plot(xs, ys, color=color, linewidth=2, marker="o" if len(xs) <= 12 else "", markersize=4.5)
@@ -57,6 +61,10 @@ def lines(
     for name, level in (hline or {}).items():
         axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         labels[name] = (level, INK)
+    for name, (xs, ys) in series.items():
+        if _across(axes, xs[-1]) < 0.9:  # at the edge, its name would stand beside another curve
+            _, color = labels.pop(name)
+            axes.annotate(name, (xs[-1], ys[-1]), (6, 3), textcoords="offset points", color=color)
     _label_ends(axes, labels)
     _save(figure, path)
 
@@ -115,14 +123,39 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _across(axes: Axes, x: float) -> float:
+    """How far across the plot this x is: 0 at the left edge, 1 at the right."""
+    _, (low, _) = axes.get_xlim(), axes.get_ylim()  # asking for the limits settles them
+    return (axes.transData - axes.transAxes).transform((x, low))[0]
+
+
 def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:
     """Write each name at the right edge, at the height where its curve ends, or a little apart."""
-    low, high = axes.get_ylim()
-    gap = 0.055 * (high - low)
-    height = -float("inf")
-    for name, (level, color) in sorted(labels.items(), key=lambda label: label[1][0]):
-        height = max(level, height + gap)
-        axes.text(1.01, height, name, transform=axes.get_yaxis_transform(), color=color, va="center")
+    (left, _), _ = axes.get_xlim(), axes.get_ylim()  # asking for the limits settles them
+    to_height = axes.transData - axes.transAxes
+    named = sorted(labels.items(), key=lambda label: label[1][0])
+    heights = [float(to_height.transform((left, level))[1]) for _, (level, _) in named]
+    for (name, (_, color)), height in zip(named, _apart(heights, 0.055), strict=True):
+        level = to_height.inverted().transform((0, height))[1]
+        axes.text(1.01, level, name, transform=axes.get_yaxis_transform(), color=color, va="center")
+
+
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising heights moved so that each is `gap` above the one before: no further than needed, up as much as down."""
+    groups: list[list[float]] = []  # those that would touch, moved around their middle together
+    for height in heights:
+        groups.append([height])
+        while (
+            len(groups) > 1
+            and _middle(groups[-1]) - _middle(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2
+        ):
+            last = groups.pop()
+            groups[-1] += last
+    return [_middle(group) + gap * (i - (len(group) - 1) / 2) for group in groups for i in range(len(group))]
+
+
+def _middle(group: Sequence[float]) -> float:
+    return sum(group) / len(group)
 
 
 def _save(figure: Figure, path: Path) -> None:

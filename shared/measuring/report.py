@@ -88,11 +88,13 @@ class Report:
             raise ValueError(f"the figure {name!r} is not made of finite numbers: {numbers}")
         if target and target[0] not in COMPARE:
             raise ValueError(f"the target of {name!r} compares by {target[0]!r}; use {', '.join(COMPARE)}")
+        better = _better(target, unit)
         if self._smoke:
             target = None
         self._record["measured"][name] = {
             "value": plain,
             "unit": unit,
+            "better": better,
             "target": [target[0], goal] if target else None,
             "met": COMPARE[target[0]](plain, goal) if target else None,
             "note": note,
@@ -173,3 +175,14 @@ def target(promised: Sequence[Any] | None) -> str:
 def met(answer: bool | None) -> str:
     """Whether a target is met: yes, no, or nothing where there is none."""
     return {True: "yes", False: "no", None: ""}[answer]
+
+
+def _better(target: tuple[str, SupportsFloat] | None, unit: str) -> str:
+    """Which direction of a figure is good: by its target, else by its unit; empty where neither tells."""
+    if target:
+        return "lower" if "<" in target[0] else "higher" if ">" in target[0] else ""
+    if unit.endswith("/s"):
+        return "higher"
+    return (
+        "lower" if unit in ("s", "ms", "us", "µs", "min", "minutes", "KiB", "MiB", "GiB", "MB", "GB") else ""
+    )

@@ -268,6 +268,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LADDER_ROOT", str(root))
     monkeypatch.setenv("LADDER_WORK", str(root / "work"))
     monkeypatch.delenv("LADDER_OVERLAY", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # an overlay sets its own
     monkeypatch.syspath_prepend(root)
     monkeypatch.setattr(
         sys, "meta_path", list(sys.meta_path)

@@ -48,6 +48,16 @@ def test_the_learners_own_comes_before_the_released(own_folders, capsys):
     assert own.tensors()["w"].tolist() == [2.0, 2.0]
 
 
+def test_the_learners_own_is_told_from_the_released(own_folders):
+    assert artifacts.own("small") is None
+    artifacts.publish("small", {"w": torch.zeros(2)}, {}, {}, released=True)
+    assert artifacts.own("small") is None
+    artifacts.publish("small", {"w": torch.ones(2)}, {}, {})
+    own = artifacts.own("small")
+    assert own is not None
+    assert own.folder.is_relative_to(own_folders / "work")
+
+
 def test_a_missing_model_says_what_exists_and_what_builds_it():
     with pytest.raises(ArtifactError, match=r"there is no model 'other'; there is none yet\.$"):
         find("other")

@@ -6,11 +6,20 @@ import threading
 import pytest
 from rich.console import Console
 
-from shared.command import Interrupted, catch_interrupts, exits_with_message
+from shared.command import Interrupted, catch_interrupts, exits_with_message, how_to_run
 
 
 class ModelError(Exception):
     pass
+
+
+def test_a_command_is_named_as_it_runs_the_same_code_again(monkeypatch):
+    module = "phase01_foundation.project01_minimal_gpt.train"
+    monkeypatch.delenv("LADDER_OVERLAY", raising=False)
+    assert how_to_run(module) == f"python -m {module}"
+    monkeypatch.setenv("LADDER_OVERLAY", "/somewhere/work")
+    assert how_to_run(module) == "ladder run 1 train"
+    assert how_to_run("phase10_deployment.project28_serving.serve") == "ladder run 28 serve"
 
 
 def ended(problem, *kinds, width=20):

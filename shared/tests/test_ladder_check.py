@@ -1,11 +1,14 @@
 """`ladder check` runs the learner's code, task by task, and says what went wrong as a colleague would."""
 
+import errno
 import importlib.util
 import signal
+import subprocess
 
 import pytest
 
-from shared.ladder import check, progress, runner
+from shared.ladder import check, committed, progress, runner, tasks
+from shared.ladder.export import write_house
 from shared.ladder.project import find
 from shared.ladder.runner import Results, read_events, run_tests
 
@@ -216,7 +219,7 @@ def test_a_process_of_its_own_reports_the_same(house, ladder, run_inside):
     assert results.passes(1)
     assert not results.passes(2)
     assert "passed" in results.output
-    assert {event["event"] for event in seen} <= {"collected", "start", "test", "end"}
+    assert {event["event"] for event in seen} <= {"collected", "start", "wait", "test", "end"}
 
 
 def test_long_messages_and_prints_are_cut(yours, ladder):
@@ -297,3 +300,99 @@ def test_results_of_an_unfinished_task_do_not_pass():
 
 def test_a_time_limit_is_given_to_each_test(house, tmp_path):
     assert f"timeout={runner.TEST_SECONDS}" in runner.pytest_arguments(find(1), tmp_path / "events")
+
+
+def test_an_endless_loop_stops_its_task_after_one_test(house, ladder, yours, monkeypatch):
+    """The next test of the task would wait as long."""
+    monkeypatch.setattr("shared.ladder.runner.AT_LEAST", 0.3)
+    monkeypatch.setattr("shared.ladder.runner.TIMES", 0.0)
+    yours((STUB_1, "while True:\n        pass"))
+    said = ladder("check", 1)
+    assert said.code == 1
+    assert "✗ task 1 1 of 1 test failed" in said.out
+    assert "stopped Timeout" in said.out
+    assert "The other tests of the task were not tried: each would wait as long." in said.out
+
+
+def test_a_tests_limit_follows_from_what_the_reference_takes(change, house):
+    first, second = find(1).tasks
+    assert runner.test_seconds(first) == runner.test_seconds(second) == 20
+    change("project.toml", ("points = 2\n", "points = 2\nseconds = 4.5\n"))
+    assert [runner.test_seconds(task) for task in find(1).tasks] == [45, 20]
+
+
+def test_what_runs_is_said_now_and_then(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 15))
+    monkeypatch.setattr(check.time, "monotonic", lambda: next(clock))
+    told = []
+    running = check._Running({1: "task 1, Sums"}, told.append)
+    running.watch({"event": "start", "id": "test_a.py::test_long", "task": 1})
+    running.watch({"event": "wait"})
+    running.watch({"event": "wait"})
+    assert told[0] == "task 1, Sums: test_long"
+    assert capsys.readouterr().out == "task 1, Sums: test_long, 15 s\n"
+
+
+def git(house, *arguments):
+    names = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", str(house), *names, *arguments], check=True, capture_output=True)
+
+
+def test_edited_tests_give_no_points_and_are_named(house, ladder, yours):
+    (house / SUMS).write_text(reference(house))
+    tests = house / "phase01_demo/project01_sum/test_sums.py"
+    assert "handed out" not in ladder("check", 1, "--task", 1).out, "no git: it cannot be told"
+    git(house, "init")
+    git(house, "add", ".")
+    git(house, "commit", "-m", "tests")
+    assert "handed out" not in ladder("check", 1, "--task", 1).out
+    (house / "work/progress.json").unlink()
+    tests.write_text(tests.read_text().replace("== sum(values)", "in (0, 6)"))
+    said = ladder("check", 1, "--task", 1)
+    assert "Tests that are not as they were handed out: phase01_demo/project01_sum/test_sums.py" in said.out
+    assert "`git checkout` puts them back." in said.out
+    assert "No points: the tests are not as they were handed out (see above)." in said.out
+    assert progress.read().project(find(1))["passed"] == {}
+    git(house, "checkout", "--", str(tests))
+    assert "handed out" not in ladder("check", 1, "--task", 1).out
+    assert progress.read().project(find(1))["passed"].keys() == {"1"}
+
+
+def test_an_exported_folder_knows_its_tests_without_git(house, tmp_path):
+    write_house(find(1), tmp_path / "out")
+    listed = (tmp_path / "out" / committed.MANIFEST).read_text()
+    assert "  phase01_demo/project01_sum/test_sums.py\n" in listed
+    (house / committed.MANIFEST).write_text(
+        "".join(f"{line}\n" for line in listed.splitlines() if "shared/" not in line)
+    )
+    assert committed.changed_tests(find(1)) == []
+    tests = house / "phase01_demo/project01_sum/test_sums.py"
+    tests.write_text(tests.read_text() + "\n")
+    assert committed.changed_tests(find(1)) == [tests]
+    tests.unlink()
+    assert committed.changed_tests(find(1)) == [tests]
+
+
+def test_a_stub_gets_no_points_whatever_its_tests_say(house, ladder, yours):
+    tests = house / "phase01_demo/project01_sum/test_sums.py"
+    tests.write_text(
+        tests.read_text().replace("assert total(values) == sum(values)", "assert values or total")
+    )
+    said = ladder("check", 1)
+    assert said.code == 1
+    assert "✗ task 1 its tests say nothing of total, still a stub" in said.out
+    assert progress.read().project(find(1))["passed"] == {}
+
+
+@pytest.mark.parametrize("arguments", [("check", 1), ("hint", 1, 1), ("reset", 1, 1)])
+def test_where_nothing_can_be_written_it_is_one_line(house, ladder, yours, monkeypatch, arguments):
+    def refuse(path, text):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    for module in (progress, tasks):
+        monkeypatch.setattr(module, "write_text", refuse)
+    said = ladder(*arguments)
+    assert said.code == 2
+    (line,) = said.error.strip().splitlines()
+    assert line.startswith("ladder: ")
+    assert line.endswith(": Permission denied, so nothing can be written there")

@@ -1,15 +1,15 @@
-"""Exports hold no solution; grades come from the instructor's tests, whatever was handed in."""
+"""Grades come from the instructor's tests, whatever was handed in."""
 
 import csv
 import io
+import os
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
 import pytest
 
-from shared.ladder.export import needed, write_house
 from shared.ladder.project import find
-from shared.ladder.stubs import stub_file
+from shared.ladder.stubs import put_functions, stub_file
 from shared.ladder.submissions import read_submission
 
 FOLDER = "phase01_demo/project01_sum"
@@ -17,88 +17,6 @@ FOLDER = "phase01_demo/project01_sum"
 
 def reference(house):
     return (house / FOLDER / "sums.py").read_text()
-
-
-def test_the_zip_holds_stubs_tests_and_no_solution(house, ladder):
-    said = ladder("export", 1, 2, "--out", "dist")
-    assert said.code == 0
-    assert "✓ dist/project01_sum.zip" in said.out
-    assert "with project 1 whole" in said.out
-    with zipfile.ZipFile(house / "dist/project01_sum.zip") as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
-        texts = [archive.read(name).decode(errors="replace") for name in archive.namelist()]
-    wanted = {
-        "README.md",
-        "pyproject.toml",
-        f"{FOLDER}/sums.py",
-        f"work/{FOLDER}/sums.py",
-        f"{FOLDER}/test_sums.py",
-    }
-    assert wanted | {f"{FOLDER}/project.toml", "phase01_demo/__init__.py", "shared/ladder/cli.py"} <= names
-    assert not any(name.startswith(("phase02", "shared/tests")) for name in names)
-    assert not any("result += value" in text for text in texts)
-
-
-def test_the_export_of_a_higher_project_brings_the_lower_whole(house, tmp_path):
-    write_house(find(2), tmp_path / "out")
-    assert (tmp_path / "out" / FOLDER / "sums.py").read_text() == reference(house)
-    assert (tmp_path / "out/work/phase02_demo/project02_mean/means.py").read_text() == stub_file(
-        find(2), "means.py"
-    )
-    assert not (tmp_path / "out/work" / FOLDER).exists()
-    assert not (tmp_path / "out/phase02_demo/project02_mean/mutants.toml").exists()
-
-
-def test_the_released_models_that_a_project_needs_come_along(house, tmp_path, monkeypatch):
-    monkeypatch.setenv("LADDER_DATA", str(tmp_path / "data"))
-    for name in ("sum-model", "other-model"):
-        (tmp_path / "data/models" / name).mkdir(parents=True)
-        (tmp_path / "data/models" / name / "card.json").write_text("{}")
-    toml = house / "phase02_demo/project02_mean/project.toml"
-    toml.write_text(toml.read_text().replace("needs = []", 'needs = ["sum-model", "a patient mind"]'))
-    write_house(find(2), tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out/data/models").iterdir()] == ["sum-model"]
-
-
-def test_what_a_project_needs_is_found_through_shelves_and_siblings(house):
-    shared = house / "shared"
-    shared.mkdir()
-    (shared / "phase01.py").write_text("from phase01_demo.project01_sum.sums import total\n")
-    means = house / "phase02_demo/project02_mean/means.py"
-    means.write_text(
-        means.read_text().replace("from phase01_demo.project01_sum.sums import", "from shared.phase01 import")
-    )
-    sibling = house / "phase02_demo/project03_sibling"
-    sibling.mkdir()
-    (sibling / "a.py").write_text("import shared.phase01\n")
-    means.write_text(
-        "from ..project03_sibling import a\nfrom .. import project03_sibling\n" + means.read_text()
-    )
-    deeper = house / "phase02_demo/project04_deeper"
-    deeper.mkdir()
-    (deeper / "b.py").write_text("")
-    (means.parent / "given").mkdir()
-    (means.parent / "given/example.py").write_text("from ...project04_deeper import b\n")
-    paths = {path.as_posix() for path in needed(find(2))}
-    assert paths == {
-        FOLDER,
-        "phase02_demo/project02_mean",
-        "phase02_demo/project03_sibling",
-        "phase02_demo/project04_deeper",
-        "shared/phase01.py",
-    }
-    write_house(find(2), house / "out")
-    assert (house / "out/shared/phase01.py").is_file()
-    write_house(find(1), house / "one")
-    assert not (house / "one/shared/phase01.py").exists()
-
-
-def zipped(path, files):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return path
 
 
 def test_the_work_folder_of_a_whole_house_is_chosen(house, tmp_path):
@@ -113,9 +31,12 @@ def test_the_work_folder_of_a_whole_house_is_chosen(house, tmp_path):
         "x/work/phase09_demo/project09_other/sums.py": "other = 1\n",
         "../../evil.py": "e = 1\n",
     }
-    submission = read_submission(zipped(tmp_path / "ann.zip", files), project)
+    with zipfile.ZipFile(tmp_path / "ann.zip", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    submission = read_submission(tmp_path / "ann.zip", project)
     assert submission.student == "ann"
-    assert submission.files == {"sums.py": reference(house), "helper.py": "h = 1\n"}
+    assert submission.files == {"sums.py": reference(house).encode(), "helper.py": b"h = 1\n"}
     assert submission.notes == []
 
 
@@ -123,6 +44,7 @@ def test_the_work_folder_of_a_whole_house_is_chosen(house, tmp_path):
     ("text", "note"),
     [
         (None, "sums.py is missing"),
+        ("\n", "sums.py is empty"),
         ("def total(:\n", "sums.py does not parse: invalid syntax, line 1"),
         ("x = '\0'\n", "sums.py does not parse"),
     ],
@@ -132,16 +54,14 @@ def test_what_is_missing_or_broken_becomes_a_stub(house, tmp_path, text, note):
     if text:
         (tmp_path / "bob/sums.py").write_text(text)
     submission = read_submission(tmp_path / "bob", find(1))
-    assert submission.files["sums.py"] == stub_file(find(1), "sums.py")
+    assert submission.files["sums.py"].decode() == stub_file(find(1), "sums.py")
     assert submission.notes[0].startswith(note)
 
 
-def test_a_function_that_is_gone_and_a_zip_that_is_none(house, tmp_path):
+def test_a_function_that_is_gone(house, tmp_path):
     (tmp_path / "cy").mkdir()
     (tmp_path / "cy/sums.py").write_text(reference(house).replace("def total(", "def totals("))
     assert read_submission(tmp_path / "cy", find(1)).notes == ["sums.py does not define total"]
-    (tmp_path / "dan.zip").write_text("no zip")
-    assert "cannot be read" in read_submission(tmp_path / "dan.zip", find(1)).notes[0]
 
 
 def test_grades_of_good_bad_and_hostile_submissions(house, ladder):
@@ -161,6 +81,9 @@ def test_grades_of_good_bad_and_hostile_submissions(house, ladder):
     said = ladder("grade", "handed", "--project", 1, "--seconds", 8)
     assert said.code == 0
     assert "all 2 3 5" in said.out
+    assert "the most there is 2 3 5" in said.out
+    assert "Left out, as no submission: readme.txt" in said.out
+    assert "half task 2: test_counter_counts_on: AssertionError" in said.out
     assert "7 submissions: grades/grades.csv, grades/grades.xml" in said.out
     rows = {
         row["student"]: row for row in csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text()))
@@ -178,13 +101,93 @@ def test_grades_of_good_bad_and_hostile_submissions(house, ladder):
     assert failures == {"all": 0, "half": 1, "stubs": 2, "hangs": 1, "exits": 2, "skips": 1, "broken": 2}
 
 
+STANDS_ON_TASK_1 = (
+    "        result += value\n        yield result",
+    "        result = total([result, value])\n        yield result",
+)
+
+
+def grade_one_forgotten(house, ladder, *options):
+    """A first task that is wrong, and a second that stands on it: right by itself, wrong, or not written."""
+    good = reference(house)
+    wrong = good.replace("result += value\n    return", "result = value\n    return")
+    for name, text in {
+        "right": wrong,
+        "wrong": wrong.replace("yield result", "yield result + 1"),
+        "unwritten": wrong.replace(
+            "        yield result\n", "        raise NotImplementedError\n        yield 1\n"
+        ),
+        "stub": put_functions(wrong, stub_file(find(1), "sums.py"), {"running", "Counter.add"}),
+        "other": wrong.replace("def total(", "def sum_of(").replace("total(", "sum_of("),
+    }.items():
+        (house / "handed" / name).mkdir(parents=True)
+        (house / "handed" / name / "sums.py").write_text(text)
+    said = ladder("grade", "handed", "--project", 1, *options)
+    rows = csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text()))
+    return said, {row["student"]: (int(row["total"]), row["notes"]) for row in rows}
+
+
+def test_what_only_follows_from_an_earlier_task_is_said(house, ladder, change):
+    change("sums.py", STANDS_ON_TASK_1)
+    said, rows = grade_one_forgotten(house, ladder)
+    assert {name: total for name, (total, _) in rows.items()} == dict.fromkeys(rows, 0)
+    follows = "task 2: follows only from task 1: test_running_ends_at_the_total: AssertionError"
+    assert {name for name, (_, notes) in rows.items() if follows in notes} == {"right"}
+    assert "right task 1: test_total_equals_sum[values1]: AssertionError" in said.out
+    assert f"right {follows}" in said.out
+    xml = (house / "grades/grades.xml").read_text()
+    assert xml.count("follows only from task 1") == 1
+
+
+def test_independent_gives_points_for_what_only_follows(house, ladder, change):
+    change("sums.py", STANDS_ON_TASK_1)
+    said, rows = grade_one_forgotten(house, ladder, "--independent")
+    assert {name: total for name, (total, _) in rows.items() if total} == {"right": 3}
+    assert "task 2: passes on the reference's task 1" in rows["right"][1]
+    assert "right task 2: passes on the reference's task 1" in said.out
+
+
+def test_files_that_only_python_reads_are_graded(house, ladder):
+    """A byte-order mark, a coding line, a form feed, a name that is not UTF-8; and a conftest that would pass all."""
+    good = reference(house).encode()
+    for name, text in {
+        b"bom": b"\xef\xbb\xbf" + good,
+        b"latin": b'# coding: latin-1\nx = "\xe9"\n' + good,
+        b"M\xfcller": good.replace(b"\ndef total", b"\n\x0cdef total"),
+    }.items():
+        folder = os.fsencode(house) + b"/handed/" + name
+        os.makedirs(folder)
+        with open(folder + b"/sums.py", "wb") as file:
+            file.write(text)
+    (house / "handed/stubs").mkdir()
+    (house / "handed/stubs/sums.py").write_text(stub_file(find(1), "sums.py"))
+    (house / "handed/stubs/conftest.py").write_text(
+        "import _pytest.python\n_pytest.python.Function.runtest = print\n"
+    )
+    (house / "handed/zip.zip").write_bytes(b"PK\x03\x04 damaged")
+    said = ladder("grade", "handed", "--project", 1)
+    rows = list(csv.DictReader(io.StringIO((house / "grades/grades.csv").read_text())))
+    assert {row["student"]: int(row["total"]) for row in rows} == {
+        "bom": 5,
+        "latin": 5,
+        "M\\xfcller": 5,
+        "stubs": 0,
+        "zip": 0,
+    }
+    assert rows[-2]["notes"] == "its conftest.py is left out; task 1: not written; task 2: not written"
+    assert "zip cannot be read: File is not a zip file" in said.out
+    assert len(ElementTree.fromstring((house / "grades/grades.xml").read_text())) == 5
+
+
 def test_nothing_to_grade(house, ladder):
     assert "handed is not a folder" in ladder("grade", "handed", "--project", 1).error
     (house / "handed").mkdir()
     assert "handed holds no submission" in ladder("grade", "handed", "--project", 1).error
     (house / "handed/ann").mkdir()
-    zipped(house / "handed/ann.zip", {"a.py": ""})
-    assert "has a folder and a zip of the same name" in ladder("grade", "handed", "--project", 1).error
+    (house / "handed/ann.zip").write_text("")
+    assert (
+        "has ann and ann.zip of the same student; keep one" in ladder("grade", "handed", "--project", 1).error
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """`ladder run` starts a project's own commands on the learner's code."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,28 @@ def test_what_is_still_to_write_is_said_before(ladder, command):
     said = ladder("run", 1, "show", "0")
     assert said.code == 1
     assert "It will stop where it needs a task that is still to write: 1 (" in said.out
+
+
+def show(house):
+    """What `ladder run 1 show 0` says on the error channel, in a process of its own."""
+    values = os.environ | {"PYTHONPATH": str(Path(run.__file__).parents[2])}
+    command = [sys.executable, "-m", "shared.ladder", "run", "1", "show", "0"]
+    return subprocess.run(command, capture_output=True, text=True, env=values, check=False)
+
+
+def test_a_stub_that_is_reached_is_one_line(house, ladder, command):
+    ladder("start", 1)
+    done = show(house)
+    assert (done.returncode, done.stderr) == (1, "total is still to write: ladder check 1 --task 1\n")
+
+
+def test_another_error_keeps_its_traceback(house, ladder, command):
+    ladder("start", 1)
+    file = house / "work/phase01_demo/project01_sum/sums.py"
+    file.write_text(file.read_text().replace('Error("project 1, task 1', 'Error("task'))
+    done = show(house)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
 
 
 def test_what_cannot_be_run(house, ladder, command):

@@ -355,3 +355,28 @@ def test_what_is_missing_or_mistyped_is_one_line_with_the_choices(house, ladder,
 
 def test_options_of_ladder_are_spelled_both_ways(house, ladder):
     assert "result += value" in ladder("solution", 1, 1, "--give_up").out
+
+
+def test_solution_shows_the_lines_that_python_counts(house, ladder):
+    ladder("start", 1)
+    mine = house / "work/phase01_demo/project01_sum/sums.py"
+    text = (house / "phase01_demo/project01_sum/sums.py").read_text()
+    start = b'\xef\xbb\xbf# \xe2\x80\xa8 \x0c\nx = "\xe2\x80\xa8"\n'
+    mine.write_bytes(start + text.replace("def total", "\x0cdef total").encode())
+    said = ladder("solution", 1, 1, "--give-up")
+    assert said.code == 0
+    assert "8 def total(values: list[int]) -> int:" in said.out.replace("\x0c", "")
+    assert said.out.count("return result") == 2
+
+
+def test_a_file_in_another_encoding_is_read_by_every_command(house, ladder):
+    ladder("start", 1)
+    mine = house / "work/phase01_demo/project01_sum/sums.py"
+    mine.write_bytes(b'# coding: latin-1\nx = "\xe9"\n' + mine.read_bytes())
+    assert ladder("status").code == 0
+    assert ladder("solution", 1, 1, "--give-up").code == 0
+    assert ladder("reset", 1, 1).code == 0
+    assert mine.read_text(encoding="utf-8").startswith('# coding: utf-8\nx = "é"\n')
+    mine.write_bytes(b"# coding: nonsense\n" + mine.read_bytes())
+    said = ladder("reset", 1, 1)
+    assert (said.code, "cannot be reset in part: unknown encoding: nonsense" in said.error) == (2, True)

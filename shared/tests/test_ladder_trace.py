@@ -132,13 +132,29 @@ def test_bench_sets_both_runs_side_by_side(house, ladder):
     ladder("start", 1)
     text = (house / "phase01_demo/project01_sum/sums.py").read_text()
     (house / SUMS).write_text(text.replace("result = 0", "result = 6", 1))
-    said = ladder("bench", 1, "--preset", "smoke")
+    said = ladder("bench", 1, "--preset", "smoke", "--rounds", 1)
     assert said.code == 0
     assert "total 12 6 2.00 units" in said.out
-    assert (
-        "The reference's results: work/results/reference/phase01_demo/project01_sum\npreset smoke" in said.out
+    folder = "phase01_demo/project01_sum\npreset smoke"
+    assert f"The reference's, preset smoke, 1 of 1 results: work/results/reference/{folder}" in said.out
+    assert f"Your code, preset smoke, 1 of 1 results: work/results/yours/{folder}" in said.out
+
+
+def test_bench_takes_turns_and_says_what_is_better(house, ladder, tmp_path):
+    """The mean of all rounds counts, and neither always goes first."""
+    ladder("start", 1)
+    count = tmp_path / "count"
+    text = (
+        f"import json, os, pathlib\ncount = pathlib.Path({str(count)!r})\n"
+        "runs = count.read_text() if count.is_file() else ''\n"
+        "count.write_text(runs + ('y' if 'LADDER_OVERLAY' in os.environ else 'r'))\n"
+        "figures = {'speed': {'value': len(runs), 'unit': 'tokens/s', 'better': 'higher'}}\n"
+        "print(json.dumps({'measured': figures}))\n"
     )
-    assert "Your code results: work/results/yours/phase01_demo/project01_sum\npreset smoke" in said.out
+    benchmark(house, text)
+    said = ladder("bench", 1, "--rounds", 2)
+    assert count.read_text() == "ryyr"
+    assert "speed 1.5 1.5 1.00 tokens/s higher" in said.out
 
 
 def benchmark(house, text):

@@ -32,9 +32,45 @@ def test_lines_carry_their_names_units_and_levels(tmp_path, figures):
     assert len({line.get_color() for line in axes.lines}) == 3
 
 
+@pytest.mark.parametrize("log_x", [False, True])
+def test_a_curve_that_ends_early_carries_its_name_there(tmp_path, figures, log_x):
+    curves = {"short": ([1, 2, 3], [3.0, 2.0, 1.5]), "long": ([1, 8, 20], [3.0, 2.5, 1.6])}
+    plot.lines(tmp_path / "loss.png", curves, "Loss", "step", "loss", {"target 1.6": 1.6}, log_x=log_x)
+    [axes] = figures[0].axes
+    places = {text.get_text(): text for text in axes.texts}
+    assert set(places) == {"short", "long", "target 1.6"}
+    assert places["short"].xy == (3, 1.5)
+    assert places["long"].get_position()[0] > 1, "beyond the right edge"
+
+
 def test_doubling_values_have_a_doubling_axis(tmp_path, figures):
     plot.lines(tmp_path / "x.png", {"a": ([1, 2, 4], [1, 2, 3])}, "T", "batch", "y", log_x=True)
     assert figures[0].axes[0].get_xscale() == "log"
+
+
+def test_powers_have_an_axis_of_powers_with_names_at_their_lines(tmp_path, figures):
+    curves = {"a": ([1, 2], [10, 1000]), "b": ([1, 2], [10, 100_000])}
+    plot.lines(tmp_path / "x.png", curves, "T", "x", "y", log_y=True)
+    [axes] = figures[0].axes
+    assert axes.get_yscale() == "log"
+    assert "100,000" in [label.get_text() for label in axes.get_yticklabels()]
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert heights == {"a": pytest.approx(1000), "b": pytest.approx(100_000)}
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([], []),
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, 1], [0.5, 1.5]),
+        ([1, 1.5, 5], [0.75, 1.75, 5]),
+        ([1, 1, 2], [1 / 3, 4 / 3, 7 / 3]),  # the third is touched only when the first two are apart
+        ([0, 0, 0, 4, 4], [-1, 0, 1, 3.5, 4.5]),
+    ],
+)
+def test_names_that_would_touch_are_moved_apart_and_no_others(heights, expected):
+    assert plot._apart(heights, 1) == pytest.approx(expected)
 
 
 def test_bars_carry_their_values(tmp_path, figures):

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ladder.source import definitions, fingerprint, function, is_stub, signature
+from shared.ladder.source import (
+    decode_source,
+    definitions,
+    fingerprint,
+    function,
+    is_stub,
+    lines_of,
+    read_source,
+    signature,
+)
 
 
 def found(text, name):
@@ -86,3 +95,32 @@ def test_fingerprints_are_equal_exactly_when_the_code_is(a, b):
 def test_signature_holds_decorators_annotations_and_docstring():
     assert signature(found(SOURCE, "plain")) == "def plain(a: int, b=2) -> int:\nSays."
     assert signature(found(SOURCE, "Box.size_of")).startswith("@property\ndef size_of(self):")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xef\xbb\xbfdef f(): pass\r\nx = 1\r", "def f(): pass\nx = 1\n"),
+        (b'#!/x\n# -*- coding: latin-1 -*-\ns = "\xe9"\n', '#!/x\n# -*- coding: utf-8 -*-\ns = "é"\n'),
+        (b'x = "# coding: latin-1"\n', 'x = "# coding: latin-1"\n'),
+    ],
+)  # fmt: skip
+def test_a_learners_file_is_read_as_python_reads_it(data, text):
+    assert decode_source(data) == text
+    assert ast.dump(ast.parse(data)) == ast.dump(ast.parse(text.encode()))
+
+
+@pytest.mark.parametrize(
+    "data", [b"# coding: nonsense\n", b's = "\xe9"\n', b"# coding: rot13\nx", b"# coding: utf-16\nx"]
+)
+def test_bytes_that_are_no_text_are_a_syntax_error(data):
+    with pytest.raises(SyntaxError):
+        decode_source(data)
+
+
+def test_a_form_feed_and_a_line_separator_move_no_line(tmp_path):
+    text = 's = "\u2028"\n\x0cdef f():\n    return 1\n'
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    assert definitions(text) == {"f": 1}
+    node = found(read_source(tmp_path / "a.py"), "f")
+    assert lines_of(text)[node.lineno - 1] == "\x0cdef f():"

@@ -1,15 +1,18 @@
-"""OpenAI's tokenizers against tiktoken, on more than 10 MB of text. Without their files, these tests skip."""
+"""OpenAI's tokenizers against tiktoken, on more than 10 MB of text. What needs their files skips without them."""
 
+import base64
 import json
 import os
 from pathlib import Path
 
 import pytest
 import tiktoken
+from tiktoken_ext import openai_public
 from tokenizers import Tokenizer as TheirTokenizer
 
 from phase01_foundation.project02_tokenizer import pretokenize
 from phase01_foundation.project02_tokenizer.given import openai_tokenizers
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
 from phase01_foundation.project02_tokenizer.given.openai_tokenizers import load_openai_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import load, to_json
 from shared import tinyworld
@@ -24,8 +27,10 @@ THEIR_PATTERNS = {
     "o200k_base": pretokenize.O200K,
 }
 
-if not (MIRROR / openai_tokenizers.VOCAB.path).is_file():
-    pytest.skip(f"needs {openai_tokenizers.VOCAB.path} in LADDER_DATA_MIRROR", allow_module_level=True)
+needs_files = pytest.mark.skipif(
+    not (MIRROR / openai_tokenizers.VOCAB.path).is_file(),
+    reason=f"needs {openai_tokenizers.VOCAB.path} in LADDER_DATA_MIRROR",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +58,32 @@ def peer_of(name, tokenizer):
     )
 
 
+@pytest.mark.parametrize("name", openai_tokenizers.RANKS)
+def test_special_tokens_have_tiktokens_ids(name, monkeypatch):
+    """With ranks for single bytes alone in the place of their file, which has no special tokens in it."""
+    ranks = b"".join(base64.b64encode(bytes([byte])) + b" %d\n" % id for id, byte in enumerate(BYTES))
+    monkeypatch.setattr(openai_tokenizers, "read_file", lambda file: ranks)
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda *_, **__: {})
+    tokenizer = load_openai_tokenizer(name)
+    theirs = getattr(openai_public, name)()["special_tokens"]
+    assert tokenizer.special_tokens == theirs
+    for token, id in theirs.items():
+        assert tokenizer.encode(f"a{token}", allowed_special="all") == [64, id]
+        assert tokenizer.decode([64, id]) == f"a{token}"
+
+
+@needs_files
 @pytest.mark.parametrize("name", ["gpt2", "cl100k_base", "o200k_base"])
 def test_ten_megabytes_have_tiktokens_ids(mixed, name):
     tokenizer = load_openai_tokenizer(name)
     ids = tokenizer.encode_to_array(mixed, disallowed_special=())
     expected = peer_of(name, tokenizer).encode_ordinary(mixed)
     assert ids.tolist() == expected
-    assert tokenizer.decode(expected) == mixed
+    assert b"".join([tokenizer.model.tokens[id] for id in expected]).decode() == mixed
     assert len(mixed.encode()) > (10_000_000 if (MIRROR / "wikitext-2/train.txt").is_file() else 0)
 
 
+@needs_files
 @pytest.mark.parametrize("name", ["gpt2", "cl100k_base", "o200k_base"])
 def test_broken_bytes_come_back(mixed, name):
     data = bytearray(mixed[-100_000:].encode())
@@ -71,6 +92,7 @@ def test_broken_bytes_come_back(mixed, name):
     assert model.decode_bytes(model.encode_bytes(bytes(data)).tolist()) == bytes(data)
 
 
+@needs_files
 def test_gpt2s_two_forms_are_one(mixed):
     gpt2, r50k = load_openai_tokenizer("gpt2"), load_openai_tokenizer("r50k_base")
     assert gpt2.model.tokens == r50k.model.tokens
@@ -78,6 +100,7 @@ def test_gpt2s_two_forms_are_one(mixed):
     assert gpt2.special_tokens == r50k.special_tokens
 
 
+@needs_files
 @pytest.mark.parametrize("name", ["gpt2", "cl100k_base", "o200k_base"])
 def test_their_tokenizer_json_opens_with_the_same_ids(mixed, name):
     tokenizer = load_openai_tokenizer(name)
@@ -87,6 +110,7 @@ def test_their_tokenizer_json_opens_with_the_same_ids(mixed, name):
     assert their.get_vocab_size() <= tokenizer.vocab_size
 
 
+@needs_files
 def test_gpt2s_own_tokenizer_json_is_read():
     path = MIRROR / "tokenizers/gpt2/tokenizer.json"
     if not path.is_file():

@@ -6,7 +6,7 @@ from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared import artifacts
 
-COMMAND = "python -m phase01_foundation.project02_tokenizer.train"
+COMMAND = "ladder run 2 train"
 
 
 def load(name: str = "bpe-10k") -> Tokenizer[Any]:
@@ -14,7 +14,7 @@ def load(name: str = "bpe-10k") -> Tokenizer[Any]:
 
     Raises ArtifactError when there is neither, FormatError for one that is no tokenizer of this project.
     """
-    artifact = artifacts.find(name, command=COMMAND)
+    artifact = artifacts.find(name, command=f"{COMMAND} --name {name}")
     if "tokenizer" not in artifact.config:
         raise tokenizer_json.FormatError(f"{name} is no tokenizer of this project")
     return tokenizer_json.from_json(artifact.config["tokenizer"])
