@@ -15,7 +15,16 @@ from shared.checkpoint import CheckpointError, read, read_metadata, write
 from shared.files import data_folder, shown, work_folder, write_text
 from shared.measuring.provenance import provenance
 
-__all__ = ["Artifact", "ArtifactError", "CheckpointError", "find", "own", "publish", "read", "write"]
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "CheckpointError",
+    "find",
+    "publish",
+    "read",
+    "replaced_by_training",
+    "write",
+]
 
 WEIGHTS = "model.safetensors"
 
@@ -105,10 +114,15 @@ def find(name: str, build: Callable[[], object] | None = None, command: str = ""
     return artifact
 
 
-def own(name: str) -> Artifact | None:
-    """The learner's own model of that name, None where there is none. A training replaces it when it ends."""
+def replaced_by_training(name: str) -> str:
+    """What to say before a training whose model takes the place of the learner's own; empty where there is none."""
     artifact = _look(name)
-    return artifact if artifact and artifact.whose == "yours" else None
+    if not artifact or artifact.whose != "yours":
+        return ""
+    return (
+        f"{name} is trained already, in {shown(artifact.folder)}: this run replaces it when it ends. "
+        "To keep it, stop now and give this one another --name"
+    )
 
 
 def names() -> list[str]:

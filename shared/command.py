@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -19,14 +20,16 @@ from rich.progress import (
 
 
 def how_to_run(module: str) -> str:
-    """What a learner types for this command of a project: `ladder run 1 train` where their code runs in it.
+    """What to type for this command of a project: `ladder run 1 train` where a learner's own code runs in it.
 
     `module` is its full name, `phase01_foundation.project01_minimal_gpt.train`; where the reference runs, it is
     `python -m` with that name.
     """
-    _, project, command = module.split(".")
-    number = int(project.removeprefix("project")[:2])
-    return f"ladder run {number} {command}" if os.environ.get("LADDER_OVERLAY") else f"python -m {module}"
+    phase, project, command = module.split(".")
+    overlay = os.environ.get("LADDER_OVERLAY")
+    if not overlay or not Path(overlay, phase, project).is_dir():
+        return f"python -m {module}"
+    return f"ladder run {int(project.removeprefix('project')[:2])} {command}"
 
 
 class Interrupted(KeyboardInterrupt):

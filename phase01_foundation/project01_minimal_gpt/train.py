@@ -67,12 +67,8 @@ def train(settings: TrainConfig, console: Console) -> tuple[Run, artifacts.Artif
     CheckpointError, before any work, for settings that cannot be followed; OutOfMemoryError where a step does not fit,
     with the checkpoint as it was.
     """
-    if finished := artifacts.own(settings.name):
-        console.print(
-            f"{settings.name} is trained already, in {shown(finished.folder)}: this run replaces it when it ends. "
-            "To keep it, stop now and give this one another --name",
-            highlight=False,
-        )
+    if said := artifacts.replaced_by_training(settings.name):
+        console.print(said, highlight=False)
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
     threads = set_threads(settings.threads)

@@ -90,7 +90,7 @@ def test_the_command_trains_and_says_what_to_do_next(capsys):
     code, printed = command(capsys)
     assert code == 0
     assert "bytes a token on text it has not seen" in printed
-    assert "ladder run 2 show --tokenizer test" in printed
+    assert "project02_tokenizer.show --tokenizer test" in printed
 
 
 def test_the_command_names_what_is_wrong_before_any_work(capsys, monkeypatch):
@@ -124,7 +124,9 @@ def test_the_presets_can_be_read(preset):
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(artifacts.ArtifactError, match=r"Build it with: ladder run 2 train --name test$"):
+    with pytest.raises(
+        artifacts.ArtifactError, match=r"Build it with: .*project02_tokenizer.train --name test$"
+    ):
         load("test")
     artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab"}, {})
     with pytest.raises(FormatError, match="test is no tokenizer of this project"):

@@ -14,11 +14,12 @@ from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.given.training import check_settings, train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared import artifacts, config, corpora
-from shared.command import exits_with_message
+from shared.command import exits_with_message, how_to_run
 from shared.files import ROOT, shown
 
 CONFIGS = ROOT / "phase01_foundation" / "project02_tokenizer" / "configs"
 FILE = "tokenizer.json"
+SHOW = "phase01_foundation.project02_tokenizer.show"
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,8 @@ class TrainConfig:
 
 def train(settings: TrainConfig, console: Console) -> tuple[Tokenizer[Any], artifacts.Artifact]:
     """Train as the settings say, and publish. Raises CorpusError for a corpus that cannot be had."""
-    if finished := artifacts.own(settings.name):
-        console.print(
-            f"{settings.name} is trained already, in {shown(finished.folder)}: this run replaces it when it ends. "
-            "To keep it, stop now and give this one another --name",
-            highlight=False,
-        )
+    if said := artifacts.replaced_by_training(settings.name):
+        console.print(said, highlight=False)
     corpus = corpora.load(
         settings.corpus,
         fallback=settings.fallback,

@@ -194,10 +194,10 @@ def test_the_command_stops_says_how_to_go_on_and_does(command, checkpoint, monke
     assert code == 0
     assert "resumed at step 7 from" in printed
     assert "validation loss" in printed
-    assert "ladder run 3 generate --model test" in printed
+    assert "project03_pretrain.generate --model test" in printed
     assert "A sample:" in printed
     assert printed.count("corpus:") == 1
-    assert "finished model" not in printed
+    assert "trained already" not in printed
     assert_bitwise(weights("test"), weights("whole"))
 
 
@@ -205,7 +205,7 @@ def test_training_over_a_finished_model_says_so(command):
     command("--steps=2")
     code, printed = command("--steps=2")
     assert code == 0
-    assert printed.index("holds a finished model") < printed.index("validation loss")
+    assert printed.index("trained already") < printed.index("validation loss")
 
 
 def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(command, checkpoint, preset):

@@ -29,7 +29,7 @@ from phase01_foundation.project03_pretrain.run import Run
 from phase01_foundation.project03_pretrain.step import next_token_loss
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, config, corpora
-from shared.command import exits_with_message
+from shared.command import exits_with_message, how_to_run
 from shared.device import autocast, explains_out_of_memory, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
@@ -37,6 +37,7 @@ from shared.measuring.arms import peak_flops
 from shared.measuring.memory import keep_freed_memory
 
 CONFIGS = ROOT / "phase01_foundation" / "project03_pretrain" / "configs"
+GENERATE = "phase01_foundation.project03_pretrain.generate"
 VALIDATION_BATCH = 16  # windows at once
 
 
@@ -71,12 +72,8 @@ def train(settings: PretrainConfig, console: Console) -> tuple[Run, artifacts.Ar
         speed = Speed(flops_per_token(model.config), peak_flops(dtype, device))
         run = prepare(model, batches, settings, processes)
         checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
-        if checkpoint.with_name(artifacts.WEIGHTS).exists():
-            console.print(
-                f"{shown(checkpoint.parent)} holds a finished model: it is replaced when this run is done; "
-                "--name keeps both",
-                highlight=False,
-            )
+        if said := artifacts.replaced_by_training(settings.name):
+            console.print(said, highlight=False)
         run = fit(
             run,
             settings,
@@ -187,7 +184,7 @@ def main(argv: list[str] | None = None) -> None:
     console.print(
         f"\nvalidation loss {run.history[-1]['validation_loss']:.4f} after {run.seconds:.0f} s of training\n"
         f"model: {shown(artifact.folder)}   loss curve: {shown(artifact.folder / 'loss.png')}\n"
-        f"write with it: ladder run 3 generate --model {artifact.name}\n\nA sample:\n"
+        f"write with it: {how_to_run(GENERATE)} --model {artifact.name}\n\nA sample:\n"
         + run.history[-1]["samples"][0],
         highlight=False,
         markup=False,

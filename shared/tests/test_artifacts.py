@@ -49,13 +49,13 @@ def test_the_learners_own_comes_before_the_released(own_folders, capsys):
 
 
 def test_the_learners_own_is_told_from_the_released(own_folders):
-    assert artifacts.own("small") is None
+    assert artifacts.replaced_by_training("small") == ""
     artifacts.publish("small", {"w": torch.zeros(2)}, {}, {}, released=True)
-    assert artifacts.own("small") is None
+    assert artifacts.replaced_by_training("small") == ""
     artifacts.publish("small", {"w": torch.ones(2)}, {}, {})
-    own = artifacts.own("small")
-    assert own is not None
-    assert own.folder.is_relative_to(own_folders / "work")
+    said = artifacts.replaced_by_training("small")
+    assert said.startswith("small is trained already, in ")
+    assert "work/models/small: this run replaces it" in said
 
 
 def test_a_missing_model_says_what_exists_and_what_builds_it():

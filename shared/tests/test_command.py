@@ -13,11 +13,14 @@ class ModelError(Exception):
     pass
 
 
-def test_a_command_is_named_as_it_runs_the_same_code_again(monkeypatch):
+def test_a_command_is_named_as_it_runs_the_same_code_again(monkeypatch, tmp_path):
     module = "phase01_foundation.project01_minimal_gpt.train"
     monkeypatch.delenv("LADDER_OVERLAY", raising=False)
     assert how_to_run(module) == f"python -m {module}"
-    monkeypatch.setenv("LADDER_OVERLAY", "/somewhere/work")
+    monkeypatch.setenv("LADDER_OVERLAY", str(tmp_path))
+    assert how_to_run(module) == f"python -m {module}", "project 1 is not started"
+    for folder in ("phase01_foundation/project01_minimal_gpt", "phase10_deployment/project28_serving"):
+        (tmp_path / folder).mkdir(parents=True)
     assert how_to_run(module) == "ladder run 1 train"
     assert how_to_run("phase10_deployment.project28_serving.serve") == "ladder run 28 serve"
 

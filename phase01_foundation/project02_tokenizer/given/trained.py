@@ -5,8 +5,9 @@ from typing import Any
 from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared import artifacts
+from shared.command import how_to_run
 
-COMMAND = "ladder run 2 train"
+TRAIN = "phase01_foundation.project02_tokenizer.train"
 
 
 def load(name: str = "bpe-10k") -> Tokenizer[Any]:
@@ -14,7 +15,7 @@ def load(name: str = "bpe-10k") -> Tokenizer[Any]:
 
     Raises ArtifactError when there is neither, FormatError for one that is no tokenizer of this project.
     """
-    artifact = artifacts.find(name, command=f"{COMMAND} --name {name}")
+    artifact = artifacts.find(name, command=f"{how_to_run(TRAIN)} --name {name}")
     if "tokenizer" not in artifact.config:
         raise tokenizer_json.FormatError(f"{name} is no tokenizer of this project")
     return tokenizer_json.from_json(artifact.config["tokenizer"])

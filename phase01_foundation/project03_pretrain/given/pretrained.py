@@ -14,8 +14,9 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.hugging_face import shapes
 from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
 from shared import artifacts
+from shared.command import how_to_run
 
-TRAIN = "ladder run 3 train --preset cpu"
+TRAIN = "phase01_foundation.project03_pretrain.train"
 
 
 def publish_base(
@@ -57,7 +58,9 @@ def load_base(name: str = "tiny-base", dtype: torch.dtype | None = None) -> tupl
     The model is on the CPU and in evaluation mode, its weights in `dtype`, or, for None, in float32. Raises
     ArtifactError when there is no such model, CheckpointError for a broken file or one of another project.
     """
-    return load_artifact(artifacts.find(name, command=f"{TRAIN} --name {name}"), dtype)
+    return load_artifact(
+        artifacts.find(name, command=f"{how_to_run(TRAIN)} --preset cpu --name {name}"), dtype
+    )
 
 
 def load_artifact(

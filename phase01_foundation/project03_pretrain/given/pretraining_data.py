@@ -14,7 +14,7 @@ from jaxtyping import UInt
 from rich.console import Console
 
 from phase01_foundation.project02_tokenizer import train as tokenizer_command
-from phase01_foundation.project02_tokenizer.given.trained import COMMAND
+from phase01_foundation.project02_tokenizer.given.trained import TRAIN
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import from_json
@@ -22,6 +22,7 @@ from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT, cached_tokens
 from shared import artifacts, config, corpora, tinyworld
+from shared.command import how_to_run
 
 TINYWORLD_CHARACTERS = 20_000_000  # of the train split, unless the settings say otherwise
 VALIDATION_CHARACTERS = 1_000_000
@@ -113,7 +114,7 @@ def pick_tokenizer(settings: PretrainConfig, corpus: corpora.Reader) -> Tokenize
         artifact = artifacts.find(
             settings.tokenizer,
             build=_train_10k if settings.tokenizer == tokenizer_command.TrainConfig.name else None,
-            command=f"{COMMAND} --name {settings.tokenizer}",
+            command=f"{how_to_run(TRAIN)} --name {settings.tokenizer}",
         )
         if "tokenizer" not in artifact.config:
             raise ValueError(f"the model {settings.tokenizer} has no tokenizer that could be taken")

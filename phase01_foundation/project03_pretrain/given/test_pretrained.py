@@ -97,6 +97,6 @@ def test_another_projects_model_is_told_as_such():
 
 def test_a_missing_model_says_how_to_make_it():
     with pytest.raises(
-        artifacts.ArtifactError, match=r"there is no model 'tiny-base'.*ladder run 3 train --preset cpu"
+        artifacts.ArtifactError, match=r"there is no model 'tiny-base'.*project03_pretrain.train --preset cpu"
     ):
         load_base()

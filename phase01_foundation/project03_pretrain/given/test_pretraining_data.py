@@ -193,7 +193,7 @@ def test_a_models_tokenizer_is_taken_by_its_name(cats):
 
 
 def test_a_tokenizer_nobody_has_is_named_with_what_makes_it(cats):
-    command = "ladder run 2 train --name mine"
+    command = "project02_tokenizer.train --name mine"
     with pytest.raises(artifacts.ArtifactError, match=rf"there is no model 'mine'.*{command}"):
         load_data(replace(cats, tokenizer="mine"))
     artifacts.publish("bare", {}, {"dim": 3}, {})
