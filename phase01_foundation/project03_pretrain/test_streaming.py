@@ -71,7 +71,7 @@ def test_unshuffled_rows_are_the_token_file_cut_up(tmp_path):
     source = batches(buffer_size=1)
     steps = (len(ids) - 1) // 42
     tokens, targets = take(source, steps)
-    assert tokens.shape == (steps, 6, 7)
+    assert tokens.shape == targets.shape == (steps, 6, 7)
     assert tokens.dtype == targets.dtype == torch.int64
     assert torch.equal(tokens.flatten(), torch.from_numpy(ids[: steps * 42]))
     assert torch.equal(targets.flatten(), torch.from_numpy(ids[1 : steps * 42 + 1]))
@@ -125,6 +125,7 @@ def test_a_state_is_not_changed_by_what_follows_it(buffer_size):
     resumed = batches(buffer_size=buffer_size)
     for _ in range(2):
         resumed.load_state_dict(state)
+        assert same_state(resumed.state_dict(), state)
         assert same(take(resumed, 10), expected)
 
 
