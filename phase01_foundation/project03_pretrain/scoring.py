@@ -106,7 +106,8 @@ def log_likelihoods(
     more than the context length; of what is longer, the context's beginning is left out. Texts go through the model
     in evaluation mode, in batches by length (`batches_by_length`, `pad`); the results are in the order of `texts`.
     Logits are computed at the positions that predict a continuation's token, and nowhere else (`model.hidden`, then
-    `model.logits`), and matrix products run in `dtype`. The model is left in the mode it was in.
+    `model.logits`), and matrix products run in `dtype`. All tensors are on the model's device. The model is left in the
+    mode it was in.
 
     Raises ValueError, before any work, naming the text by its number from 1, for an empty context (nothing predicts
     the first token), an empty continuation, and a continuation longer than the context length; and for batch_size < 1.

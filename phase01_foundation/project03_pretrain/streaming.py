@@ -22,8 +22,6 @@ from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.batches import check_shares
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 
-LARGEST_ID = int(np.iinfo(np.int32).max)  # what encode_to_array can hold
-
 
 class StreamingBatches:
     """Rows of `context_length` tokens and their successors, out of documents that come one by one.
@@ -61,10 +59,6 @@ class StreamingBatches:
         if END_OF_TEXT not in tokenizer.special_tokens:
             known = ", ".join(tokenizer.special_tokens) or "none"
             raise ValueError(f"the tokenizer needs the special token {END_OF_TEXT}; it has {known}")
-        if tokenizer.vocab_size - 1 > LARGEST_ID:
-            raise ValueError(
-                f"the tokenizer has ids up to {tokenizer.vocab_size - 1:,}; above {LARGEST_ID:,} they do not fit"
-            )
         self.context_length, self.batch_size = context_length, batch_size
         self.rank, self.world_size = rank, world_size
         self.passes = 0  # through all documents, completed
