@@ -24,7 +24,7 @@ from shared.ladder.jobs import WHOLE_SECONDS, Job
 from shared.ladder.mutants import read_mistakes
 from shared.ladder.mutating import HANGS, KILLED, SURVIVES, UNPATCHED, Change, try_changes
 from shared.ladder.mutations import mutations
-from shared.ladder.project import Project, find, root_folder
+from shared.ladder.project import Project, load, root_folder
 from shared.ladder.verdicts import head, is_drawn
 from shared.options import run_command
 
@@ -39,10 +39,10 @@ class Found:
     faults: list[str] = field(default_factory=list)
 
 
-def main(project: int, one_in: int = 1, at_once: int = 2) -> None:
-    """Systematic mistakes in one project, as `ladder mutate` makes them, without the rest of `ladder`."""
+def main(folder: Path, one_in: int = 1, at_once: int = 2) -> None:
+    """Systematic mistakes in one project, as `ladder mutate` makes them, without looking at any other."""
     try:
-        sys.exit(0 if mutate(find(project), one_in=one_in, at_once=at_once) else 1)
+        sys.exit(0 if mutate(load(folder.resolve()), one_in=one_in, at_once=at_once) else 1)
     except LadderError as error:
         sys.exit(f"error: {error}")
 

@@ -1,9 +1,10 @@
 """Other right ways to write what tasks write, and other words for their errors: no test may notice either.
 
-They are tried all at once, here and in every project above: the first variant of each task, of this project and of
+They are tried all at once, here and in every project above: the first variant of each function, of this project and of
 those below that it imports, with every error reworded; then the second ones. Only what fails is taken apart.
 """
 
+import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,16 +96,24 @@ class Ways:
 
 
 def rounds(project: Project) -> list[tuple[Way, ...]]:
-    """What is tried together, on all tests of `project`."""
+    """What is tried together, on all tests of `project`: at most one variant of each function."""
     ways: list[list[Way]] = []
     for rung in [*below(project), project]:
-        variants = read_mistakes(rung).variants
-        for task in rung.tasks:
-            of_task = [Way(rung, variant) for variant in variants if variant.task == task.number]
-            # What projects above are shown is one variant a task: more would cost each of them another round.
-            ways.append(of_task if rung == project else of_task[:1])
-    words = [[Way(rung)] for rung in [*below(project), project]]
-    return [tuple(filter(None, row)) for row in zip_longest(*ways, *words)]
+        of_function: dict[tuple[str, int], list[Way]] = {}
+        for variant in read_mistakes(rung).variants:
+            place = variant.file, _function_at(rung, variant)
+            of_function.setdefault(place, []).append(Way(rung, variant))
+        ways += [*of_function.values(), [Way(rung)]]
+    return [tuple(filter(None, row)) for row in zip_longest(*ways)]
+
+
+def _function_at(project: Project, variant: Mutant) -> int:
+    """The line where the function begins that holds the variant's text, the first one of several."""
+    text = (project.folder / variant.file).read_text(encoding="utf-8")
+    line = text[: text.index(variant.find)].count("\n") + 1
+    tree = ast.walk(ast.parse(text))
+    found = [node for node in tree if isinstance(node, ast.FunctionDef) and line <= (node.end_lineno or 0)]
+    return min((node.lineno for node in found), default=0)
 
 
 def below(project: Project) -> list[Project]:

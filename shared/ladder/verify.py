@@ -183,7 +183,7 @@ def _command(check: Check, folder: Path) -> list[Job]:
         )
     if check.kind == "mutate":
         sample = () if check.whole else ("--one-in", str(SAMPLE))
-        command = (python, "-m", "shared.ladder.mutate", str(project.number), "--at-once", "1", *sample)
+        command = (python, "-m", "shared.ladder.mutate", str(project.folder), "--at-once", "1", *sample)
         return [Job(check.kind, project, command=command, seconds=MUTATE_SECONDS)]
     command = (python, "-m", f"{project.module}.benchmark", "--preset", "smoke")
     found = (project.folder / "benchmark.py").is_file()

@@ -49,7 +49,7 @@ def test_what_is_tried_together(house):
     ]
     assert below(find(2)) == [find(1)]
     (together,) = rounds(find(2))
-    assert [way.project.number for way in together] == [1, 1, 2, 1, 2]
+    assert [way.project.number for way in together] == [1, 1, 1, 2, 2]
 
 
 def test_two_variants_may_not_change_the_same_text(house, tmp_path):
