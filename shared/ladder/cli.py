@@ -234,7 +234,7 @@ def grade(
     libraries, or opens the tests or the solution gets no points, and the reason is in the table, CSV and XML. Tests and
     submission share a process, so none of this is proof: read the code of those who matter.
     """
-    from shared.ladder.grade import grade
+    from shared.ladder.grading.grade import grade
 
     grade(find(project), folder, out, seconds, memory, independent)
 

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from shared.ladder.canaries import Disguise, disguise, tasks_of
+from shared.ladder.grading.canaries import Disguise, disguise, tasks_of
 
 TESTS = '''
 import pytest

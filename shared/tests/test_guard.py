@@ -7,8 +7,8 @@ import types
 
 import pytest
 
-from shared.ladder.channel import LONGEST, ForgeryError, Receiver, sender
-from shared.ladder.guard import Seal
+from shared.ladder.grading.channel import LONGEST, ForgeryError, Receiver, sender
+from shared.ladder.grading.guard import Seal
 from shared.ladder.project import ROOT
 
 
@@ -106,7 +106,7 @@ def test_what_a_library_replaces_by_itself_is_no_fault(library, tmp_path):
 WATCHED = """
 import sys
 from pathlib import Path
-from shared.ladder.guard import watch
+from shared.ladder.grading.guard import watch
 folder = Path(sys.argv[1])
 watch(str(folder / "theirs"), [str(folder)], [str(folder / "house")], [str(folder / "house/test_a.py")],
       lambda event, **values: print(event, values["what"].replace(str(folder), "")))

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from shared.ladder import grade
+from shared.ladder.grading import grade
+from shared.ladder.grading.sandbox import Sandbox, find_sandbox
 from shared.ladder.project import find
-from shared.ladder.sandbox import Sandbox, find_sandbox
 from shared.ladder.stubs import stub_file
 
 FOLDER = "phase01_demo/project01_sum"

@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
+from shared.ladder.grading.submissions import read_submission
 from shared.ladder.project import find
 from shared.ladder.stubs import put_functions, stub_file
-from shared.ladder.submissions import read_submission
 
 FOLDER = "phase01_demo/project01_sum"
 

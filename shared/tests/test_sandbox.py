@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.ladder import sandbox
-from shared.ladder.sandbox import Sandbox, environment, find_sandbox, python
+from shared.ladder.grading import sandbox
+from shared.ladder.grading.sandbox import Sandbox, environment, find_sandbox, python
 
 FAKE = """#!/bin/sh
 echo "$0 $*" >> {log}

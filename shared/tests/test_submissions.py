@@ -7,11 +7,11 @@ import zipfile
 
 import pytest
 
-from shared.ladder import archives
+from shared.ladder.grading import archives
+from shared.ladder.grading.submissions import read_submission, read_submissions
 from shared.ladder.house import LadderError
 from shared.ladder.project import find
 from shared.ladder.stubs import stub_file
-from shared.ladder.submissions import read_submission, read_submissions
 
 FOLDER = "phase01_demo/project01_sum"
 

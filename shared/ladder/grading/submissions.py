@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from shared.ladder import archives
+from shared.ladder.grading import archives
 from shared.ladder.house import LadderError
 from shared.ladder.project import Project
 from shared.ladder.source import decode_source, definitions

@@ -20,14 +20,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.files import write_text
-from shared.ladder.archives import shown
-from shared.ladder.exam import Exam, lay_out
+from shared.ladder.grading.archives import shown
+from shared.ladder.grading.exam import Exam, lay_out
+from shared.ladder.grading.sandbox import find_sandbox
+from shared.ladder.grading.submissions import Submission, read_submissions
 from shared.ladder.house import LadderError, console, counted, say, short
 from shared.ladder.project import Project, Task, root_folder
-from shared.ladder.sandbox import find_sandbox
 from shared.ladder.source import decode_source, function, is_stub
 from shared.ladder.stubs import put_functions
-from shared.ladder.submissions import Submission, read_submissions
 
 CHEAT = "no points for the whole project"
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.ladder.canaries import Disguise, disguise
 from shared.ladder.export import write_house
+from shared.ladder.grading.canaries import Disguise, disguise
+from shared.ladder.grading.sandbox import Sandbox
+from shared.ladder.grading.session import Session, TaskRun
 from shared.ladder.house import LadderError
 from shared.ladder.project import Project, root_folder
-from shared.ladder.sandbox import Sandbox
-from shared.ladder.session import Session, TaskRun
 from shared.ladder.stubs import stub_file
 
 REFERENCE_SECONDS = 1800

@@ -16,11 +16,11 @@ from typing import Any
 
 import psutil
 
-from shared.ladder.channel import LONGEST, ForgeryError, Receiver
 from shared.ladder.forked import quiet_values
-from shared.ladder.graded import STOP
+from shared.ladder.grading.channel import LONGEST, ForgeryError, Receiver
+from shared.ladder.grading.graded import STOP
+from shared.ladder.grading.sandbox import Sandbox, environment, python
 from shared.ladder.project import Project
-from shared.ladder.sandbox import Sandbox, environment, python
 
 WARM_SECONDS = 300  # to import torch and the like, on a slow machine
 GRACE_SECONDS = 20  # for the process to end a child whose time is over
@@ -102,7 +102,7 @@ class Session:
         """Start the process, and wait until it is ready. Raises EOFError with its last words when it is not."""
         self.is_ready = False
         self.name = f"ladder-{secrets.token_hex(8)}"
-        arguments = [python(), "-P", "-m", "shared.ladder.graded", str(self.project.number)]
+        arguments = [python(), "-P", "-m", "shared.ladder.grading.graded", str(self.project.number)]
         if not self.sandbox.engine:
             # Nothing else keeps what it prints, where it stands and what it leaves behind away from the machine's.
             self.scratch = tempfile.TemporaryDirectory(prefix="ladder-", ignore_cleanup_errors=True)

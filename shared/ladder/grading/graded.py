@@ -1,6 +1,6 @@
 """The process that runs the tests of one submission, task by task, each in a child that finds torch loaded already.
 
-    python -m shared.ladder.graded NUMBER
+    python -m shared.ladder.grading.graded NUMBER
 
 It runs inside the sandbox where there is one, on a copy of the house in which the solution of the graded project is
 replaced by stubs. Requests come as JSON lines on its standard input; what it answers leaves on its standard output,
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.ladder import forked, pytest_plugin
-from shared.ladder.channel import sender
 from shared.ladder.forked import Job
-from shared.ladder.guard import Seal, watch
+from shared.ladder.grading.channel import sender
+from shared.ladder.grading.guard import Seal, watch
 from shared.ladder.project import Project, find, root_folder
 
 POLL_SECONDS = 0.02
