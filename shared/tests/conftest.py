@@ -4,8 +4,9 @@ import contextlib
 import importlib
 import io
 import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +211,7 @@ __path__ = overlay(__path__)
 '''
 
 BENCHMARK = """import json
+import signal
 import sys
 
 from phase01_demo.project01_sum.sums import total
@@ -238,6 +240,14 @@ include = ["/shared", "/phase??_*"]
 testpaths = ["shared", "phase??_*"]
 filterwarnings = ["error"]
 """
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """As in a terminal: `nohup`, and a script's job in the background, start Python with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -97,6 +97,16 @@ def test_downloaded_once_then_from_the_cache(house, monkeypatch, capsys):
     assert f"from the cache {cached}, as no mirror is set (LADDER_DATA_MIRROR)" in lines[1]
 
 
+def test_the_mirror_comes_before_the_cache(mirror, house, monkeypatch):
+    """Whoever sets a mirror wants what is there, whatever an earlier run has kept."""
+    cached = pinned.data_folder() / "corpora" / POEM.path
+    cached.parent.mkdir(parents=True)
+    cached.write_text(TEXT)
+    assert load("poem").origin == "mirror"
+    monkeypatch.delenv("LADDER_DATA_MIRROR")
+    assert load("poem").origin == "cache"
+
+
 def test_a_mirror_need_not_have_everything(mirror, monkeypatch):
     (mirror / POEM.path).unlink()
     monkeypatch.setattr(pinned, "fetch", lambda *_: TEXT.encode())
