@@ -64,7 +64,9 @@ def lines(
     for name, (xs, ys) in series.items():
         if _across(axes, xs[-1]) < 0.9:  # at the edge, its name would stand beside another curve
             _, color = labels.pop(name)
-            axes.annotate(name, (xs[-1], ys[-1]), (6, 3), textcoords="offset points", color=color)
+            others = [curve for other, curve in series.items() if other != name]
+            place = (6, -14) if any(_passes_above(axes, (xs[-1], ys[-1]), *curve) for curve in others) else (6, 3)
+            axes.annotate(name, (xs[-1], ys[-1]), place, textcoords="offset points", color=color)
     _label_ends(axes, labels)
     _save(figure, path)
 
@@ -127,6 +129,15 @@ def _across(axes: Axes, x: float) -> float:
     """How far across the plot this x is: 0 at the left edge, 1 at the right."""
     _, (low, _) = axes.get_xlim(), axes.get_ylim()  # asking for the limits settles them
     return (axes.transData - axes.transAxes).transform((x, low))[0]
+
+
+def _passes_above(axes: Axes, point: tuple[float, float], xs: Sequence[float], ys: Sequence[float]) -> bool:
+    """Whether a curve runs through the place where a name above the point would stand."""
+    if not xs[0] <= point[0] <= xs[-1]:
+        return False
+    after = next(i for i, x in enumerate(xs) if x >= point[0])
+    (_, low), (_, high) = ((axes.transData - axes.transAxes).transform(at) for at in (point, (0, ys[after])))
+    return bool(-0.01 <= high - low < 0.12)
 
 
 def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:

@@ -43,6 +43,14 @@ def test_a_curve_that_ends_early_carries_its_name_there(tmp_path, figures, log_x
     assert places["long"].get_position()[0] > 1, "beyond the right edge"
 
 
+def test_a_name_within_the_plot_stands_below_where_a_curve_runs_above(tmp_path, figures):
+    short = ([1, 2, 3], [3.0, 2.0, 1.5])
+    for name, level in (("near", 1.6), ("far", 2.4)):
+        plot.lines(tmp_path / "x.png", {"short": short, name: ([1, 8, 20], [3.0, level, 1.4])}, "T", "x", "y")
+    near, far = ({text.get_text(): text for text in figure.axes[0].texts}["short"] for figure in figures)
+    assert near.get_position()[1] < 0 < far.get_position()[1]
+
+
 def test_doubling_values_have_a_doubling_axis(tmp_path, figures):
     plot.lines(tmp_path / "x.png", {"a": ([1, 2, 4], [1, 2, 3])}, "T", "batch", "y", log_x=True)
     assert figures[0].axes[0].get_xscale() == "log"
