@@ -12,7 +12,7 @@ from typing import Any
 from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome, first_line
 from shared.ladder.mutants import Mutant, read_mistakes
 from shared.ladder.project import Project
-from shared.ladder.runner import test_files
+from shared.ladder.runner import test_files, test_seconds
 from shared.ladder.stubs import stub_file
 from shared.ladder.variants import Ways
 
@@ -219,7 +219,13 @@ def _task_faults(project: Project, ran: list[dict[str, Any]]) -> Iterator[str]:
         tests = [test for test in ran if test["task"] == task.number]
         if not tests:
             yield f"no test is marked with task {task.number}"
-        elif all(test["outcome"] == "skipped" for test in tests):
+        slowest = max((test.get("seconds", 0.0) for test in tests), default=0.0)
+        if slowest > test_seconds(task):
+            yield (
+                f"a test of task {task.number} takes {slowest:.0f} s, and a learner's is stopped after "
+                f"{test_seconds(task):.0f} s: give the task `seconds` in project.toml"
+            )
+        if tests and all(test["outcome"] == "skipped" for test in tests):
             yield f"every test of task {task.number} is skipped on a CPU: {tests[0].get('reason', '')}"
 
 

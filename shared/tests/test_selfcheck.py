@@ -218,6 +218,10 @@ def test_faults_of_a_reference_run(house, tmp_path):
         "every test of task 2 is skipped on a CPU: no GPU",
     ]
     assert faults(Results(tests=[ran(1, "passed")])) == ["no test is marked with task 2"]
+    slow = [ran(1, "passed", seconds=21.0), ran(2, "passed", seconds=19.0)]
+    assert faults(Results(tests=slow)) == [
+        "a test of task 1 takes 21 s, and a learner's is stopped after 20 s: give the task `seconds` in project.toml"
+    ]
     broken = Results(broken=[{"file": "t.py", "failure": failure}])
     assert faults(broken)[0] == "the reference, test_sums.py: t.py cannot be imported: no"
     wrong = Results(tests=[ran(1, "failed", failure=failure), ran(1, "skipped")])
