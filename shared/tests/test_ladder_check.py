@@ -3,12 +3,10 @@
 import errno
 import importlib.util
 import signal
-import subprocess
 
 import pytest
 
-from shared.ladder import check, committed, progress, runner, tasks
-from shared.ladder.export import write_house
+from shared.ladder import check, progress, runner, tasks
 from shared.ladder.project import find
 from shared.ladder.runner import Results, read_events, run_tests
 
@@ -331,46 +329,6 @@ def test_what_runs_is_said_now_and_then(monkeypatch, capsys):
     running.watch({"event": "wait"})
     assert told[0] == "task 1, Sums: test_long"
     assert capsys.readouterr().out == "task 1, Sums: test_long, 15 s\n"
-
-
-def git(house, *arguments):
-    names = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(["git", "-C", str(house), *names, *arguments], check=True, capture_output=True)
-
-
-def test_edited_tests_give_no_points_and_are_named(house, ladder, yours):
-    (house / SUMS).write_text(reference(house))
-    tests = house / "phase01_demo/project01_sum/test_sums.py"
-    assert "handed out" not in ladder("check", 1, "--task", 1).out, "no git: it cannot be told"
-    git(house, "init")
-    git(house, "add", ".")
-    git(house, "commit", "-m", "tests")
-    assert "handed out" not in ladder("check", 1, "--task", 1).out
-    (house / "work/progress.json").unlink()
-    tests.write_text(tests.read_text().replace("== sum(values)", "in (0, 6)"))
-    said = ladder("check", 1, "--task", 1)
-    assert "Tests that are not as they were handed out: phase01_demo/project01_sum/test_sums.py" in said.out
-    assert "`git checkout` puts them back." in said.out
-    assert "No points: the tests are not as they were handed out (see above)." in said.out
-    assert progress.read().project(find(1))["passed"] == {}
-    git(house, "checkout", "--", str(tests))
-    assert "handed out" not in ladder("check", 1, "--task", 1).out
-    assert progress.read().project(find(1))["passed"].keys() == {"1"}
-
-
-def test_an_exported_folder_knows_its_tests_without_git(house, tmp_path):
-    write_house(find(1), tmp_path / "out")
-    listed = (tmp_path / "out" / committed.MANIFEST).read_text()
-    assert "  phase01_demo/project01_sum/test_sums.py\n" in listed
-    (house / committed.MANIFEST).write_text(
-        "".join(f"{line}\n" for line in listed.splitlines() if "shared/" not in line)
-    )
-    assert committed.changed_tests(find(1)) == []
-    tests = house / "phase01_demo/project01_sum/test_sums.py"
-    tests.write_text(tests.read_text() + "\n")
-    assert committed.changed_tests(find(1)) == [tests]
-    tests.unlink()
-    assert committed.changed_tests(find(1)) == [tests]
 
 
 def test_a_stub_gets_no_points_whatever_its_tests_say(house, ladder, yours):
