@@ -41,8 +41,10 @@ def _is_named(fact: Fact, message: str) -> bool:
         text = "-" * (fact < 0) + "".join(parts)
     else:
         text = re.escape(text)
-    # A minus before it would make another number of it, but "1-3" has a 3: a sign follows no digit.
-    return re.search(rf"(?<![\d.])(?<!(?<![\w)])-){text}(?![\d]|[.,_]\d)", message) is not None
+    # A minus before it would make another number of it, but "1-3" has a 3: a sign follows no digit. "0...36" has a 36,
+    # and "9,37" a 9; of 2.5 and 2,000 a 2 is only a part.
+    before, after = r"(?<!\d)(?<!\d\.)(?<!\d[,_])(?<!(?<![\w)])-)", r"(?!\d|\.\d|[,_]\d{3}(?!\d))"
+    return re.search(rf"(?:{before}|(?<=\d,)(?!\d{{3}}(?!\d))){text}{after}", message) is not None
 
 
 def _shown(fact: Fact) -> str:

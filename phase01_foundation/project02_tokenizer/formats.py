@@ -24,8 +24,8 @@ def parse_ranks(data: bytes, name: str) -> dict[int, bytes]:
     `splitlines` ends them; those that hold nothing but spaces are left out, but count as lines. Raises FormatError,
     always naming the file:
 
-        for a line that is no such pair, naming its number (from 1) and what stands there; base64 must be correct to
-            the last character
+        for a line that is no such pair, naming its number (from 1) and the whole line; no character of the base64
+            is skipped
         for a token of no bytes or a rank below 0, naming the line's number
         for a token or a rank that an earlier line has, naming both lines' numbers
         where no line has a token

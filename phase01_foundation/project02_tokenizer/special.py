@@ -16,7 +16,8 @@ def resolve_special(
 ) -> tuple[set[str], set[str]]:
     """The special tokens that are allowed in a text, and those that are refused.
 
-    "all" means all known ones; for `disallowed`, all that are not allowed. A token in neither set is ordinary text.
+    "all" means all known ones; for `disallowed`, all that are not allowed. A token in neither set is ordinary text; one
+    that both sets name is in both.
     Raises ValueError for a name that is not known, naming it and all that are, and for a text other than "all" in the
     place of a set, naming it.
     """

@@ -46,7 +46,13 @@ def test_a_single_name_that_is_no_set_is_refused(allowed, disallowed):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_first_disallowed_token_is_named_with_its_position_and_what_to_do(order):
-    with raises(ValueError, "<|pad|>", 17, "allowed_special", "disallowed_special"):
+    with raises(
+        ValueError,
+        "<|pad|>",
+        17,
+        (" allowed_special", "`allowed_special", "(allowed_special"),
+        "disallowed_special",
+    ):
         refuse_special("a text of words, <|pad|> <|end|> <|pad|>", ["<|end|>", "<|pad|>"][::order])
 
 

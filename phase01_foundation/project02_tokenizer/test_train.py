@@ -14,9 +14,10 @@ from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
 from phase01_foundation.project02_tokenizer.given import example, fast, openai_tokenizers
 from phase01_foundation.project02_tokenizer.given.byte_level import printed
-from phase01_foundation.project02_tokenizer.given.trained import load
+from phase01_foundation.project02_tokenizer.given.trained import TRAIN, load
 from phase01_foundation.project02_tokenizer.train import CONFIGS, TrainConfig, train
 from shared import artifacts, config
+from shared.command import how_to_run
 
 TEXT = "The cat sat on the mat.\nThe dog sat on the log.\n" * 200
 SMALL = {"name": "test", "corpus": "shakespeare", "fallback": None, "vocab_size": 280}
@@ -90,7 +91,7 @@ def test_the_command_trains_and_says_what_to_do_next(capsys):
     code, printed = command(capsys)
     assert code == 0
     assert "bytes a token on text it has not seen" in printed
-    assert "project02_tokenizer.show --tokenizer test" in printed
+    assert f"{how_to_run(train_command.SHOW)} --tokenizer test" in printed
 
 
 def test_the_command_names_what_is_wrong_before_any_work(capsys, monkeypatch):
@@ -124,9 +125,7 @@ def test_the_presets_can_be_read(preset):
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(
-        artifacts.ArtifactError, match=r"Build it with: .*project02_tokenizer.train --name test$"
-    ):
+    with pytest.raises(artifacts.ArtifactError, match=rf"Build it with: {how_to_run(TRAIN)} --name test$"):
         load("test")
     artifacts.publish("test", {"w": torch.zeros(1)}, {"alphabet": "ab"}, {})
     with pytest.raises(FormatError, match="test is no tokenizer of this project"):

@@ -17,6 +17,7 @@ from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
 from phase01_foundation.project03_pretrain.train import CONFIGS, train
 from shared import config
+from shared.command import how_to_run
 from shared.files import ROOT
 
 TINY = {
@@ -194,7 +195,7 @@ def test_the_command_stops_says_how_to_go_on_and_does(command, checkpoint, monke
     assert code == 0
     assert "resumed at step 7 from" in printed
     assert "validation loss" in printed
-    assert "project03_pretrain.generate --model test" in printed
+    assert f"{how_to_run(train_command.GENERATE)} --model test" in printed
     assert "A sample:" in printed
     assert printed.count("corpus:") == 1
     assert "trained already" not in printed

@@ -265,6 +265,9 @@ Then, each time after `source .venv/bin/activate`:
 Your files are in `{work}`: {files}. Write one function at a time.
 `{folder}/README.md` has the idea, the tasks and what the output should look like.
 
+What READMEs say of `make setup`, `make run`, other projects' folders and `shared/phaseNN.py` holds in the whole
+repository, not in this folder.
+
 Hand in your `work` folder, as a zip. You need not hand in `work/models`.
 """
 

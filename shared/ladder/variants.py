@@ -24,14 +24,25 @@ WORDS = "a test is to ask for facts, and never for wording:"
 
 @dataclass(frozen=True)
 class Way:
-    """One variant of a project's function, or without one all errors of the project in other words."""
+    """One variant of a project's function, or without one all errors of the project in other words.
+
+    Or the project's files `as_they_are`: the reference in a learner's place.
+    """
 
     project: Project
     variant: Mutant | None = None
+    as_they_are: bool = False
+
+    @property
+    def words(self) -> bool:
+        """Whether it is the errors in other words."""
+        return self.variant is None and not self.as_they_are
 
     @cached_property
     def name(self) -> str:
         """What it is, for messages."""
+        if self.as_they_are:
+            return f"the reference of project {self.project.number} in a learner's place"
         if self.variant is None:
             return f"errors of project {self.project.number} in other words"
         return f"variant {self.variant.name} of project {self.project.number}, task {self.variant.task}"
@@ -46,6 +57,7 @@ class Ways:
         self.project, self.folder = project, folder
         self.faults: list[str] = []
         self._running: dict[str, tuple[Way, ...]] = {}  # by the run's name
+        self._apart: dict[Path, list[tuple[Way, ...]]] = {}  # by test file: the rounds that failed
         self._together: dict[
             Path, str
         ] = {}  # by test file: what a round failed with, but no way of it alone so far
@@ -66,14 +78,19 @@ class Ways:
         found = outcome.cut_off_or_broken() or [
             f"{test['name']}: {first_line(test['failure']['message'])}" for test in outcome.results.failures()
         ]
-        if found and others:
+        if found and others and not first.as_they_are:
             self._together[file] = f"{outcome.job.name}: what passes one by one fails together: {found[0]}"
-            return [
-                job for way in (first, *others) for job in self._try(f"{self.APART}{way.name}", [way], file)
-            ]
+            self._apart.setdefault(file, []).append((first, *others))
+            everyone = dict.fromkeys([self.project, *(way.project for way in others)])
+            plain = [Way(project, as_they_are=True) for project in everyone]
+            return list(self._try(f"{self.APART}{plain[0].name}", plain, file))
+        rounds_of = self._apart.pop(file, []) if first.as_they_are else []
+        if not found and rounds_of:  # one cause for all, if it fails as it is: no use to try each
+            ways = dict.fromkeys(way for ways in rounds_of for way in ways)
+            return [job for way in ways for job in self._try(f"{self.APART}{way.name}", [way], file)]
         if found:
             self._together.pop(file, None)
-            self.faults.append(f"{first.name}: {RIGHT if first.variant else WORDS} {found[0]}")
+            self.faults.append(f"{first.name}: {WORDS if first.words else RIGHT} {found[0]}")
         ending = f", {self._short(file)}"
         if not any(name.startswith(self.APART) and name.endswith(ending) for name in self._running):
             self.faults += [text for text in [self._together.pop(file, "")] if text]
@@ -98,9 +115,12 @@ class Ways:
 def rounds(project: Project) -> list[tuple[Way, ...]]:
     """What is tried together, on all tests of `project`: at most one variant of each function."""
     ways: list[list[Way]] = []
+    reached = closure(project.folder.rglob("*.py"), root_folder())
     for rung in [*below(project), project]:
         of_function: dict[tuple[str, int], list[Way]] = {}
         for variant in read_mistakes(rung).variants:
+            if rung.folder / variant.file not in reached:
+                continue
             place = variant.file, _function_at(rung, variant)
             of_function.setdefault(place, []).append(Way(rung, variant))
         ways += [*of_function.values(), [Way(rung)]]

@@ -19,6 +19,7 @@ from typing import Any
 from shared.files import write_text
 from shared.ladder.imports import closure
 from shared.ladder.project import Project, root_folder
+from shared.ladder.variants import below
 from shared.machine import abilities
 
 FILE = ".ci/verdicts.json"
@@ -52,10 +53,9 @@ def depends_on(project: Project, kind: str) -> set[Path]:
     others = {file for folder in {file.parent for file in reached} for file in _beside(folder, root)}
     also = {"selfcheck": "mutants.toml", "mutate": "mutants.toml", "export": "README.md"}.get(kind)
     others |= {file for file in own if file.name == also}
-    if kind == "selfcheck":  # the variants of what is below
-        others |= {
-            rung for folder in {file.parent for file in reached} for rung in folder.glob("mutants.toml")
-        }
+    if kind == "selfcheck":  # which tries the variants of what is below as well
+        for rung in below(project):
+            others |= {rung.folder / name for name in (*rung.files, "project.toml", "mutants.toml")}
     # A notebook and a benchmark look at what the project makes; its tests do without.
     names = project.needs if tested else (*project.needs, *project.produces)
     models = {file for name in names for file in _files(root / "data" / "models" / name)}

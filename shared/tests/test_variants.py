@@ -90,7 +90,18 @@ def test_a_test_that_asks_for_one_way_is_found(house, tmp_path, change):
     assert fault.startswith(
         "variant each_sum_anew of project 1, task 2: it is right, but fails test_together"
     )
-    assert len(names) == 1 + 3, "the round, and then each way alone"
+    assert len(names) == 1 + 1 + 3, "the round, the reference in a learner's place, and then each way alone"
+
+
+def test_a_test_that_fails_in_a_learners_place_whatever_they_write_is_one_fault(house, tmp_path, change):
+    asked = "    import os\n    assert 'LADDER_OVERLAY' not in os.environ\n"
+    change("test_sums.py", ("def test_together():\n", f"def test_together():\n{asked}"))
+    faults, names = run(find(1), tmp_path)
+    (fault,) = faults
+    assert fault.startswith(
+        "the reference of project 1 in a learner's place: it is right, but fails test_together"
+    )
+    assert len(names) == 2
 
 
 def test_a_test_that_asks_for_words_is_found(house, tmp_path, change):

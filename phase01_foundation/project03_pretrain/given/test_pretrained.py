@@ -7,10 +7,11 @@ from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.given.example import SHAPES, TINY, example
-from phase01_foundation.project03_pretrain.given.pretrained import load_base, publish_base
+from phase01_foundation.project03_pretrain.given.pretrained import TRAIN, load_base, publish_base
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.model import LLM
 from shared import artifacts
+from shared.command import how_to_run
 
 TOKENIZER = Tokenizer(CharTokenizer("abcdefghij"), {"<|endoftext|>": 10})
 CARD = {"data": "tinyworld", "loss": 1.5}
@@ -97,6 +98,6 @@ def test_another_projects_model_is_told_as_such():
 
 def test_a_missing_model_says_how_to_make_it():
     with pytest.raises(
-        artifacts.ArtifactError, match=r"there is no model 'tiny-base'.*project03_pretrain.train --preset cpu"
+        artifacts.ArtifactError, match=rf"there is no model 'tiny-base'.*{how_to_run(TRAIN)} --preset cpu"
     ):
         load_base()

@@ -5,6 +5,7 @@ import pytest
 
 from phase01_foundation.project02_tokenizer import train as tokenizer_command
 from phase01_foundation.project02_tokenizer.given import fast
+from phase01_foundation.project02_tokenizer.given.trained import TRAIN
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.tokenizer_json import to_json
 from phase01_foundation.project03_pretrain import token_file
@@ -19,6 +20,7 @@ from phase01_foundation.project03_pretrain.model import LLM, Config
 from phase01_foundation.project03_pretrain.parallel import Processes
 from phase01_foundation.project03_pretrain.token_file import END_OF_TEXT
 from shared import artifacts, corpora
+from shared.command import how_to_run
 from shared.corpora import catalogue, pinned
 
 pytestmark = pytest.mark.usefixtures("own_folders")
@@ -193,7 +195,7 @@ def test_a_models_tokenizer_is_taken_by_its_name(cats):
 
 
 def test_a_tokenizer_nobody_has_is_named_with_what_makes_it(cats):
-    command = "project02_tokenizer.train --name mine"
+    command = f"{how_to_run(TRAIN)} --name mine"
     with pytest.raises(artifacts.ArtifactError, match=rf"there is no model 'mine'.*{command}"):
         load_data(replace(cats, tokenizer="mine"))
     artifacts.publish("bare", {}, {"dim": 3}, {})

@@ -8,6 +8,7 @@ This holds back plain cheats. What starts another process, or calls C by itself,
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
@@ -165,6 +166,13 @@ class Seal:
 
 def _callables(space: Mapping[str, Any]) -> dict[str, Any]:
     wrapped = (staticmethod, classmethod, property)
+    with warnings.catch_warnings(
+        action="ignore"
+    ):  # some names only tell that they are deprecated, to whoever asks
+        return _all_callables(space, wrapped)
+
+
+def _all_callables(space: Mapping[str, Any], wrapped: tuple[type, ...]) -> dict[str, Any]:
     return {
         name: value for name, value in list(space.items()) if callable(value) or isinstance(value, wrapped)
     }
