@@ -147,7 +147,7 @@ class _Running:
             self.update(self.test)
         elif now - self.told > (1 if console.is_terminal else LOG_SECONDS):
             self.told = now
-            line = f"{self.test}, {now - self.began:.0f} s"
+            line = f"running for {now - self.began:.0f} s: {self.test}"
             self.update(line)
             if not console.is_terminal:
                 say(f"[dim]{line}[/]")

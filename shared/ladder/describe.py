@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,16 @@ def describe(value: Any, numbers: int = 0) -> str:
     Never raises: a value whose repr fails is shown by its class.
     """
     try:
-        return _describe(value, numbers)
+        with _unseen():
+            return _describe(value, numbers)
     except Exception:
         return f"{type(value).__name__}(…)"
+
+
+def _unseen() -> AbstractContextManager[Any]:
+    """Here torch does not tell those who watch its operations, as a test may that counts what is read."""
+    modes = sys.modules.get("torch.utils._python_dispatch")
+    return modes._disable_current_modes() if modes else nullcontext()
 
 
 def _describe(value: Any, numbers: int) -> str:
@@ -31,6 +39,8 @@ def _describe(value: Any, numbers: int) -> str:
     match value:
         case None | bool() | int() | float() | complex() | str() | bytes():
             return _clip(repr(value))
+        case set() | frozenset() if not value:
+            return "set()"
         case list() | tuple() | set() | frozenset():
             return _sequence(value, numbers)
         case dict():
@@ -60,13 +70,19 @@ def _array(value: Any, numbers: int) -> str:
     dtype = str(value.dtype).removeprefix("torch.")
     text = f"{SHORT.get(dtype, dtype)}[{','.join(map(str, value.shape))}]"
     if value.ndim == 0:
-        return f"{text} {_number(value.item())}" if numbers else text
+        return f"{text} {_number(_plain(value))}" if numbers else text
     if not numbers or not all(value.shape):
         return text
     # The first row is a view: a large tensor is not copied to show six numbers of it.
-    first = value[(0,) * (value.ndim - 1)][:numbers].tolist()
+    first = _plain(value[(0,) * (value.ndim - 1)][:numbers])
     more = ", …" if len(first) < math.prod(value.shape) else ""
     return f"{text} {', '.join(map(_number, first))}{more}"
+
+
+def _plain(value: Any) -> Any:
+    """A tensor's or an array's numbers, also where a test has put something of its own in the place of `tolist`."""
+    torch = sys.modules.get("torch")
+    return torch._C.TensorBase.tolist(value) if torch and isinstance(value, torch.Tensor) else value.tolist()
 
 
 def _number(value: Any) -> str:

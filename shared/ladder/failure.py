@@ -26,7 +26,7 @@ SHAPE_CHECK = re.compile(
 SIZES = re.compile(r"axis annotation are as follows\.\n(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<(?:built-in method|function|bound method) (\S+)(?: of [^>]*)? at 0x[0-9a-f]+>")
 WHERE = re.compile(r" *\+ +(where|and) ")
-NOISE = re.compile(r"(Explanation:|You can reproduce this example by|Draw \d)")
+NOISE = re.compile(r"(Explanation:| *Use -v to get more diff|You can reproduce this example by|Draw \d)")
 NOISE_BEGINS = re.compile(rf"{WHERE.pattern}|{NOISE.pattern}")
 COMPARISONS = {"assert_close": ("actual", "expected"), "assert_allclose": ("actual", "desired")}
 NUMBERS = 6
@@ -40,6 +40,8 @@ class Frame:
     line: int
     function: str
     source: str
+    is_whole: bool = False
+    """it stands for a whole function: no line of it was running"""
 
 
 @dataclass
@@ -81,7 +83,7 @@ def explain(
     if calls and not failure.yours:
         last = calls[-1]
         source = linecache.getline(last.file, last.line).strip()
-        failure.yours = [Frame(last.file, last.line, last.function, source)]
+        failure.yours = [Frame(last.file, last.line, last.function, source, is_whole=True)]
     if failure.kind == "stub" and (found := STUB.match(message)):
         failure.stub = (int(found[1]), int(found[2]), found[3])
     elif failure.kind == "shape":
@@ -117,7 +119,7 @@ def told(call: Call) -> tuple[str, str]:
     """A call in two texts: `causal_attention(q=f32[2,4,8,16], …)` and `returned f32[2,4,8,16]`."""
     arguments = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
     if call.raised:
-        result = "raised"
+        result = "raised an error"
     elif call.yields:
         result = f"yielded {call.yields} times, last {call.result}"
     else:

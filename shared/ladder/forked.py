@@ -35,7 +35,8 @@ class Job:
 
     A command runs in `folder`, as if that were the root, by default in the root itself. `files` are the test files,
     by default all that hold tests of `tasks` (None: all, 0: those of no task); `only` is the id of a single test.
-    `seconds` is a limit. A job that is to be `alone` waits until nothing else runs.
+    `seconds` is a limit. A job that is to be `alone` waits until nothing else runs. One that `records` runs the tests
+    as `ladder check` does, with calls recorded and each test's own limit.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Job:
     only: str = ""
     stop_at_first: bool = False
     alone: bool = False
+    records: bool = False
     command: tuple[str, ...] = ()
     folder: Path | None = None
     seconds: float = SECONDS
@@ -140,7 +142,7 @@ def run_tests(job: Job, place: Path) -> int:  # pragma: no cover
         os.environ["LADDER_OVERLAY"] = os.environ["LADDER_WORK"] = str(job.overlay)
     events, seconds = place / "events.jsonl", int(job.seconds) + 1
     arguments = pytest_arguments(job.project, events, job.tasks, seconds, job.files, job.only)
-    arguments += ["--ladder-no-calls", *ALWAYS]
+    arguments += [*ALWAYS] if job.records else ["--ladder-no-calls", *ALWAYS]
     arguments += ["-x"] if job.stop_at_first else ["--ladder-keep-going"]
     return int(pytest.main(arguments))
 

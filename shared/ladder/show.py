@@ -101,7 +101,9 @@ def show_failure(failure: dict[str, Any]) -> None:
     labels = {"shape": "shapes", "mismatch": "test says", "timeout": "stopped"}
     _fact(labels.get(kind, str(failure["error"])), message or "no message")
     for frame in failure["yours"][-5:]:
-        _fact("your line", f"{frame['source']}")
+        # The head of a function may be its decorator.
+        whole = frame.get("is_whole")
+        _fact("called" if whole else "your line", frame["function"] if whole else frame["source"])
         _fact("", _place(frame), is_markup=True)
     if failure["test"]:
         _fact("the test", failure["test"]["source"])

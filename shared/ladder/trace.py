@@ -90,7 +90,7 @@ def tree(calls: Iterable[Call], depth: int | None = None, indent: str = "") -> I
 def _line(call: Call) -> str:
     arguments = ", ".join(f"{escape(name)}: {escape(value)}" for name, value in call.arguments.items())
     if call.raised:
-        result = "[red]raised[/]"
+        result = "[red]raised an error[/]"
     elif call.yields:
         result = f"[green]yields {escape(call.result)}[/]" + (
             f" {call.yields} times" if call.yields > 1 else ""

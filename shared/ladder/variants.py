@@ -1,7 +1,8 @@
 """Other right ways to write what tasks write, and other words for their errors: no test may notice either.
 
-They are tried all at once, here and in every project above: the first variant of each function, of this project and of
-those below that it imports, with every error reworded; then the second ones. Only what fails is taken apart.
+First the reference takes a learner's place, checked as a learner's files are. Then they are tried all at once, here and
+in every project above: the first variant of each function, of this project and of those below that it imports, with
+every error reworded; then the second ones. Only what fails is taken apart.
 """
 
 import ast
@@ -56,6 +57,7 @@ class Ways:
     def __init__(self, project: Project, folder: Path) -> None:
         self.project, self.folder = project, folder
         self.faults: list[str] = []
+        self._said: set[str] = set()
         self._running: dict[str, tuple[Way, ...]] = {}  # by the run's name
         self._apart: dict[Path, list[tuple[Way, ...]]] = {}  # by test file: the rounds that failed
         self._together: dict[
@@ -68,6 +70,9 @@ class Ways:
 
     def jobs(self) -> Iterator[Job]:
         """The runs to begin with."""
+        own = [Way(self.project, as_they_are=True)]
+        for file in test_files(self.project, None):
+            yield from self._try(f"{self.APART}checked as a learner does", own, file, records=True)
         for number, ways in enumerate(rounds(self.project), 1):
             for file in test_files(self.project, None):
                 yield from self._try(f"{self.TOGETHER}{number}", ways, file)
@@ -84,13 +89,17 @@ class Ways:
             everyone = dict.fromkeys([self.project, *(way.project for way in others)])
             plain = [Way(project, as_they_are=True) for project in everyone]
             return list(self._try(f"{self.APART}{plain[0].name}", plain, file))
-        rounds_of = self._apart.pop(file, []) if first.as_they_are else []
+        plain_one = first.as_they_are and not outcome.job.records
+        rounds_of = self._apart.pop(file, []) if plain_one else []
         if not found and rounds_of:  # one cause for all, if it fails as it is: no use to try each
             ways = dict.fromkeys(way for ways in rounds_of for way in ways)
             return [job for way in ways for job in self._try(f"{self.APART}{way.name}", [way], file)]
         if found:
             self._together.pop(file, None)
-            self.faults.append(f"{first.name}: {WORDS if first.words else RIGHT} {found[0]}")
+            said = f"{first.name}, {found[0].partition(':')[0]}"
+            if said not in self._said:
+                self.faults.append(f"{first.name}: {WORDS if first.words else RIGHT} {found[0]}")
+            self._said.add(said)
         ending = f", {self._short(file)}"
         if not any(name.startswith(self.APART) and name.endswith(ending) for name in self._running):
             self.faults += [text for text in [self._together.pop(file, "")] if text]
@@ -99,7 +108,7 @@ class Ways:
     def _short(self, file: Path) -> str:
         return file.relative_to(self.project.folder).as_posix()
 
-    def _try(self, name: str, ways: Sequence[Way], file: Path) -> Iterator[Job]:
+    def _try(self, name: str, ways: Sequence[Way], file: Path, records: bool = False) -> Iterator[Job]:
         work = self.folder / f"{self.project.number} {name}".replace(" ", "-")
         try:
             if not work.is_dir():
@@ -109,7 +118,7 @@ class Ways:
             return
         name = f"{name}, {self._short(file)}"
         self._running[name] = tuple(ways)
-        yield Job(name, self.project, work, files=(file,), stop_at_first=True)
+        yield Job(name, self.project, work, files=(file,), stop_at_first=True, records=records)
 
 
 def rounds(project: Project) -> list[tuple[Way, ...]]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from jaxtyping import Float, jaxtyped
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from shared.ladder.calls import Call, recording
 from shared.ladder.describe import describe
@@ -126,7 +127,7 @@ def test_calls_nest():
 def test_a_raising_call_is_told_from_one_that_returns_none():
     (call,) = record(lambda: outer(100), ["outer", "inner"])
     assert [part.raised for part in call.inner] == [False, True]
-    assert told(call) == ("outer(x=100, flag=False)", "raised")
+    assert told(call) == ("outer(x=100, flag=False)", "raised an error")
 
 
 def test_only_the_last_calls_are_kept():
@@ -268,3 +269,28 @@ def test_a_time_limit_is_no_mismatch():
 def test_the_last_calls_are_told():
     calls = [Call(f"f{i}", "m", "m.py", 1, {}, deque(), result=str(i)) for i in range(4)]
     assert explain(ValueError(), [], calls).calls == [("f2()", "returned 2"), ("f3()", "returned 3")]
+
+
+def test_recording_is_not_seen_by_who_watches_torch(monkeypatch):
+    """A test may count which numbers are read, or put something of its own in the place of `item`."""
+    seen = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    def refuse(tensor):
+        raise AssertionError("read")
+
+    for name in ("item", "tolist", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    total = torch.tensor([1.0, 2.0]).sum()
+    with recording(lambda code: code.co_name == "same", numbers=6) as calls, Watch():
+        same(total)
+    assert seen == []
+    assert told(calls[0]) == ("same(value=f32[] 3)", "returned f32[] 3")
+
+
+def same(value):
+    return value

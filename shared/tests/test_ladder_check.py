@@ -314,9 +314,9 @@ def test_an_endless_loop_stops_its_task_after_one_test(house, ladder, yours, mon
 
 def test_a_tests_limit_follows_from_what_the_reference_takes(change, house):
     first, second = find(1).tasks
-    assert runner.test_seconds(first) == runner.test_seconds(second) == 20
+    assert runner.test_seconds(first) == runner.test_seconds(second) == 30
     change("project.toml", ("points = 2\n", "points = 2\nseconds = 4.5\n"))
-    assert [runner.test_seconds(task) for task in find(1).tasks] == [45, 20]
+    assert [runner.test_seconds(task) for task in find(1).tasks] == [45, 30]
 
 
 def test_what_runs_is_said_now_and_then(monkeypatch, capsys):
@@ -328,7 +328,7 @@ def test_what_runs_is_said_now_and_then(monkeypatch, capsys):
     running.watch({"event": "wait"})
     running.watch({"event": "wait"})
     assert told[0] == "task 1, Sums: test_long"
-    assert capsys.readouterr().out == "task 1, Sums: test_long, 15 s\n"
+    assert capsys.readouterr().out == "running for 15 s: task 1, Sums: test_long\n"
 
 
 def test_a_stub_gets_no_points_whatever_its_tests_say(house, ladder, yours):

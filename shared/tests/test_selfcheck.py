@@ -111,6 +111,7 @@ def test_a_limit_is_relative_to_the_reference(house, tmp_path, seconds, limit):
         "stub of task 2",
         f"mutant {KEEPS}",
         f"mutant {FORGETS}",
+        "other right way, checked as a learner does, test_sums.py",
         "other right ways, round 1, test_sums.py",
     ]
 
@@ -218,9 +219,9 @@ def test_faults_of_a_reference_run(house, tmp_path):
         "every test of task 2 is skipped on a CPU: no GPU",
     ]
     assert faults(Results(tests=[ran(1, "passed")])) == ["no test is marked with task 2"]
-    slow = [ran(1, "passed", seconds=21.0), ran(2, "passed", seconds=19.0)]
+    slow = [ran(1, "passed", seconds=31.0), ran(2, "passed", seconds=19.0)]
     assert faults(Results(tests=slow)) == [
-        "a test of task 1 takes 21 s, and a learner's is stopped after 20 s: give the task `seconds` in project.toml"
+        "a test of task 1 takes 31 s, and a learner's is stopped after 30 s: give the task `seconds` in project.toml"
     ]
     broken = Results(broken=[{"file": "t.py", "failure": failure}])
     assert faults(broken)[0] == "the reference, test_sums.py: t.py cannot be imported: no"

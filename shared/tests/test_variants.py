@@ -10,7 +10,9 @@ from shared.ladder.variants import Ways, below, rounds, write_ways
 
 SUM, MEAN = "phase01_demo/project01_sum", "phase02_demo/project02_mean"
 
-CHECKED = '''
+CHECKED = "other right way, checked as a learner does, {}"
+
+MESSAGES = '''
 def checked(values: list[int]) -> int:
     """The length. Raises ValueError for an empty list, naming the least_length that is allowed."""
     if not values:
@@ -29,7 +31,7 @@ def not_asked() -> None:
 
 def test_a_message_keeps_its_facts_and_loses_its_words():
     scope = {}
-    exec(reworded(CHECKED, ["checked"]), scope)
+    exec(reworded(MESSAGES, ["checked"]), scope)
     with pytest.raises(ValueError, match=r"^1 is least_length 0 \[\] is $"):
         scope["checked"]([])
     with pytest.raises(OverflowError) as error:
@@ -78,8 +80,9 @@ def run(project, folder):
 
 
 def test_right_ways_pass(house, tmp_path):
-    assert run(find(1), tmp_path / "1") == ([], ["other right ways, round 1, test_sums.py"])
-    assert run(find(2), tmp_path / "2") == ([], ["other right ways, round 1, test_means.py"])
+    for number, file in ((1, "test_sums.py"), (2, "test_means.py")):
+        faults, names = run(find(number), tmp_path / str(number))
+        assert (faults, set(names)) == ([], {CHECKED.format(file), f"other right ways, round 1, {file}"})
 
 
 def test_a_test_that_asks_for_one_way_is_found(house, tmp_path, change):
@@ -90,7 +93,9 @@ def test_a_test_that_asks_for_one_way_is_found(house, tmp_path, change):
     assert fault.startswith(
         "variant each_sum_anew of project 1, task 2: it is right, but fails test_together"
     )
-    assert len(names) == 1 + 1 + 3, "the round, the reference in a learner's place, and then each way alone"
+    assert len(names) == 2 + 1 + 3, (
+        "checked, the round, the reference in a learner's place, and then each way alone"
+    )
 
 
 def test_a_test_that_fails_in_a_learners_place_whatever_they_write_is_one_fault(house, tmp_path, change):
@@ -101,7 +106,7 @@ def test_a_test_that_fails_in_a_learners_place_whatever_they_write_is_one_fault(
     assert fault.startswith(
         "the reference of project 1 in a learner's place: it is right, but fails test_together"
     )
-    assert len(names) == 2
+    assert len(names) == 3
 
 
 def test_a_test_that_asks_for_words_is_found(house, tmp_path, change):
