@@ -65,7 +65,7 @@ def progress_bar() -> Progress:
 
 @contextmanager
 def _receiving(url: str) -> Iterator[Chunks]:
-    """What arrives, until the block is left: no more is received then. Raises DownloadError when LADDER_OFFLINE is set."""
+    """What arrives, as long as the block lasts. Raises DownloadError when LADDER_OFFLINE is set."""
     if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
         raise DownloadError("LADDER_OFFLINE is set")
     chunks: Chunks = queue.Queue(WAITING)
@@ -104,6 +104,7 @@ def _put(chunk: bytes | Exception, chunks: Chunks, over: threading.Event) -> Non
     """Wait for room, as long as anybody reads."""
     while not over.is_set():
         try:
-            return chunks.put(chunk, timeout=0.1)
+            chunks.put(chunk, timeout=0.1)
         except queue.Full:
             continue
+        return
