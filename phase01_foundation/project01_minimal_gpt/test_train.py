@@ -175,6 +175,18 @@ def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpo
     assert finished.best_entry["step"] in (10, 12)
 
 
+def test_a_file_that_is_no_checkpoint_of_a_run_is_named(capsys, monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    whole = artifacts.read(checkpoint)
+    odd = [{**whole, name: 5} for name in ("settings", "alphabet", "model", "optimizer", "random", "losses")]
+    for state in ([1, 2], {"settings": whole["settings"]}, *odd):
+        artifacts.write(checkpoint, state)
+        code, printed = command(capsys)
+        assert code == 2
+        assert checkpoint.name in printed
+        assert "Traceback" not in printed
+
+
 # ---- attention, and what does not fit
 
 
