@@ -56,8 +56,8 @@ class Artifact:
         """The weights by name, on the CPU."""
         path = self.folder / WEIGHTS
         found = read_dict(path, {})
-        if not all(isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in found.items()):
-            raise CheckpointError(f"{path} holds other things than tensors by name")
+        if odd := [name for name, one in found.items() if not isinstance(one, torch.Tensor)]:
+            raise CheckpointError(f"{path} has a {odd[0]} that is no tensor")
         return found
 
     def _part(self, name: str) -> dict[str, Any]:

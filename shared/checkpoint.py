@@ -70,13 +70,15 @@ def read(path: Path | str) -> Any:
 
 
 def read_dict(path: Path | str, entries: Mapping[str, type]) -> dict[str, Any]:
-    """What `read` gives, where that is a dict with these entries, each of its type; it may have more.
+    """What `read` gives, where that is a dict by text with these entries, each of its type; it may have more.
 
     Raises CheckpointError as `read` does, and for another state, naming the first entry that it lacks.
     """
     state = read(path)
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no dict, but a {type(state).__name__}")
+    if odd := [name for name in state if not isinstance(name, str)]:
+        raise CheckpointError(f"{path} has an entry {odd[0]!r}, whose name is no text")
     for name, kind in entries.items():
         if not isinstance(state.get(name), kind):
             raise CheckpointError(f"{path} has no {name!r} that is a {kind.__name__}")

@@ -236,7 +236,7 @@ def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(com
         "--batch_size=0": "batch_size must be at least 1, not 0",
         "--learning_rate=0": "learning_rate must be above 0, not 0",
         "--max_norm=-1": "max_norm must be above 0, not -1",
-        "--learning_rate=nan": "learning_rate must be a finite number, not nan",
+        "--learning_rate=.nan": "learning_rate must be a finite number, not nan",
         "--learning_rate=.inf": "learning_rate must be a finite number, not inf",
         "--weight_decay=.nan": "weight_decay must be a finite number, not nan",
         "--logit_softcap=.inf": "logit_softcap must be a finite number or nothing, not inf",
