@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from shared.checkpoint import CheckpointError, read, read_metadata, write
+from shared.checkpoint import CheckpointError, read, read_dict, read_metadata, write
 from shared.files import data_folder, shown, work_folder, write_text
 from shared.measuring.provenance import provenance
 
@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "publish",
     "read",
+    "read_dict",
     "replaced_by_training",
     "write",
 ]
@@ -53,14 +54,24 @@ class Artifact:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights by name, on the CPU."""
-        return read(self.folder / WEIGHTS)
+        path = self.folder / WEIGHTS
+        found = read_dict(path, {})
+        if odd := [name for name, one in found.items() if not isinstance(one, torch.Tensor)]:
+            raise CheckpointError(f"{path} has a {odd[0]} that is no tensor")
+        return found
 
     def _part(self, name: str) -> dict[str, Any]:
         path = self.folder / WEIGHTS
         metadata = read_metadata(path)
         if name not in metadata:
             raise CheckpointError(f"{path} has no {name}: it was not written by publish")
-        return json.loads(metadata[name])
+        try:
+            part = json.loads(metadata[name])
+        except (ValueError, RecursionError) as problem:
+            raise CheckpointError(f"the {name} in {path} is no JSON: {problem}") from None
+        if not isinstance(part, dict):
+            raise CheckpointError(f"the {name} in {path} must be one JSON object")
+        return part
 
 
 def publish(

@@ -65,8 +65,24 @@ def read(path: Path | str) -> Any:
     try:
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
         return _restore(json.loads(metadata["structure"]), tensors)
-    except (SafetensorError, ValueError, KeyError) as problem:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise CheckpointError(f"{path} is broken: {problem}") from None
+
+
+def read_dict(path: Path | str, entries: Mapping[str, type]) -> dict[str, Any]:
+    """What `read` gives, where that is a dict by text with these entries, each of its type; it may have more.
+
+    Raises CheckpointError as `read` does, and for another state, naming the first entry that it lacks.
+    """
+    state = read(path)
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds no dict, but a {type(state).__name__}")
+    if odd := [name for name in state if not isinstance(name, str)]:
+        raise CheckpointError(f"{path} has an entry {odd[0]!r}, whose name is no text")
+    for name, kind in entries.items():
+        if not isinstance(state.get(name), kind):
+            raise CheckpointError(f"{path} has no {name!r} that is a {kind.__name__}")
+    return state
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -92,9 +108,11 @@ def read_metadata(path: Path) -> dict[str, str]:
         text = begins + file.read(length - 1)
     try:
         header = json.loads(text)
-        metadata = header.pop("__metadata__", {})
+        metadata = header.pop("__metadata__", None) or {}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise TypeError("metadata is text")
         expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, AttributeError, TypeError, KeyError, IndexError):
+    except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
         raise CheckpointError(f"{path} is not a safetensors file: its header cannot be read") from None
     if size != expected:
         problem = "is cut short" if size < expected else "has grown at its end"

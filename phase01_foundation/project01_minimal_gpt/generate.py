@@ -5,6 +5,7 @@ With the reference's code, it is `python -m phase01_foundation.project01_minimal
 
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
@@ -33,9 +34,16 @@ def load_artifact(artifact: artifacts.Artifact, device: str = "auto") -> tuple[G
     shape = dict(artifact.config)
     try:
         tokenizer = CharTokenizer(shape.pop("alphabet"))
-        model = GPT(GPTConfig(**shape))
-        model.load_state_dict(artifact.tensors())
-    except (KeyError, TypeError, RuntimeError) as problem:
+        config = GPTConfig(**shape)
+        tensors = {name: tensor.to(torch.float32) for name, tensor in artifact.tensors().items()}
+        if config.vocab_size != len(tokenizer.alphabet):
+            raise ValueError(f"{config.vocab_size:,} ids for {len(tokenizer.alphabet):,} characters")
+        if config.layers > len(tensors):  # which would take long to be found out
+            raise ValueError(f"{config.layers:,} layers in {len(tensors):,} tensors")
+        with torch.device("meta"):  # takes no memory, whatever the config says
+            model = GPT(config)
+        model.load_state_dict(tensors, assign=True)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as problem:
         raise artifacts.CheckpointError(f"{artifact.name} is no model of this project: {problem}") from None
     return model.to(pick_device(device)).eval(), tokenizer
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
+from shared.kinds import check_kinds
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        check_kinds(self)
         for name in ("vocab_size", "context_length", "layers", "heads", "dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -33,14 +33,23 @@ class SamplingParams:
     """the same seed writes the same text"""
 
     def __post_init__(self):
+        # Beyond these, a division of logits in float32 may give infinity, and that NaN.
+        least, most = 1e-6, 1e6
         allowed = {
             "max_tokens": (self.max_tokens >= 1, "at least 1"),
-            "temperature": (self.temperature >= 0, "0 or more"),
+            "temperature": (
+                self.temperature == 0 or least <= self.temperature <= most,
+                f"0 (greedy), or from {least:f} to {most:,.0f}",
+            ),
             "top_k": (self.top_k >= 0, "0 (all) or more"),
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
-            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "repetition_penalty": (
+                least <= self.repetition_penalty <= most,
+                f"from {least:f} to {most:,.0f}",
+            ),
             "stop": ("" not in self.stop, "texts of at least one character"),
             "stop_ids": (all(id >= 0 for id in self.stop_ids), "ids of tokens, 0 or more"),
+            "seed": (0 <= self.seed < 2**64, f"from 0 to {2**64 - 1}"),
         }
         for name, (fine, what) in allowed.items():
             if not fine:

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 import typer
@@ -7,6 +9,7 @@ from phase01_foundation.project01_minimal_gpt import generate as generate_comman
 from phase01_foundation.project01_minimal_gpt import train as train_command
 from phase01_foundation.project01_minimal_gpt.generation import generate
 from phase01_foundation.project01_minimal_gpt.given.small_run import Sentences, run
+from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.release import release
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from shared import artifacts
@@ -46,7 +49,7 @@ def test_the_generate_command_names_what_is_wrong():
         ("--prompt", ""): "the prompt is empty",
         ("--prompt", "The cat sat"): "the prompt has 11 tokens; the model reads at most 8",
         ("--prompt", "T", "--prompt", "x"): "prompt 2 cannot be encoded",
-        ("--prompt", "T", "--temperature", "-1"): "temperature must be 0 or more",
+        ("--prompt", "T", "--temperature", "-1"): "temperature must be 0 (greedy), or from 0.000001",
     }.items():
         code, written = generate_with(*arguments)
         assert code == 2, arguments
@@ -74,3 +77,27 @@ def test_a_model_of_another_architecture_is_refused():
     code, written = generate_with("--prompt", "a")
     assert code == 2
     assert "test is no model of this project" in written
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": 10**9},
+        {"layers": 1.0},
+        {"dim": 10**12},
+        {"vocab_size": 3},
+        {"vocab_size": 10**12},
+        {"alphabet": 5},
+        {"alphabet": "aa"},
+        {"dropout": "0"},
+    ],
+)
+def test_a_config_of_the_wrong_kind_is_refused_before_anything_is_built(change):
+    config = GPTConfig(vocab_size=2, context_length=8, layers=1, heads=1, dim=4)
+    whole = {"alphabet": "ab", **asdict(config)}
+    artifacts.publish("odd", GPT(config).state_dict(), whole, {})
+    assert generate_with("--prompt", "a", "--model", "odd")[0] == 0
+    artifacts.publish("odd", GPT(config).state_dict(), {**whole, **change}, {})
+    code, written = generate_with("--prompt", "a", "--model", "odd")
+    assert code == 2
+    assert "odd is no model of this project" in written

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -131,6 +133,18 @@ def test_draws_follow_the_tempered_distribution(temperature):
 
 
 @task
+@pytest.mark.parametrize("temperature", [1e-6, 1e6])
+@pytest.mark.parametrize("penalty", [1e-6, 1e6])
+def test_the_widest_settings_still_draw(temperature, penalty):
+    logits = torch.tensor([0.0, 1e4, -1e4, -math.inf, 0.0])
+    params = SamplingParams(temperature=temperature, repetition_penalty=penalty, seed=2**64 - 1)
+    generator = torch.Generator().manual_seed(params.seed)
+    drawn = {choose(logits, torch.tensor([0, 1, 2]), params, generator) for _ in range(20)}
+    assert drawn <= {0, 1, 2, 4}
+    assert temperature > 1 or drawn == {1}
+
+
+@task
 def test_ruled_out_tokens_are_never_drawn():
     assert set(draws(EXAMPLE, SamplingParams(top_k=2), 300).tolist()) == {1, 3}
     assert set(draws(EXAMPLE, SamplingParams(top_p=0.3), 300).tolist()) == {1}
@@ -164,11 +178,15 @@ def test_the_same_seed_draws_the_same_tokens():
     ("setting", "message"),
     [
         ({"max_tokens": 0}, "max_tokens must be at least 1, not 0"),
-        ({"temperature": -1.0}, "temperature must be 0 or more"),
+        ({"temperature": -1.0}, "temperature must be 0 .greedy., or from 0.000001 to 1,000,000, not -1.0"),
+        *(({"temperature": odd}, "temperature must be 0") for odd in (1e-39, math.inf, math.nan)),
         ({"top_k": -1}, "top_k must be 0"),
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1"),
         ({"top_p": 1.5}, "top_p must be above 0 and at most 1"),
-        ({"repetition_penalty": 0.0}, "repetition_penalty must be above 0"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty must be from 0.000001 to 1,000,000, not 0.0"),
+        *(({"repetition_penalty": odd}, "repetition_penalty must") for odd in (1e-39, math.inf, math.nan)),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": 2**64}, "seed must be from 0"),
         ({"stop": ("\n", "")}, "stop must be texts of at least one character"),
         ({"stop_ids": (3, -1)}, "stop_ids must be ids of tokens, 0 or more"),
     ],

@@ -175,6 +175,18 @@ def test_a_checkpoint_from_before_the_best_was_kept_goes_on(monkeypatch, checkpo
     assert finished.best_entry["step"] in (10, 12)
 
 
+def test_a_file_that_is_no_checkpoint_of_a_run_is_named(capsys, monkeypatch, checkpoint):
+    interrupted_run(monkeypatch, 7)
+    whole = artifacts.read(checkpoint)
+    odd = [{**whole, name: 5} for name in ("settings", "alphabet", "model", "optimizer", "random", "losses")]
+    for state in ([1, 2], {"settings": whole["settings"]}, *odd):
+        artifacts.write(checkpoint, state)
+        code, printed = command(capsys)
+        assert code == 2
+        assert checkpoint.name in printed
+        assert "Traceback" not in printed
+
+
 # ---- attention, and what does not fit
 
 
@@ -280,6 +292,11 @@ def test_the_command_names_what_is_wrong_before_any_work(capsys, checkpoint):
         "--dim=7": "dim must be a multiple of 2 × heads",
         "--steps=0": "steps must be at least 1, not 0",
         "--learning_rate=0": "learning_rate and max_norm must be above 0",
+        "--learning_rate=.nan": "learning_rate must be a finite number, not nan",
+        "--max_norm=.inf": "max_norm must be a finite number, not inf",
+        "--weight_decay=.nan": "weight_decay must be a finite number, not nan",
+        "--dropout=.nan": "dropout must be a finite number, not nan",
+        "--seed=-1": "seed must be from 0 to 4294967295, not -1",
         "--warmup=-1": "warmup and weight_decay must be 0 or more",
         "--preset=huge": "there is no preset 'huge'",
         "--dimm=8": "dimm",

@@ -1,6 +1,6 @@
 """Write with a trained model: ladder run 3 generate --prompt "Once" """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,6 +14,7 @@ from phase01_foundation.project02_tokenizer import tokenizer_json
 from phase01_foundation.project03_pretrain import hugging_face
 from phase01_foundation.project03_pretrain.given import safetensors_folder
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.known_ids import without_unknown
 from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.skills import NEXT_QUESTION
 from phase01_foundation.project03_pretrain.model import LLM, torch_attention
@@ -49,25 +50,30 @@ def load(name: str = "tiny-base") -> Writer:
 def open_folder(folder: Path) -> Writer:
     """The model of a folder with config.json, safetensors and tokenizer.json, its weights as they are stored.
 
-    config.json says which tokens begin and end a text. Raises as `load` does.
+    config.json says which tokens begin and end a text. The weights are read last. Raises as `load` does.
     """
-    model = hugging_face.load(folder).eval()
+    content = safetensors_folder.read_config(folder)
+    vocab_size = hugging_face.read_config(content, str(folder)).vocab_size
     tokenizer = tokenizer_json.load(folder / "tokenizer.json")
-    if tokenizer.vocab_size > model.config.vocab_size:
+    if tokenizer.vocab_size > vocab_size:
         raise CheckpointError(
             f"{folder}: tokenizer.json has ids up to {tokenizer.vocab_size - 1}; "
-            f"the model knows those below {model.config.vocab_size}"
+            f"the model knows those below {vocab_size}"
         )
-    config = safetensors_folder.read_config(folder)
-    prompts = PromptTokenizer(tokenizer, _ids(config.get("bos_token_id")))
-    return Writer(model, prompts, tuple(_ids(config.get("eos_token_id"))))
+    begins, ends = (_ids(content, name, vocab_size, folder) for name in ("bos_token_id", "eos_token_id"))
+    return Writer(hugging_face.load(folder).eval(), PromptTokenizer(tokenizer, begins), tuple(ends))
 
 
-def _ids(value: Any) -> list[int]:
-    """The ids of an entry of config.json: one number, several, or null."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
+def _ids(content: Mapping[str, Any], name: str, vocab_size: int, folder: Path) -> list[int]:
+    """The ids of an entry of config.json: one number, several, or null. Raises CheckpointError for others."""
+    value = content.get(name)
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    for id in ids:
+        if type(id) is not int or not 0 <= id < vocab_size:
+            raise CheckpointError(
+                f"{folder} has {name} {value!r}; the model knows the ids from 0 to {vocab_size - 1}"
+            )
+    return ids
 
 
 def question_prompt(question: str) -> str:
@@ -78,16 +84,18 @@ def question_prompt(question: str) -> str:
 def write(writer: Writer, prompts: Sequence[str], params: SamplingParams) -> None:
     """Print the prompts with what follows them: one is streamed; several are written side by side, at once.
 
-    Raises ValueError, before anything is printed, for a prompt that the model cannot start from.
+    Ids of the model that the tokenizer lacks are left out. Raises ValueError, before anything is printed, for a prompt
+    that the model cannot start from.
     """
     encode_prompts(prompts, writer.tokenizer, writer.model.config.context_length)
+    model = without_unknown(writer.model, writer.tokenizer.tokenizer, writer.ends)
     if len(prompts) == 1:
         print(prompts[0], end="", flush=True)
-        for _, piece in stream(writer.model, writer.tokenizer, prompts, params, torch_attention):
+        for _, piece in stream(model, writer.tokenizer, prompts, params, torch_attention):
             print(piece, end="", flush=True)
         print()
         return
-    texts = generate(writer.model, writer.tokenizer, prompts, params, torch_attention)
+    texts = generate(model, writer.tokenizer, prompts, params, torch_attention)
     for prompt, text in zip(prompts, texts, strict=True):
         print(f"{'─' * 40}\n{prompt}{text}")
 

@@ -6,14 +6,16 @@ p + head_dim / 2.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
 from phase01_foundation.project03_pretrain.given import safetensors_folder
 from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
 from shared.checkpoint import CheckpointError
+from shared.kinds import check_kind
 
 NAMES = {  # ours: theirs; {} is the number of the block
     "embedding.weight": "model.embed_tokens.weight",
@@ -68,17 +70,19 @@ def load(folder: Path | str, dtype: torch.dtype | None = None) -> LLM:
     """The model in a folder with config.json and safetensors, one file or several with an index; on the CPU.
 
     The weights are in `dtype`, or, for None, as they are stored. `safetensors_folder` reads the files: their
-    config.json (`read_config` makes ours of it), where each tensor lies, and the tensors, by their names (`names`) and
-    with the shapes that this model gives them (`shapes`); those that match UNUSED may be there too. All three raise
-    what there is to raise: CheckpointError, before any weight is read, for a config this model cannot follow,
-    and for a tensor that is missing, of the wrong shape or too many.
+    config.json (`read_config` makes ours of it), where each tensor lies, and the tensors, by their names and with the
+    shapes that this model gives them (`shapes`); those that match UNUSED may be there too. `settle_head`, once it is
+    known where the tensors lie, gives the names, and the config that counts: whether a head is tied, the files decide.
+    All of them raise what there is to raise: CheckpointError, before the model is made, for a config this model cannot
+    follow, and for a tensor that is missing, of the wrong shape or too many.
     """
     folder = Path(folder)
     config = read_config(safetensors_folder.read_config(folder), str(folder))
+    places = safetensors_folder.locate(folder)
+    config, theirs = settle_head(config, places)
     wanted = shapes(config)
-    theirs = names(config)
     found = safetensors_folder.read(
-        safetensors_folder.locate(folder),
+        places,
         {theirs[name]: shape for name, shape in wanted.items()},
         UNUSED,
         dtype,
@@ -137,22 +141,54 @@ def names(config: Config) -> dict[str, str]:
     }
 
 
+def settle_head(config: Config, places: Mapping[str, Path]) -> tuple[Config, dict[str, str]]:
+    """The config that fits the files, and `names` for it, where the config ties the head to the embedding.
+
+    As in transformers, a head in the files that differs from the embedding counts, and the config is then not tied;
+    and where they hold the head alone, the embedding is read under its name. `places` says which file holds each
+    tensor. Raises CheckpointError for a config of more layers than there are tensors, or of sizes beyond all memory.
+    """
+    if config.layers > len(places):
+        raise CheckpointError(
+            f"config.json says num_hidden_layers {config.layers:,}; the files hold {len(places):,} tensors"
+        )
+    try:
+        shapes(config)
+    except (RuntimeError, TypeError, OverflowError) as problem:
+        reason = str(problem).split("\n", 1)[0]
+        raise CheckpointError(f"config.json asks for a model that cannot be: {reason}") from None
+    theirs = names(config)
+    head, embedding = NAMES["head.weight"], NAMES["embedding.weight"]
+    if config.tied_embeddings and head in places:
+        if embedding not in places:
+            theirs["embedding.weight"] = head
+        elif not safetensors_folder.same(places, head, embedding):
+            config = replace(config, tied_embeddings=False)
+    return config, theirs
+
+
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Our name and shape of each tensor that a file holds: all the model's, without a tied head."""
     with torch.device("meta"):
-        model = LLM(config)
-    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+        model = LLM(replace(config, layers=1))  # thousands would take minutes, and all are alike
+    found: dict[str, tuple[int, ...]] = {}
+    for name, parameter in model.named_parameters():
+        blocks = config.layers if name.startswith("blocks.0.") else 1
+        for block in range(blocks):
+            found[name.replace("blocks.0.", f"blocks.{block}.", 1)] = tuple(parameter.shape)
+    return found
 
 
 def read_config(content: Mapping[str, Any], where: str = "config.json") -> Config:
     """Our Config from a config.json. Raises CheckpointError for one this model cannot follow, saying why."""
     kind = content.get("model_type")
-    if kind not in DEFAULTS:
+    if not isinstance(kind, str) or kind not in DEFAULTS:
         raise CheckpointError(f"{where} is of model_type {kind!r}; this code reads {' and '.join(DEFAULTS)}")
     for name, fixed in FIXED.items():
         if content.get(name, fixed) != fixed:
             raise CheckpointError(f"{where} has {name} {content[name]!r}; this model can only have {fixed!r}")
-    if any(layer != "full_attention" for layer in content.get("layer_types") or ()):
+    layer_types = content.get("layer_types") or []
+    if not isinstance(layer_types, list) or any(layer != "full_attention" for layer in layer_types):
         raise CheckpointError(
             f"{where} has layer_types other than full_attention, which this model cannot have"
         )
@@ -162,11 +198,15 @@ def read_config(content: Mapping[str, Any], where: str = "config.json") -> Confi
     if missing := [theirs for theirs in CONFIG_NAMES.values() if theirs not in values]:
         raise CheckpointError(f"{where} has no {', '.join(missing)}")
     fields = {ours: values[theirs] for ours, theirs in CONFIG_NAMES.items()}
+    kinds = get_type_hints(Config)
     try:
+        for ours, theirs in CONFIG_NAMES.items():
+            check_kind(theirs, fields[ours], kinds[ours])
         if fields["head_dim"] is not None and fields["head_dim"] * fields["heads"] == fields["dim"]:
             fields["head_dim"] = None  # they always write it
+        fields["norm_eps"] = float(fields["norm_eps"])
         return Config(**fields, rope_base=_rope_base(content, where), qk_norm=kind == "qwen3")
-    except (TypeError, ValueError, AttributeError) as problem:
+    except ValueError as problem:
         raise CheckpointError(f"{where} cannot be used: {problem}") from None
 
 
@@ -175,11 +215,14 @@ def _rope_base(content: Mapping[str, Any], where: str) -> float:
     base = content.get("rope_theta", 10_000.0)
     for name in ("rope_scaling", "rope_parameters"):
         rope = content.get(name) or {}
+        if not isinstance(rope, dict):
+            raise CheckpointError(f"{where} has {name} {rope!r}, which must be an object")
         kind = rope.get("rope_type", rope.get("type", "default"))
         if kind != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
             raise CheckpointError(f"{where} has {name} {rope}; this model knows rope_type 'default' alone")
         base = rope.get("rope_theta", base)
-    return base
+    check_kind("rope_theta", base, float)
+    return float(base)
 
 
 def write_config(config: Config, bos_token_id: int | None, eos_token_id: int | None) -> dict[str, object]:

@@ -32,13 +32,14 @@ from phase01_foundation.project01_minimal_gpt import attention as equal_heads
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles, rotate
 from phase01_foundation.project03_pretrain.given.chunked_loss import summed_cross_entropy
+from shared.kinds import check_kinds
 
 Activation = Literal["swiglu", "squared_relu"]
 
 
 @dataclass(frozen=True)
 class Config:
-    """The shape of an LLM. Raises ValueError where the numbers do not fit each other."""
+    """The shape of an LLM. Raises ValueError where the numbers do not fit each other, or are no finite numbers."""
 
     vocab_size: int
     context_length: int = 256
@@ -67,6 +68,7 @@ class Config:
     """the share of units dropped in training from what each block adds; for small corpora, read many times"""
 
     def __post_init__(self):
+        check_kinds(self)
         for name in ("vocab_size", "context_length", "layers", "heads", "kv_heads", "dim", "hidden_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -18,7 +18,7 @@ from torch.distributed.checkpoint.state_dict import (
 from phase01_foundation.project03_pretrain.batches import Batch
 from phase01_foundation.project03_pretrain.monitor import Monitor
 from phase01_foundation.project03_pretrain.parallel import Processes
-from shared.checkpoint import CheckpointError, read, write
+from shared.checkpoint import CheckpointError, read_dict, write
 
 FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 """states as one process alone would have them, whatever the number of processes and the way they share"""
@@ -96,13 +96,11 @@ class Run:
         has put together; scaler, batches and monitor load their states. After a checkpoint from before the first step,
         the optimizers have no state again.
 
-        Raises CheckpointError for a file that is broken or of another kind, naming it, and for one of another identity,
-        naming each entry that differs with both values (None where there is none), and the setting restart, which
-        begins anew. The run is then as it was.
+        Raises CheckpointError for a file that is broken or of another kind, naming it (`read_dict` with ENTRIES does),
+        and for one of another identity, naming each entry that differs with both values (None where there is none), and
+        the setting restart, which begins anew. The run is then as it was.
         """
-        state = read(path)
-        if not isinstance(state, dict) or "identity" not in state:
-            raise CheckpointError(f"{path} is no checkpoint of a training run")
+        state = read_dict(path, ENTRIES)
         found = state["identity"]
         names = dict.fromkeys([*identity, *found])
         differing = [name for name in names if found.get(name) != identity.get(name)]
@@ -132,4 +130,6 @@ class Run:
         return get_model_state_dict(self.model, options=FULL)  # pyright: ignore[reportReturnType]
 
 
-RECORD = ("step", "tokens", "seconds", "history", "losses", "norms")
+RECORD = {"step": int, "tokens": int, "seconds": float, "history": list, "losses": list, "norms": list}
+ENTRIES = dict.fromkeys(("identity", "model", "optimizers", "scaler", "batches", "monitor"), dict) | RECORD
+"""what a checkpoint has, and of which kind"""

@@ -33,9 +33,10 @@ class LogLikelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model predicts a text. Where the words and bytes were not given, what is per word or byte is None.
+    """How well a model predicts a text. What is per word or byte is None where there are none, or it is not said.
 
-    Models with different tokenizers can be compared per word and per byte, not per token.
+    Models with different tokenizers can be compared per word and per byte, not per token. A perplexity too large for
+    a float is infinity.
     """
 
     loss: float
@@ -48,17 +49,24 @@ class Perplexity:
     @property
     def per_token(self) -> float:
         """exp(loss): as unsure as a fair choice among this many tokens."""
-        return math.exp(self.loss)
+        return _exp(self.loss)
 
     @property
     def per_word(self) -> float | None:
         """exp(all the nats / words)."""
-        return None if self.words is None else math.exp(self.loss * self.tokens / self.words)
+        return _exp(self.loss * self.tokens / self.words) if self.words else None
 
     @property
     def bits_per_byte(self) -> float | None:
         """All the nats as bits, a byte of the text: what a perfect compressor with this model would need."""
-        return None if self.bytes is None else self.loss * self.tokens / math.log(2) / self.bytes
+        return self.loss * self.tokens / math.log(2) / self.bytes if self.bytes else None
+
+
+def _exp(nats: float) -> float:
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
 
 
 def pad(model: LLM, rows: Sequence[Ids]) -> tuple[Int[Tensor, "row time"], Int[Tensor, "row"]]:

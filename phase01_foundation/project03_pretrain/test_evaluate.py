@@ -13,7 +13,7 @@ from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
 from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.given.multiple_choice import Question
 from phase01_foundation.project03_pretrain.given.pretrained import publish_base
-from phase01_foundation.project03_pretrain.scoring import perplexity
+from phase01_foundation.project03_pretrain.scoring import Perplexity, perplexity
 from shared import tinyworld
 
 TOKENIZER = Tokenizer(
@@ -39,6 +39,14 @@ def run(tmp_path, monkeypatch):
     app = evaluate.typer.Typer()
     app.command()(evaluate.main)
     return lambda *words: CliRunner().invoke(app, ["--model", "tiny", "--dtype", "float32", *words])
+
+
+def test_a_figure_that_json_has_no_word_for_is_null(run, monkeypatch):
+    monkeypatch.setattr(evaluation, "perplexity", lambda *_, **__: Perplexity(1000.0, 5, 2, 10))
+    done = run("--tasks", "perplexity", "--limit", "1")
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout.splitlines()[-1], parse_constant=pytest.fail)["perplexity"]
+    assert (figures["loss"], figures["per_token"], figures["per_word"]) == (1000.0, None, None)
 
 
 def test_all_tasks_print_tables_and_one_line_of_json(run, tmp_path):

@@ -112,6 +112,28 @@ def test_config_json_says_where_texts_begin_and_end(tmp_path):
         assert not writer.model.training
 
 
+@pytest.mark.parametrize("name", ["bos_token_id", "eos_token_id"])
+@pytest.mark.parametrize("odd", [291, -1, 1.0, True, "1", [1, 291], {"id": 1}, [[1]]])
+def test_ids_outside_the_model_are_refused_before_any_text(run, tmp_path, name, odd):
+    export(MODEL, TOKENIZER, tmp_path / "out")
+    path = tmp_path / "out" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: odd}))
+    refused = run("--model", str(tmp_path / "out"))
+    assert refused.exit_code == 2
+    assert not refused.stdout
+    assert f"{name} {odd!r}; the model knows the ids from 0 to 290" in refused.stderr
+
+
+def test_ids_that_the_tokenizer_lacks_are_left_out(tmp_path, run):
+    """An embedding of three times the rows, as one that was padded for speed."""
+    wide = example(replace(TINY, vocab_size=900, context_length=64))[0]
+    export(wide, TOKENIZER, tmp_path / "wide")
+    for prompts in (("--prompt", "It"), ("--prompt", "It", "--prompt", "was")):
+        words = ("--model", str(tmp_path / "wide"), "--temperature", "50", "--max-tokens", "60", *prompts)
+        done = run(*words)
+        assert done.exit_code == 0, done.output
+
+
 def test_what_looks_like_a_special_token_in_a_prompt_is_text():
     prompts = PromptTokenizer(TOKENIZER)
     ids = prompts.encode("a<|endoftext|>")

@@ -64,8 +64,20 @@ def test_the_ids_of_begin_and_end_are_told(tmp_path):
         ({"layer_types": ["full_attention", "sliding_attention"]}, ("layer_types", "full_attention")),
         ({"hidden_size": ...}, ("hidden_size",)),
         ({"num_attention_heads": 5}, ("heads", 5, 2)),
-        ({"num_hidden_layers": "2"}, ()),
-        ({"rope_scaling": "linear"}, ()),
+        ({"model_type": ["llama"]}, ("model_type", "llama", "qwen3")),
+        ({"num_hidden_layers": "2"}, ("num_hidden_layers", "'2'")),
+        ({"hidden_size": 16.0}, ("hidden_size", 16.0)),
+        ({"vocab_size": True}, ("vocab_size", "True")),
+        ({"num_attention_heads": 10**12, "head_dim": "a"}, ("head_dim", "'a'")),
+        ({"tie_word_embeddings": "false"}, ("tie_word_embeddings", "'false'")),
+        ({"rms_norm_eps": True}, ("rms_norm_eps", "True")),
+        ({"rms_norm_eps": float("inf")}, ("rms_norm_eps", "inf")),
+        ({"rms_norm_eps": 10**400}, ("rms_norm_eps",)),
+        ({"rope_theta": "big", "rope_parameters": None}, ("rope_theta", "'big'")),
+        ({"rope_parameters": {"rope_theta": float("nan")}}, ("rope_theta", "nan")),
+        ({"rope_scaling": "linear"}, ("rope_scaling", "linear")),
+        ({"layer_types": 5}, ("layer_types", "full_attention")),
+        ({"layer_types": "full_attention"}, ("layer_types", "full_attention")),
     ],
 )
 def test_a_config_this_model_cannot_follow_is_refused(tmp_path, change, facts):
@@ -164,7 +176,7 @@ def change_weights(folder: Path, change):
             ],
             ("model.layers.0.mlp.up_proj.weight",),
         ),
-        (lambda t: t.clear(), ("model.embed_tokens.weight",)),
+        (lambda t: t.clear(), ("num_hidden_layers",)),
     ],
 )
 def test_wrong_weights_are_refused(tmp_path, change, facts):
@@ -179,14 +191,83 @@ def test_needless_tensors_are_left_alone(tmp_path):
     model, tokens = example(replace(TINY, tied_embeddings=True))
     save(model, tmp_path)
     needless = {
-        "lm_head.weight": torch.ones(3),
+        "lm_head.weight": model.embedding.weight.detach().clone(),
         "model.layers.1.self_attn.rotary_emb.inv_freq": torch.ones(2),
     }
     change_weights(tmp_path, lambda tensors: tensors.update(needless))
     assert torch.equal(load(tmp_path)(tokens), model(tokens))
 
 
+@pytest.mark.task(4)
+def test_a_head_of_its_own_counts_though_the_config_ties_it(tmp_path):
+    model, tokens = example()
+    save(model, tmp_path)
+    tie(tmp_path)
+    read = load(tmp_path)
+    assert read.config == TINY
+    assert torch.equal(read(tokens), model(tokens))
+    change_weights(tmp_path, lambda tensors: tensors.update({"lm_head.weight": torch.ones(3)}))
+    with raises(CheckpointError, "lm_head.weight", "(3,)", "(11, 16)"):
+        load(tmp_path)
+
+
+@pytest.mark.task(4)
+@pytest.mark.parametrize("shard_bytes", [10**9, 3000])
+def test_a_tied_model_may_be_stored_with_its_head_alone(tmp_path, shard_bytes):
+    tied, tokens = example(replace(TINY, tied_embeddings=True))
+    model = LLM(TINY)
+    model.load_state_dict(tied.state_dict())
+    save(model, tmp_path, shard_bytes=shard_bytes)
+    tie(tmp_path)
+    if shard_bytes == 3000:
+        path = tmp_path / "model.safetensors.index.json"
+        index = json.loads(path.read_text())
+        del index["weight_map"]["model.embed_tokens.weight"]
+        path.write_text(json.dumps(index))
+    else:
+        change_weights(tmp_path, lambda tensors: tensors.pop("model.embed_tokens.weight"))
+    read = load(tmp_path)
+    assert read.head.weight is read.embedding.weight
+    assert torch.equal(read(tokens), tied(tokens))
+
+
+def tie(folder: Path):
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "tie_word_embeddings": True}))
+
+
+@pytest.mark.task(4)
+@pytest.mark.parametrize(
+    ("change", "facts"),
+    [
+        ({"num_hidden_layers": 20_000}, ("num_hidden_layers", 20_000)),
+        ({"num_hidden_layers": 3}, ("model.layers.2.input_layernorm.weight",)),
+        ({"hidden_size": 10**18}, ("config.json",)),
+        ({"vocab_size": 10**400}, ("config.json",)),
+    ],
+)
+def test_a_model_that_the_files_cannot_hold_is_refused_before_it_is_made(tmp_path, change, facts):
+    save(example()[0], tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with raises(CheckpointError, *facts):
+        load(tmp_path)
+
+
 # ---- what is given
+
+
+@pytest.mark.parametrize("config", SHAPES)
+def test_shapes_are_those_of_the_model(config):
+    expected = {name: tuple(one.shape) for name, one in LLM(config).named_parameters()}
+    assert hugging_face.shapes(config) == expected
+
+
+def test_many_layers_cost_no_more_to_name_than_one(monkeypatch):
+    made = []
+    monkeypatch.setattr(hugging_face, "LLM", lambda config: made.append(config.layers) or LLM(config))
+    assert len(hugging_face.shapes(replace(TINY, layers=20_000))) == 3 + 20_000 * 9
+    assert made == [1]
 
 
 def test_the_table_names_every_tensor():

@@ -146,7 +146,10 @@ def test_another_runs_checkpoint_is_refused_and_kept(tmp_path, now, facts):
 def test_files_that_are_no_checkpoint_of_a_run(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     run = begin()
-    for state in ([1, 2], {"model": {}}):
+    run.save(path, IDENTITY)
+    whole = read(path)
+    odd = [{**whole, name: 5} for name in ("identity", "model", "optimizers", "batches", "monitor", "losses")]
+    for state in ([1, 2], {"model": {}}, {"identity": IDENTITY}, *odd):
         write(path, state)
         with raises(CheckpointError, str(path)):
             run.resume(path, IDENTITY)

@@ -274,6 +274,14 @@ def test_the_figures_of_a_perplexity():
     assert found.per_word == pytest.approx(2**3)  # 60 bits over 20 words
     assert found.bits_per_byte == pytest.approx(0.6)
     assert (Perplexity(1.0, 3).per_word, Perplexity(1.0, 3).bits_per_byte) == (None, None)
+    assert (Perplexity(1.0, 3, 0, 0).per_word, Perplexity(1.0, 3, 0, 0).bits_per_byte) == (None, None)
+
+
+def test_a_perplexity_too_large_for_a_float_is_infinite():
+    found = Perplexity(loss=10.0, tokens=1000, words=1)
+    assert (found.per_token, found.per_word) == (pytest.approx(math.exp(10)), math.inf)
+    assert Perplexity(loss=1000.0, tokens=1).per_token == math.inf
+    assert Perplexity(loss=math.inf, tokens=1).per_token == math.inf
 
 
 @settings(deadline=None, max_examples=25)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
 from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, read_config, save
@@ -92,6 +93,41 @@ def test_in_bfloat16_norms_round_as_in_transformers(transformers, tmp_path):
     x = torch.randn(50, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
     # What lies half way between two numbers may go either way. With the gain before the rounding, a fifth would differ.
     assert (model.norm(x) == theirs.model.norm(x)).float().mean() > 0.99
+
+
+@pytest.mark.task(4)
+@pytest.mark.parametrize("kept", ["norm", "lm_head", "embed_tokens"])
+def test_formats_may_be_mixed(transformers, tmp_path, kept):
+    model, tokens = example()
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    mixed = {name: one if kept in name else one.bfloat16() for name, one in load_file(path).items()}
+    save_file(mixed, path, {"format": "pt"})
+    read = load(tmp_path)
+    assert {one.dtype for one in read.parameters()} == {torch.float32}
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    torch.testing.assert_close(read(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+    assert load(tmp_path, torch.bfloat16)(tokens).isfinite().all()
+
+
+@pytest.mark.task(4)
+@pytest.mark.parametrize("stored", ["a head of its own", "the head alone", "both alike"])
+def test_a_tied_head_is_what_the_files_say(transformers, tmp_path, stored):
+    model, tokens = example()
+    save(model, tmp_path)
+    content = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**content, "tie_word_embeddings": True}))
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    if stored == "the head alone":
+        del tensors["model.embed_tokens.weight"]
+    if stored == "both alike":
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors, path, {"format": "pt"})
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    read = load(tmp_path)
+    assert read.config.tied_embeddings == (stored != "a head of its own")
+    torch.testing.assert_close(read(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.task(4)

@@ -18,6 +18,7 @@ from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project03_pretrain.batches import IGNORED, Batches, to_device, validation_batches
 from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
 from phase01_foundation.project03_pretrain.given.encoding import PromptTokenizer
+from phase01_foundation.project03_pretrain.given.known_ids import without_unknown
 from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.given.pretraining_data import TextData, load_data
 from phase01_foundation.project03_pretrain.given.settings import PretrainConfig
@@ -143,7 +144,8 @@ def make_sample(text: TextData, settings: PretrainConfig):
 
     def sample(model: nn.Module) -> list[str]:
         assert isinstance(model, LLM)
-        return [settings.prompt + generate(model, tokenizer, [prompt], params)[0]]
+        speaker = without_unknown(model, text.tokenizer, ends)
+        return [settings.prompt + generate(speaker, tokenizer, [prompt], params)[0]]
 
     return sample
 

@@ -6,6 +6,8 @@ import queue
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -14,6 +16,9 @@ FIRST_BYTE = 4.5  # seconds from the start of the attempt, name look-up included
 STALL = 20.0  # seconds that a transfer under way may stand still
 GIVE_UP = 60.0  # seconds of silence after which the receiving thread ends, long abandoned
 CHUNK = 1 << 16
+WAITING = 64  # chunks that may lie between the thread that receives and the one that reads
+
+Chunks = queue.Queue[bytes | Exception]
 
 
 class DownloadError(Exception):
@@ -26,10 +31,9 @@ def fetch(url: str, size: int, sha256: str) -> bytes:
     Raises DownloadError at once when LADDER_OFFLINE is set, after at most 5 s when nothing comes, after 20 s
     when a transfer stands still, and when the bytes are not the pinned ones.
     """
-    chunks = _start(url)
     content = bytearray()
-    deadline = time.monotonic() + FIRST_BYTE
-    with progress_bar() as progress:
+    with _receiving(url) as chunks, progress_bar() as progress:
+        deadline = time.monotonic() + FIRST_BYTE
         task = progress.add_task(f"downloading {url.rsplit('/', 1)[-1]}", total=size)
         while len(content) <= size:
             chunk = _next(chunks, deadline, bool(content))
@@ -48,7 +52,8 @@ def fetch(url: str, size: int, sha256: str) -> bytes:
 
 def reach(url: str) -> None:
     """Returns once the server has answered. Raises DownloadError as `fetch` does: after at most 5 s of silence."""
-    _next(_start(url), time.monotonic() + FIRST_BYTE, begun=False)
+    with _receiving(url) as chunks:
+        _next(chunks, time.monotonic() + FIRST_BYTE, begun=False)
 
 
 def progress_bar() -> Progress:
@@ -58,17 +63,22 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _start(url: str) -> "queue.Queue[bytes | Exception]":
-    """Begin to receive. Raises DownloadError when LADDER_OFFLINE is set."""
+@contextmanager
+def _receiving(url: str) -> Iterator[Chunks]:
+    """What arrives, as long as the block lasts. Raises DownloadError when LADDER_OFFLINE is set."""
     if os.environ.get("LADDER_OFFLINE", "0") not in ("", "0"):
         raise DownloadError("LADDER_OFFLINE is set")
-    chunks: queue.Queue[bytes | Exception] = queue.Queue()
+    chunks: Chunks = queue.Queue(WAITING)
+    over = threading.Event()
     # In a thread, because a name look-up that hangs obeys no timeout; a daemon, not to hold up the exit.
-    threading.Thread(target=_receive, args=(url, chunks), daemon=True).start()
-    return chunks
+    threading.Thread(target=_receive, args=(url, chunks, over), daemon=True).start()
+    try:
+        yield chunks
+    finally:
+        over.set()
 
 
-def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool) -> bytes:
+def _next(chunks: Chunks, deadline: float, begun: bool) -> bytes:
     """The next bytes, empty at the end."""
     try:
         chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -80,11 +90,21 @@ def _next(chunks: "queue.Queue[bytes | Exception]", deadline: float, begun: bool
     return chunk
 
 
-def _receive(url: str, chunks: "queue.Queue[bytes | Exception]") -> None:
+def _receive(url: str, chunks: Chunks, over: threading.Event) -> None:
     try:
         with urllib.request.urlopen(url, timeout=GIVE_UP) as response:
-            while chunk := response.read1(CHUNK):
-                chunks.put(chunk)
-        chunks.put(b"")
+            while not over.is_set() and (chunk := response.read1(CHUNK)):
+                _put(chunk, chunks, over)
+        _put(b"", chunks, over)
     except Exception as problem:  # whatever it is, the other thread is to hear of it
-        chunks.put(problem)
+        _put(problem, chunks, over)
+
+
+def _put(chunk: bytes | Exception, chunks: Chunks, over: threading.Event) -> None:
+    """Wait for room, as long as anybody reads."""
+    while not over.is_set():
+        try:
+            chunks.put(chunk, timeout=0.1)
+        except queue.Full:
+            continue
+        return

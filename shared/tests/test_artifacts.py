@@ -96,6 +96,25 @@ def test_a_checkpoint_is_not_a_published_model(own_folders):
         _ = find("last").config
 
 
+@pytest.mark.parametrize(
+    ("state", "config", "message"),
+    [
+        ({"w": torch.ones(1)}, "[1]", "must be one JSON object"),
+        ({"w": torch.ones(1)}, "{", "is no JSON"),
+        ({"w": torch.ones(1)}, "[" * 200_000, "is no JSON"),
+        ([torch.ones(1)], "{}", "holds no dict"),
+        ({"w": 5}, "{}", "has a w that is no tensor"),
+        ({5: torch.ones(1)}, "{}", "has an entry 5, whose name is no text"),
+    ],
+)
+def test_a_model_of_the_wrong_kind_is_refused(own_folders, state, config, message):
+    path = own_folders / "work" / "models" / "odd" / artifacts.WEIGHTS
+    artifacts.write(path, state, {"config": config})
+    odd = find("odd")
+    with pytest.raises(CheckpointError, match=message):
+        _ = odd.config, odd.tensors()
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "Big", ".hidden", "a b"])
 def test_names_that_are_no_folder_names(name):
     with pytest.raises(ValueError, match="cannot name a model"):

@@ -11,10 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from shared import checkpoint
-from shared.checkpoint import CheckpointError, read, write
+from shared.checkpoint import CheckpointError, read, read_dict, read_metadata, write
 
 
 def same(a, b):
@@ -198,6 +199,10 @@ def header(text: bytes) -> bytes:
         header(b'{"a": 1}'),
         header(b'{"a": {"data_offsets": []}}'),
         header(b'{"a": {"dtype": "F32"}}'),
+        header(b'{"a": ["x"]}'),
+        header(b'{"__metadata__": 5}'),
+        header(b'{"__metadata__": {"structure": 5}}'),
+        header(b'{"a": ' + b"[" * 200_000),
     ],
 )
 def test_a_file_of_another_format_is_refused(tmp_path, content):
@@ -225,6 +230,56 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "x", missing)
     with pytest.raises(CheckpointError, match="x is broken"):
         read(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        {"tensor": ["a"]},
+        {"tensor": 5},
+        {"list": 5},
+        {"float": ["inf"]},
+        {"float": "large"},
+        {"dict": [[{"list": []}, 1]]},
+        {"dict": [5]},
+        {"dict": {"a": 1}},
+        {"list": [], "tuple": []},
+        {},
+    ],
+)
+def test_a_structure_of_the_wrong_kind_is_refused(tmp_path, structure):
+    metadata = {"ladder_version": "1", "structure": json.dumps(structure)}
+    save_file({"a": torch.ones(1)}, tmp_path / "x", metadata)
+    with pytest.raises(CheckpointError, match="x is broken"):
+        read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"list":[' * 2000 + "]}" * 2000])
+def test_a_structure_that_is_too_deep_is_refused(tmp_path, text):
+    save_file({"a": torch.ones(1)}, tmp_path / "x", {"ladder_version": "1", "structure": text})
+    with pytest.raises(CheckpointError, match="x is broken"):
+        read(tmp_path / "x")
+
+
+def test_metadata_that_is_null_is_none(tmp_path):
+    """As the safetensors library has it."""
+    (tmp_path / "x").write_bytes(header(b'{"__metadata__": null}'))
+    with safe_open(tmp_path / "x", "pt") as file:
+        assert file.metadata() is None
+    assert read_metadata(tmp_path / "x") == {}
+    with pytest.raises(CheckpointError, match="not a checkpoint of this project"):
+        read(tmp_path / "x")
+
+
+def test_a_dict_with_its_entries(tmp_path):
+    write(tmp_path / "x", {"a": 1, "b": [2], "c": 3})
+    assert read_dict(tmp_path / "x", {"a": int, "b": list}) == {"a": 1, "b": [2], "c": 3}
+    for entries in ({"a": list}, {"d": int}):
+        with pytest.raises(CheckpointError, match=f"x has no '{next(iter(entries))}' that is a"):
+            read_dict(tmp_path / "x", entries)
+    write(tmp_path / "x", [1, 2])
+    with pytest.raises(CheckpointError, match="x holds no dict, but a list"):
+        read_dict(tmp_path / "x", {})
 
 
 # One process imports torch; each life is a fork of it, which writes without end until it is killed.

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -133,3 +134,37 @@ def test_a_server_that_is_silent_is_not_waited_for(server, monkeypatch):
     monkeypatch.setattr(download, "FIRST_BYTE", 0.2)
     with pytest.raises(DownloadError, match=r"no answer in 0\.2 s"):
         reach(f"{server}/silent")
+
+
+@pytest.mark.parametrize("way", ["fetch", "reach", "nobody reads"])
+def test_who_has_given_up_receives_no_more(monkeypatch, way):
+    threads = set(threading.enumerate())
+    reads = itertools.count()
+    full = threading.Event()
+
+    class Endless:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read1(self, size):
+            if next(reads) == download.WAITING:
+                full.set()  # this chunk finds no room, unless somebody reads
+            return b"x" * size
+
+    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: Endless())
+    if way == "fetch":
+        with pytest.raises(DownloadError, match="is not the file it was"):
+            fetch("http://example.invalid/x", 10, SHA256)
+    elif way == "reach":
+        reach("http://example.invalid/x")
+    else:
+        with download._receiving("http://example.invalid/x") as chunks:
+            assert full.wait(30)
+            assert chunks.full()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert next(reads) <= 2 * download.WAITING

@@ -10,9 +10,21 @@ from torch import Tensor
 from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project01_minimal_gpt.training import make_optimizer
-from shared.artifacts import CheckpointError, read, write
+from shared.artifacts import CheckpointError, read_dict, write
 
 History = list[dict[str, Any]]
+ENTRIES = {  # what a checkpoint has, and of which kind
+    "settings": dict,
+    "alphabet": str,
+    "model": dict,
+    "optimizer": dict,
+    "random": dict,
+    "step": int,
+    "seconds": float,
+    "history": list,
+    "losses": list,
+    "norms": list,
+}
 
 
 @dataclass
@@ -82,8 +94,8 @@ class Run:
         Raises CheckpointError for a file that is broken, and for one made with other settings or another text,
         naming what differs; the run is then as it was.
         """
-        state = read(path)
-        found = state.get("settings", {})
+        state = read_dict(path, ENTRIES)
+        found = state["settings"]
         differing = [name for name in identity if found.get(name) != identity[name]]
         if differing:
             changes = ", ".join(f"{name} {found.get(name)!r} → {identity[name]!r}" for name in differing)

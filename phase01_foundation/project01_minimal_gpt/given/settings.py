@@ -6,6 +6,7 @@ from typing import Any, Literal
 from phase01_foundation.project01_minimal_gpt.attention import Attend, causal_attention, torch_attention
 from phase01_foundation.project01_minimal_gpt.model import GPTConfig
 from shared import artifacts
+from shared.kinds import check_kinds
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class TrainConfig:
     """begin anew, whatever checkpoint there is"""
 
     def __post_init__(self):
+        check_kinds(self)
         artifacts.check_name(self.name)
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
@@ -66,6 +68,8 @@ class TrainConfig:
             raise ValueError("learning_rate and max_norm must be above 0")
         if self.warmup < 0 or self.weight_decay < 0 or not 0 <= self.decay_share <= 1:
             raise ValueError("warmup and weight_decay must be 0 or more, decay_share from 0 to 1")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}")
 
     def identity(self) -> dict[str, Any]:
         """The settings that a checkpoint must agree with; where a run is done is not among them."""

@@ -67,7 +67,9 @@ def parse(content: bytes) -> list[Paradigm]:
         for name in archive.namelist():
             if not name.endswith(".jsonl") or name.startswith("__MACOSX"):
                 continue
-            rows = [json.loads(line) for line in archive.read(name).decode().splitlines()]
+            # Not splitlines: a text in JSON may hold U+2028 and others at which that cuts.
+            lines = archive.read(name).decode().removesuffix("\n").split("\n")
+            rows = [json.loads(line) for line in lines]
             term: str = rows[0]["linguistics_term"]
             pairs = [(row["sentence_good"], row["sentence_bad"]) for row in rows]
             paradigms.append(Paradigm(rows[0]["UID"], TERMS.get(term, term), pairs))

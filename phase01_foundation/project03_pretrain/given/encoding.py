@@ -21,13 +21,16 @@ def encode_pair(tokenizer: Tokenizer[Any], context: str, continuation: str) -> t
     """The ids of a context, begun as in training, and those of what continues it.
 
     As in lm-evaluation-harness, the two are encoded as one text, which is what the model meets when it reads, and
-    cut where the context alone would end; spaces at the context's end go to the continuation. Without a context
+    cut where the context alone would end; spaces at the context's end go to the continuation. Where that leaves it no
+    token, as "Ans" and "wer" in a text of the one token "Answer", the two are encoded each by itself. Without a context
     and a token to begin with, the first token becomes the context, for nothing could predict it.
     """
     bare = context.rstrip()
     continuation = context[len(bare) :] + continuation
     whole, place = encode(tokenizer, bare + continuation), len(encode(tokenizer, bare))
     start = bos_ids(tokenizer)
+    if place and len(whole) <= place:
+        return [*start, *encode(tokenizer, bare)], encode(tokenizer, continuation)
     if not start and not place:
         place = 1
     return [*start, *whole[:place]], whole[place:]

@@ -1,5 +1,6 @@
 """The tasks that a model is evaluated on: each prints its table and returns its figures."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,10 +48,10 @@ def _perplexity(
     stride = max(1, model.config.context_length // 2)
     found = perplexity(model, ids, stride, words=words, bytes=size, dtype=dtype, attend=torch_attention)
     figures = {
-        "loss": found.loss,
-        "per_token": found.per_token,
-        "per_word": found.per_word,
-        "bits_per_byte": found.bits_per_byte,
+        "loss": _finite(found.loss),
+        "per_token": _finite(found.per_token),
+        "per_word": _finite(found.per_word),
+        "bits_per_byte": _finite(found.bits_per_byte),
         "tokens": found.tokens,
     }
     rows = {
@@ -62,6 +63,11 @@ def _perplexity(
     title = f"perplexity: {documents} documents of tinyworld's test split, {found.tokens:,} tokens"
     _print(console, title, ("figure", "value"), rows)
     return figures
+
+
+def _finite(figure: float | None) -> float | None:
+    """None for what JSON has no word for."""
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def _skills(

@@ -39,11 +39,20 @@ _UNFINISHED = re.compile(r"(?<=[.!?]) +([^.!?A-Z][^.!?]*)$")
 
 @dataclass(frozen=True)
 class Question:
-    """A text, the ways it may go on, each after a space, and the index of the right one."""
+    """A text, the ways it may go on, each after a space, and the index of the right one.
+
+    Raises ValueError for a choice that is empty or no text, for fewer than two, and for an index of none of them.
+    """
 
     context: str
     choices: tuple[str, ...]
     gold: int
+
+    def __post_init__(self):
+        if len(self.choices) < 2 or not all(isinstance(one, str) and one for one in self.choices):
+            raise ValueError(f"a question has two choices or more, none of them empty, not {self.choices!r}")
+        if type(self.gold) is not int or not 0 <= self.gold < len(self.choices):
+            raise ValueError(f"the right choice is one of 0 to {len(self.choices) - 1}, not {self.gold!r}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def load_arc_easy() -> list[Question]:
 def parse_hellaswag(text: str) -> list[Question]:
     """Questions of six lines each: "activity: context", the right ending's index, and four endings.
 
-    Raises ValueError for a text that is not made so.
+    Raises ValueError for a text that is not made so, and for an ending of which cleaning leaves nothing.
     """
     lines = text.removesuffix("\n").split("\n")
     questions = []
@@ -87,7 +96,11 @@ def parse_hellaswag(text: str) -> list[Question]:
                 f"line {start + 1} does not begin a question of six lines with an index from 0 to 3"
             )
         context = _UNFINISHED.sub(lambda found: " " + found[1].capitalize(), context)
-        questions.append(Question(clean(context), tuple(clean(ending) for ending in rest[1:]), int(rest[0])))
+        endings = tuple(clean(ending) for ending in rest[1:])
+        try:
+            questions.append(Question(clean(context), endings, int(rest[0])))
+        except ValueError as problem:
+            raise ValueError(f"the question of line {start + 1}: {problem}") from None
     return questions
 
 
@@ -99,13 +112,13 @@ def clean(text: str) -> str:
 def parse_arc(text: str) -> list[Question]:
     """Questions of one JSON line each, with query, choices and gold. Raises ValueError for a line that is none."""
     questions = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: a text in JSON may hold U+2028 and others at which that cuts.
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         try:
             row = json.loads(line)
-            query, choices, gold = row["query"], tuple(row["choices"]), row["gold"]
-        except (ValueError, KeyError, TypeError) as problem:
+            questions.append(Question(f"{row['query']}\nAnswer:", tuple(row["choices"]), row["gold"]))
+        except (ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ValueError(f"line {number} is no question: {problem!r}") from None
-        questions.append(Question(f"{query}\nAnswer:", choices, gold))
     return questions
 
 

@@ -71,8 +71,10 @@ def load_artifact(
         config = Config(**artifact.config["model"])
         tokenizer = tokenizer_json.from_json(artifact.config["tokenizer"])
         tensors = {name: tensor.to(dtype or torch.float32) for name, tensor in artifact.tensors().items()}
+        if config.layers > len(tensors):  # which would take long to be found out
+            raise ValueError(f"{config.layers:,} layers in {len(tensors):,} tensors")
         model = from_tensors(config, tensors)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as problem:
         reason = str(problem).split("\n", 1)[0]
         raise artifacts.CheckpointError(
             f"{artifact.name} is no model of project 3: {type(problem).__name__} {reason}"

@@ -7,14 +7,16 @@
 Everything is checked before the first tensor is read, and nothing is ever unpickled.
 """
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -42,7 +44,7 @@ def locate(folder: Path) -> dict[str, Path]:
     """
     if (folder / SINGLE).is_file():
         read_metadata(folder / SINGLE)
-        with safe_open(folder / SINGLE, "pt") as file:
+        with _opened(folder / SINGLE) as file:
             return dict.fromkeys(file.keys(), folder / SINGLE)
     if not (folder / INDEX).is_file():
         pickled = sorted(path.name for path in folder.glob("*.bin"))
@@ -63,6 +65,9 @@ def read(
 ) -> dict[str, Tensor]:
     """The tensors that `shapes` names, as CPU tensors, in `dtype` or, for None, as they are stored.
 
+    A model computes in one format: where they are stored in several, such as norms in float32 beside matrices in
+    bfloat16, None gives all of them the one that holds every number of each.
+
     `places` says which file holds each tensor. Tensors beyond those wanted are refused, unless their whole name
     matches the regular expression `unused`. Raises CheckpointError for a tensor that is missing, too many, of the
     wrong shape, or stored in a format that is no plain floating point.
@@ -76,17 +81,32 @@ def read(
     by_file: dict[Path, list[str]] = {}
     for name in shapes:
         by_file.setdefault(places[name], []).append(name)
+    stored = set()
     for path, names in by_file.items():
-        with safe_open(path, "pt") as file:
-            for name in names:
-                _check(path, file, name, shapes[name])
+        with _opened(path) as file:
+            stored |= {_check(path, file, name, shapes[name]) for name in names}
+    if dtype is None and stored:
+        dtype = functools.reduce(torch.promote_types, stored)
     tensors = {}
     for path, names in by_file.items():
-        with safe_open(path, "pt") as file:
+        with _opened(path) as file:
             for name in names:
                 # A copy: what the file maps into memory is not aligned, and goes when the file does.
                 tensors[name] = file.get_tensor(name).to(dtype, copy=True)
     return tensors
+
+
+def same(places: Mapping[str, Path], first: str, second: str) -> bool:
+    """Whether two of the tensors in `places` hold the same numbers. One that cannot be read is like no other."""
+    found = []
+    for name in (first, second):
+        with _opened(places[name]) as file:
+            if name not in file.keys() or file.get_slice(name).get_dtype() not in FLOATS:  # noqa: SIM118
+                return False
+            found.append(file.get_tensor(name))
+    one, other = found
+    both = torch.promote_types(one.dtype, other.dtype)
+    return torch.equal(one.to(both), other.to(both))
 
 
 def write(
@@ -138,7 +158,17 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
-def _check(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> None:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except SafetensorError as problem:
+        raise CheckpointError(f"{path} is broken: {problem}") from None
+
+
+def _check(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> torch.dtype:
+    """The format of a tensor, if it is one that fits."""
     if name not in file.keys():  # noqa: SIM118 - an open safetensors file is no dict
         raise CheckpointError(f"{path} has no tensor {name}, though the index says so")
     found = file.get_slice(name)
@@ -150,12 +180,13 @@ def _check(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> None:
         raise CheckpointError(
             f"{name} in {path} is stored as {found.get_dtype()}; this code reads {', '.join(FLOATS)}"
         )
+    return FLOATS[found.get_dtype()]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path} is no JSON: {problem}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} must hold one JSON object")

@@ -8,6 +8,7 @@ from phase01_foundation.project03_pretrain.given.attention import AttentionKind
 from phase01_foundation.project03_pretrain.model import Activation, Config
 from phase01_foundation.project03_pretrain.optimizers import Kind
 from shared import artifacts, corpora
+from shared.kinds import check_kinds
 
 PARALLEL = ("ddp", "fsdp")
 StreamFormat = Literal["float32", "compute"]
@@ -65,6 +66,7 @@ class TrainerConfig:
     """begin anew, whatever checkpoint there is"""
 
     def __post_init__(self):
+        check_kinds(self)
         artifacts.check_name(self.name)
         for name in ("steps", "batch_size", "evaluate_every", "log_every"):
             if getattr(self, name) < 1:

@@ -7,6 +7,7 @@ import torch
 from phase01_foundation.project01_minimal_gpt.attention import Attend
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project03_pretrain.given.encoding import bos_ids, encode
+from phase01_foundation.project03_pretrain.given.known_ids import unknown_ids
 from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared.tinyworld import Item, Score, evaluation, score
@@ -35,13 +36,14 @@ def skill_scores(
     """Greedy answers to the fixed items of a split, scored by exact match; shared.tinyworld says what matches.
 
     The prompt is <|endoftext|>, where the tokenizer has it, and "Question: ...", a new line, "Answer:". An answer may
-    have several lines; it ends where the next question begins or at <|endoftext|>, as in training. Raises ValueError
-    for a split or a number of items there is not.
+    have several lines; it ends where the next question begins or at <|endoftext|>, as in training, or before an id that
+    the tokenizer lacks. Raises ValueError for a split or a number of items there is not.
     """
     items = [item for group in evaluation(split, per_skill).values() for item in group]
     prompts = [bos_ids(tokenizer) + encode(tokenizer, item.query) for item in items]
     longest = max(len(encode(tokenizer, " " + item.answer)) for item in items)
-    answers = greedy_batch(model, prompts, longest + ROOM, answer_ends(tokenizer), batch_size, dtype, attend)
+    ends = answer_ends(tokenizer) | unknown_ids(tokenizer, model.config.vocab_size)
+    answers = greedy_batch(model, prompts, longest + ROOM, ends, batch_size, dtype, attend)
     predictions = [tokenizer.decode(answer).partition(NEXT_QUESTION)[0].strip() for answer in answers]
     return Skills(score(items, predictions), items, predictions)
 

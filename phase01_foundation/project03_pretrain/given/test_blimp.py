@@ -59,6 +59,11 @@ def test_parsing():
         parse(packed({"README.md": ""}))
 
 
+def test_a_line_of_json_ends_at_a_new_line_alone():
+    line = row("a.", "b.").replace("a.", "a\u2028c\x85.")  # both may stand in JSON as they are
+    assert parse(packed({"a.jsonl": f"{line}\n{line}\n"}))[0].pairs == [("a\u2028c\x85.", "b.")] * 2
+
+
 def test_a_pair_is_right_when_the_good_sentence_is_likelier(model):
     sentences = ["abc", "jji", "dab", "fgh", "ab", "ba"]
     totals = {text: log_likelihoods(model, [([10], TOKENIZER.encode(text))])[0].total for text in sentences}

@@ -50,7 +50,9 @@ def test_positions_must_be_as_many_as_the_tokens():
         ({"logit_softcap": 0.0}, "logit_softcap must be above 0, or None"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1, not -0.1"),
-        ({"dropout": math.nan}, "dropout must be at least 0 and below 1, not nan"),
+        ({"dropout": math.nan}, "dropout must be a finite number, not nan"),
+        ({"rope_base": math.inf}, "rope_base must be a finite number, not inf"),
+        ({"norm_eps": math.inf}, "norm_eps must be a finite number, not inf"),
     ],
 )
 def test_an_impossible_shape_is_refused(changes, message):

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,8 +27,21 @@ def test_special_tokens_in_a_text_are_ordinary_text():
 def test_a_pair_is_the_whole_text_cut_in_two(context, continuation):
     before, after = encode_pair(TOKENIZER, context, continuation)
     assert before[0] == 270
-    assert before[1:] + after == encode(TOKENIZER, context + continuation)
-    assert before[1:] == encode(TOKENIZER, context + continuation)[: len(encode(TOKENIZER, context.rstrip()))]
+    whole, place = encode(TOKENIZER, context + continuation), len(encode(TOKENIZER, context.rstrip()))
+    if whole[place:]:
+        assert (before[1:], after) == (whole[:place], whole[place:])
+    else:
+        assert TOKENIZER.decode(before[1:]) == context.rstrip()
+        assert TOKENIZER.decode(before[1:] + after) == context + continuation
+
+
+@pytest.mark.parametrize("special", [{"<|endoftext|>": 500}, {}])
+def test_a_token_over_the_border_leaves_the_continuation_its_own(special):
+    model = ByteBPE.train(["Answer Answer Answer"], 262, native=False)
+    tokenizer = Tokenizer(model, special)
+    assert len(tokenizer.encode("Answer")) == 1
+    context, continuation = tokenizer.encode("Ans"), tokenizer.encode("wer")
+    assert encode_pair(tokenizer, "Ans", "wer") == ([*special.values(), *context], continuation)
 
 
 def test_spaces_between_go_to_the_continuation():

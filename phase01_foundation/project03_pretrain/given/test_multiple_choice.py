@@ -113,12 +113,34 @@ def test_a_text_that_is_not_hellaswag_is_refused(text):
         parse_hellaswag(text)
 
 
+def test_an_ending_that_cleaning_leaves_empty_is_named():
+    question = "a: b\n0\nc\nd\ne\nf\n"
+    with pytest.raises(ValueError, match=r"line 7: .*none of them empty"):
+        parse_hellaswag(question + question.replace("d", "[step]"))
+
+
 def test_arc_is_read():
     line = json.dumps({"query": "Question: Why?", "choices": ["a", "b c"], "gold": 1})
     assert parse_arc(f"{line}\n{line}\n") == [Question("Question: Why?\nAnswer:", ("a", "b c"), 1)] * 2
-    for wrong in ("{", '{"query": "a"}', "[]"):
+    changes = ({"choices": 5}, {"choices": ["a", ""]}, {"choices": ["a"]}, {"gold": 2}, {"gold": True})
+    broken = [json.dumps({**json.loads(line), **change}) for change in changes]
+    for wrong in ("{", '{"query": "a"}', "[]", "[" * 200_000, *broken):
         with pytest.raises(ValueError, match="line 2 is no question"):
             parse_arc(f"{line}\n{wrong}")
+
+
+def test_a_line_of_json_ends_at_a_new_line_alone():
+    odd = "a\u2028b\x85c\u2029d"
+    line = json.dumps({"query": odd, "choices": [odd, "b"], "gold": 0}, ensure_ascii=False)
+    assert parse_arc(f"{line}\r\n{line}\n") == [Question(f"{odd}\nAnswer:", (odd, "b"), 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("choices", "gold"), [(("a", ""), 0), (("a",), 0), (("a", "b"), 2), (("a", "b"), -1)]
+)
+def test_what_is_no_question_is_refused(choices, gold):
+    with pytest.raises(ValueError, match="choice"):
+        Question("a", choices, gold)
 
 
 @pytest.mark.skipif(

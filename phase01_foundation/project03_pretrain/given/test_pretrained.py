@@ -96,6 +96,26 @@ def test_another_projects_model_is_told_as_such():
         load_base("less")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": 10**9}, "ValueError 1,000,000,000 layers in 21 tensors"),
+        ({"layers": 2.0}, "is no model of project 3"),
+        ({"dim": 10**18}, "is no model of project 3"),
+        ({"vocab_size": 10**400}, "is no model of project 3"),
+        ({"rope_base": 10**400}, "is no model of project 3"),
+        ({"tied_embeddings": "false"}, "is no model of project 3"),
+        ({"heads": None}, "is no model of project 3"),
+    ],
+)
+def test_a_config_of_the_wrong_kind_is_refused_before_anything_is_built(change, message):
+    good = publish_base("tiny", example()[0], TOKENIZER, CARD)
+    odd = {**good.config, "model": {**good.config["model"], **change}}
+    artifacts.publish("odd", good.tensors(), odd, {})
+    with pytest.raises(artifacts.CheckpointError, match=message):
+        load_base("odd")
+
+
 def test_a_missing_model_says_how_to_make_it():
     with pytest.raises(
         artifacts.ArtifactError, match=rf"there is no model 'tiny-base'.*{how_to_run(TRAIN)} --preset cpu"

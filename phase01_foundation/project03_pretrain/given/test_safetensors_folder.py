@@ -64,6 +64,11 @@ def break_folder(folder, how):
             (folder / "config.json").write_text("{")
         case "config of another kind":
             (folder / "config.json").write_text("[]")
+        case "deep config":
+            (folder / "config.json").write_text("[" * 200_000)
+        case "odd header":
+            shard = next(folder.glob("*-of-*.safetensors"))
+            shard.write_bytes(shard.read_bytes().replace(b'"F32"', b'"F00"'))
         case "missing shard":
             next(folder.glob("*-of-*.safetensors")).unlink()
         case "cut shard":
@@ -91,6 +96,8 @@ def break_folder(folder, how):
         ("no folder", "there is no folder"),
         ("broken config", r"config\.json is no JSON"),
         ("config of another kind", "must hold one JSON object"),
+        ("deep config", r"config\.json is no JSON"),
+        ("odd header", "safetensors is broken"),
         ("missing shard", "there is no checkpoint at .*safetensors"),
         ("cut shard", "is cut short"),
         ("elsewhere", "no weight_map from tensors to files of this folder"),

@@ -55,6 +55,13 @@ def test_a_real_model_answers(model):
     assert not any("\nQuestion" in prediction for prediction in found.predictions)
 
 
+def test_an_answer_ends_before_an_id_that_the_tokenizer_lacks():
+    wide = example(replace(TINY, vocab_size=300, context_length=600), torch.float32)[0]
+    with torch.no_grad():  # 290 to 294 are free, 296 to 299 are beyond it; all others lose to one of them
+        wide.head.weight[[291, 298]] = torch.stack([wide.head.weight[0], -wide.head.weight[0]]) * 1e4
+    assert set(skill_scores(wide, TOKENIZER, "validation", 1).predictions) == {""}
+
+
 def test_what_there_is_not_is_refused(model):
     with pytest.raises(ValueError, match="per_skill must be at least 1"):
         skill_scores(model, TOKENIZER, per_skill=0)
