@@ -28,7 +28,7 @@ def attention_weights(
     """How much each position (row) looks at each other (column): softmax(q kᵀ / √dim), the future left out.
 
     Every row is non-negative and sums to 1. A position's weight on any later position is exactly 0. Large scores
-    do not overflow, as torch's softmax sees to.
+    do not overflow, as torch's softmax sees to. The mask is made on the device of q.
     """
     time, dim = q.shape[-2:]
     # Scores grow with √dim when q and k have unit variance; undone, the softmax starts out soft.

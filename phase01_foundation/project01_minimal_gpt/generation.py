@@ -113,13 +113,15 @@ def stream(
     Each prompt draws from a random generator of its own, on the CPU and seeded with `params.seed`, so what it becomes
     does not depend on its neighbours. At each step the running prompts come in their order, and none with an empty
     piece; one that has ended is not computed any more. The model is put into evaluation mode, so that no dropout acts,
-    and stays there.
+    and stays there. For `choose`, `used` are all tokens of the prompt and of what was written, also those beyond the
+    context.
 
     A prompt's text ends after `params.max_tokens`, before a stop text, or before a token of `stop_ids`. A stop text
     counts as soon as it is whole. Where one token completes several, the text ends before the one that begins first:
     with the stops "b" and "ab", of "xab" only "x" is shown. What may be the beginning of a stop text is held back until
     it is certain. A character whose bytes come in several tokens is yielded whole: as long as the decoded text ends in
-    REPLACEMENT, its tokens wait, but no longer than to the text's end. Raises ValueError as encode_prompts does.
+    REPLACEMENT, its tokens wait with all of their text, and stop texts are looked for in it only when the wait is over,
+    at the text's end at the latest. Raises ValueError as encode_prompts does.
     """
     rows = encode_prompts(prompts, tokenizer, model.config.context_length)
     generators = [torch.Generator().manual_seed(params.seed) for _ in rows]

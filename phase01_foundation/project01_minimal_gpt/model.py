@@ -139,8 +139,9 @@ class GPT(nn.Module):
 
         Embed the tokens and normalise, pass them through all blocks, normalise again, and let `head` make logits.
         Every block gets the rotary angles of `positions`, for heads of dim / heads dimensions, and `attend`.
-        `positions` are the tokens' places in the text, 0, 1, 2, ... unless given, then any. Raises ValueError for no
-        tokens at all, and for more of them than the context length, naming both numbers.
+        `positions` are the tokens' places in the text. Without them they are 0, 1, 2, ..., on the device of the tokens;
+        given ones may be any. Raises ValueError for no tokens and for more than the context length; in both cases it
+        names how many there are and the context length.
         """
         time = tokens.shape[1]
         if not 1 <= time <= self.config.context_length:

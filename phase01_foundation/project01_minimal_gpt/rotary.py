@@ -16,7 +16,8 @@ def rotary_angles(
 
     Pair p turns by base^(-2p / head_dim) a position: the first pair by a full radian, so it tells neighbours
     apart; the last hardly at all, so it tells near from far. The angles are float32: a position in the thousands
-    has more digits than half precision holds. Raises ValueError for an odd head_dim, naming it.
+    has more digits than half precision holds. They are made on the device of `positions`. Raises ValueError for an odd
+    head_dim, naming it.
     """
     if head_dim % 2:
         raise ValueError(

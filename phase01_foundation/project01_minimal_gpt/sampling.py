@@ -104,8 +104,9 @@ def choose(
 ) -> int:
     """The next token's id: penalty on the `used`, then temperature, then top-k, then top-p, then a draw.
 
-    The temperature divides the logits. Top-p counts the probabilities of what top-k has left, which sum to 1 again.
-    `generator` alone draws. With temperature 0 it is the likeliest after the penalty, and nothing is drawn.
+    `used` are all tokens of the text so far, the prompt's too. The temperature divides the logits. Top-p counts the
+    probabilities of what top-k has left, which sum to 1 again. `generator` alone draws. With temperature 0 it is the
+    likeliest after the penalty, and nothing is drawn.
     """
     logits = penalize_repetition(logits, used, params.repetition_penalty)
     if params.temperature == 0:

@@ -85,6 +85,25 @@ def test_text_beyond_the_context_goes_on_with_the_last_window(model):
     assert len(text) == 2 * model.config.context_length
 
 
+class Constant(torch.nn.Module):
+    """A model of a short context that finds the same letters likely, whatever it reads."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.config = replace(debug.TINY, context_length=2)
+        self.logits = torch.nn.Parameter(torch.tensor(logits))
+
+    def forward(self, tokens):
+        return self.logits.expand(*tokens.shape, -1)
+
+
+@task
+def test_the_penalty_falls_on_all_tokens_of_the_text_also_on_those_beyond_the_context():
+    params = SamplingParams(max_tokens=6, temperature=0, repetition_penalty=2.0)
+    # Each letter once, the prompt's not again, and then the one that is the likeliest at half its logit.
+    assert generate(Constant([8.0, 7.0, 6.0, 5.0]), CharTokenizer("abcd"), ["a"], params) == ["bcdaaa"]
+
+
 @task
 def test_pieces_come_one_by_one_and_make_up_the_text(model):
     pieces = list(stream(model, TOKENIZER, PROMPTS, PARAMS))
@@ -198,22 +217,28 @@ class Script(torch.nn.Module):
 
 
 class Bytes:
-    """A tokenizer whose tokens are bytes. 256 ends a text; decoded by mistake, it shows."""
+    """A tokenizer whose tokens are bytes, and 256, which stands for several: `last`."""
+
+    def __init__(self, last):
+        self.last = last
 
     def encode(self, text):
         return list(text.encode())
 
     def decode(self, ids):
-        return b"".join(bytes([id]) if id < 256 else b"<end>" for id in ids).decode(errors="replace")
+        return b"".join(bytes([id]) if id < 256 else self.last for id in ids).decode(errors="replace")
 
 
-def written(texts, **params):
-    """What is streamed, in pieces for each text, of a model that has learnt these bytes by heart."""
+def written(texts, last=b"<end>", **params):
+    """What is streamed, in pieces for each text, of a model that has learnt these bytes by heart.
+
+    256 is for the tests a token that ends a text; decoded by mistake, it shows.
+    """
     prompts = [chr(row) for row in range(len(texts))]
     length = params.pop("max_tokens", max(map(len, texts)))
     settings = SamplingParams(max_tokens=length, temperature=0, **params)
     pieces = [[] for _ in texts]
-    for i, piece in stream(Script(*texts), Bytes(), prompts, settings):
+    for i, piece in stream(Script(*texts), Bytes(last), prompts, settings):
         pieces[i].append(piece)
     return pieces
 
@@ -243,6 +268,15 @@ def test_bytes_that_are_no_text_are_shown_as_decoding_shows_them(content):
 def test_a_stop_text_is_found_though_the_last_character_is_not_whole():
     assert written(["née\n".encode() + b"\xc3"], stop=("\n",)) == [["n", "é", "e"]]
     assert written(["café".encode()], stop=("é!",)) == [["c", "a", "f", "é"]]
+
+
+@task
+@pytest.mark.parametrize("rest", [[], [0xA9], [0xA9, *b"t\xc3\xa9"]])
+def test_a_stop_text_is_found_though_its_token_ends_in_the_middle_of_a_character(rest):
+    text = [*b"n", 256, *rest]
+    assert "".join(written([text], last=b"e\n\xc3", stop=("\n",))[0]) == "ne"
+    whole = (b"ne\n\xc3" + bytes(rest)).decode(errors="replace")
+    assert "".join(written([text], last=b"e\n\xc3")[0]) == whole
 
 
 @task

@@ -181,7 +181,9 @@ def test_each_half_reads_the_whole_normalised_stream():
     block, x, angles = example_block(share=0.5)
     read = []
     for half in (block.attention, block.feed_forward):
-        half.register_forward_pre_hook(lambda module, inputs: read.append(inputs[0]))
+        half.register_forward_pre_hook(
+            lambda module, args, kwargs: read.append(args[0] if args else kwargs["x"]), with_kwargs=True
+        )
     block(x, angles, causal_attention)
     torch.testing.assert_close(read[0], norm(x))
     torch.testing.assert_close(read[1].mean(-1), torch.zeros(2, 5), rtol=0, atol=1e-5)

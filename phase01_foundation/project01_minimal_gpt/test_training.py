@@ -239,8 +239,9 @@ def test_evaluation_predicts_every_token_but_the_first_once(length):
 def test_the_windows_are_brought_to_where_the_model_is(monkeypatch):
     with torch.device("meta"):  # a device that has shapes and no numbers, on every machine
         model = GPT(debug.TINY)
-    monkeypatch.setattr(torch.Tensor, "item", lambda self: 1.0)
-    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: 1.0)
+    for reading in ("item", "tolist", "__float__"):
+        monkeypatch.setattr(torch.Tensor, reading, lambda self: 1.0)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: self)
     evaluate(model, torch.zeros(40, dtype=torch.long))  # torch raises for tensors of two devices
 
 

@@ -28,8 +28,8 @@ class CharTokenizer:
     def encode(self, text: str) -> list[int]:
         """The ids of the characters of `text`.
 
-        Raises ValueError for a character that is not in the alphabet, naming it, its position and the alphabet.
-        Where there are several, it names the first.
+        Raises ValueError for a character that is not in the alphabet, naming it, its position, counted from 0, and
+        the alphabet. Where there are several, it names the first.
         """
         try:
             return [self.id_of[character] for character in text]

@@ -115,8 +115,8 @@ def evaluate(
     The text is cut into windows of the context length, side by side, the last one shorter where some are left over;
     the model reads `batch_size` of them at once, fewer in the end. A window's first tokens are guessed with little to
     go by, so a longer context gives a lower loss. Dropout is off, and the model comes back in the mode it was in. It
-    attends by `attend`, and matrix products run in `dtype` (`autocast`). Raises ValueError for fewer than two tokens,
-    naming how many there are.
+    attends by `attend`, and matrix products run in `dtype` (`autocast`). `data` may lie on another device than the
+    model; each batch is brought to the model's. Raises ValueError for fewer than two tokens, naming how many there are.
     """
     if len(data) < 2:
         raise ValueError(f"evaluation needs at least 2 tokens, not {len(data)}")
