@@ -381,7 +381,9 @@ def test_two_processes_take_the_step_of_one(kind, micro_batch):
     for found in spawn(taken, kind, micro_batch):
         assert found["step"] == pytest.approx(alone["step"], rel=1e-6)
         assert_same(found["weights"], alone["weights"], rtol=1e-6, atol=1e-8)
-        assert found["shared"] == 1, "each gradient is shared once, with the last part's forward and backward pass"
+        assert found["shared"] == 1, (
+            "each gradient is shared once, with the last part's forward and backward pass"
+        )
 
 
 def put_off():
