@@ -101,8 +101,8 @@ def categorise(item: Item, prediction: str) -> str:
 
     Texts are compared by `words`, lists and their likes by `parts`, whose order counts for "wrong order" alone: take
     them as a Counter. Of spelling, the words joined by spaces are compared: at most `longer // 4` edits, and never
-    more than two, where `longer` is the length of the longer text. Raises ValueError for a right answer
-    (`exact_match`), naming it.
+    more than two, where `longer` is the length of the longer text. A question of fewer than three words is
+    copied where its words are all that is said. Raises ValueError for a right answer (`exact_match`), naming it.
     """
     if exact_match(prediction, item.answer):
         raise ValueError(f"{prediction!r} is right: there is nothing to categorise")

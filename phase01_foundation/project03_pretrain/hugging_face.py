@@ -113,7 +113,7 @@ def save(
     config = write_config(model.config, bos_token_id, eos_token_id)
     tensors = model.state_dict()
     if model.config.tied_embeddings:
-        if model.head.weight is not model.embedding.weight:
+        if getattr(model.head, "weight", None) is not model.embedding.weight:
             raise ValueError("the config says tied_embeddings, but the head is no longer the embedding")
         del tensors["head.weight"]
     wanted, theirs = shapes(model.config), names(model.config)

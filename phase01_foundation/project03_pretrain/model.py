@@ -168,7 +168,8 @@ class Attention(nn.Module):
         values' dtype, since an `attend` may want all three alike. It is called as attend(layer, q, k, v), q with
         (batch, heads, time, width), k and v with (batch, kv_heads, time, width), not repeated.
 
-        Nothing here reads a number back (no `.item()`): torch.compile makes one graph of the whole model.
+        Nothing here reads a number back (no `.item()`), and no function is defined inside (the tests would wrap it in
+        checks of shapes): torch.compile makes one graph of the whole model.
         """
         split = (*x.shape[:2], -1, self.width)
         q = self.q_norm(self.q(x).view(split)).transpose(1, 2)  # (batch, head, time, head_dim)

@@ -71,8 +71,9 @@ class Run:
         and the step's number, so there is no generator to keep.
 
         All processes must call this: under FSDP each has a part. The first one writes. The weights come first: what
-        FSDP has left put together after a validation goes back to shards with that. Before the first step there is no
-        optimizer's state, and none is asked for: torch would take an empty step to have some, which AdamW counts.
+        FSDP has left put together after a validation goes back to shards with that. Before the first step that was
+        applied (float16 may skip some) no optimizer has state, and none is asked for: torch would take an empty step to
+        have some, which AdamW counts. So ask whether any optimizer has state, not which step it is.
         """
         model = self.full_state_dict()
         begun = any(optimizer.state for optimizer in self.optimizers)
@@ -93,8 +94,8 @@ class Run:
         """Take up where the checkpoint left off, with as many processes as there are now.
 
         torch's set_model_state_dict and set_optimizer_state_dict, with FULL, give each process its part of what `save`
-        has put together; scaler, batches and monitor load their states. After a checkpoint from before the first step,
-        the optimizers have no state again.
+        has put together; scaler, batches and monitor load their states. After a checkpoint from before the first step
+        that was applied, the optimizers have no state again.
 
         Raises CheckpointError for a file that is broken or of another kind, naming it (`read_dict` with ENTRIES does),
         and for one of another identity, naming each entry that differs with both values (None where there is none), and

@@ -11,7 +11,7 @@ gradient however it is cut into parts and spread over processes. Without "weight
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -79,8 +79,9 @@ def training_step(
     is not finite.
 
     Where torch.distributed is initialized, the model is wrapped in DDP or sharded by FSDP. Then the processes share
-    gradients once, with the last part: each backward pass is inside `gradient_sync`, which is told whether it is that.
-    What all processes' gradients add up to comes back as their mean. Loss, metrics and weight are those of all.
+    gradients once, with the last part: each part's forward and backward pass is inside `gradient_sync` (DDP decides at
+    the forward pass), which is told whether it is the last. What all processes' gradients add up to comes back as their
+    mean. Loss, metrics and weight are those of all.
 
     No number is read back from the device before the last part's backward pass (no `.item()`): a GPU works through what
     it was given, and would stand idle for as long as nobody gives it more.
@@ -97,7 +98,7 @@ def training_step(
     several = dist.is_initialized()
     for number, part in enumerate(parts, start=1):
         part = to_device(part, device)
-        with gradient_sync(model, number == len(parts)) if several else nullcontext():
+        with gradient_sync(model, number == len(parts)):
             with autocast(device, dtype):
                 loss, metrics = loss_fn(model, part)
             weight = _number(metrics.get("weight", len(next(iter(part.values())))), device)
@@ -174,8 +175,10 @@ def _apply(
 def gradient_sync(model: nn.Module, yes: bool) -> Iterator[None]:
     """Inside, a backward pass of a wrapped model adds the processes' gradients up, or leaves that to a later one.
 
-    DDP has a context manager for what is left to later, FSDP a switch. torch.compile puts a wrapper around either, in
-    whose `_orig_mod` it is. For a model that is not shared there is nothing to do.
+    A part's forward and backward pass must both be inside: DDP decides at the forward pass. It has a context manager
+    for what is left to later (`no_sync`), FSDP a switch (`set_requires_gradient_sync`), which stays as it was put.
+    torch.compile puts a wrapper around either, in whose `_orig_mod` it is. For a model that is not shared there is
+    nothing to do.
     """
     model = getattr(model, "_orig_mod", model)
     if isinstance(model, FSDPModule):

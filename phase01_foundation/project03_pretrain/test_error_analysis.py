@@ -44,6 +44,8 @@ CASES = [
     ("Make it long: I am sad.", "Make it long", "Make it long now", "one too many"),
     ("Make it long: I am sad.", "Make it long I am very sad", "Make it long now", "not known"),
     ("What colour is it?", "red", "Question: what is it?", "copied question"),
+    ("Who ran?", "Mia", "Who ran?", "copied question"),
+    ("Who ran?", "Mia", "Who ran home?", "not known"),
     ("Reverse: a, b, c.", "c, b, a", "a, b, c", "wrong order"),
     ("Reverse: a, b.", "b, a", "a, b", "wrong order"),
     ("Say it.", "the red ball", "the ball red", "wrong order"),

@@ -29,7 +29,7 @@ from phase01_foundation.project03_pretrain.parallel import (
     process_group,
     threads_per_process,
 )
-from phase01_foundation.project03_pretrain.step import gradient_sync, next_token_loss, training_step
+from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
 from phase01_foundation.project03_pretrain.train import make_validate
 from shared.command import Interrupted
 from shared.processes import spawn
@@ -167,20 +167,6 @@ def test_fsdp_shares_gradients_once_a_step_and_keeps_one_block_at_a_time(micro_b
         assert record["c10d::_allgather_base_"] == parts * (2 * SHAPE.layers + 1)
 
 
-@task
-def test_sharing_is_put_off_in_a_compiled_wrapper_too():
-    assert spawn(put_off, ranks=1) == [[False, True]]
-
-
-def put_off():
-    wrapped = parallelize(LLM(SHAPE), "ddp")
-    compiled = torch.compile(wrapped)
-    assert isinstance(compiled, torch.nn.Module)
-    with gradient_sync(compiled, False):
-        inside = wrapped.require_backward_grad_sync
-    return [inside, wrapped.require_backward_grad_sync]
-
-
 def kept(optimizer):
     """How many numbers this process keeps: weights, gradients, and the optimizers' state."""
     run = begin(settings=replace(SETTINGS, parallel="fsdp", optimizer=optimizer))
@@ -305,8 +291,6 @@ def test_alone_a_model_stays_as_it_is(kind):
     model, _ = example()
     assert parallelize(model, kind) is model
     assert not any(isinstance(parameter, DTensor) for parameter in model.parameters())
-    with gradient_sync(model, False), gradient_sync(model, True):
-        pass
 
 
 # ---- what is given

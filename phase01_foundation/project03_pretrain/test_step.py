@@ -1,5 +1,5 @@
 import math
-from contextlib import nullcontext
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phase01_foundation.project03_pretrain import step as step_module
 from phase01_foundation.project03_pretrain.batches import IGNORED
 from phase01_foundation.project03_pretrain.given import chunked_loss
 from phase01_foundation.project03_pretrain.model import LLM, Config
-from phase01_foundation.project03_pretrain.step import next_token_loss, training_step
+from phase01_foundation.project03_pretrain.step import gradient_sync, next_token_loss, training_step
 from shared.processes import spawn
 
 task = pytest.mark.task(6)
@@ -161,11 +161,11 @@ def test_a_step_is_the_same_however_the_batch_is_cut(data, rows, micro_batch, ma
     torch.optim.SGD(expected.parameters(), lr=0.5).step()
     step = training_step(model, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=max_norm)
 
-    # clip_grad_norm_ adds 1e-6 to the norm it divides by.
-    assert_same(gradients(model), gradients(expected), rtol=1e-4, atol=1e-12)
+    # clip_grad_norm_ adds 1e-6 to the norm it divides by; and weights may be divided in float32.
+    assert_same(gradients(model), gradients(expected), rtol=1e-4, atol=1e-7)
     assert_same(weights(model), weights(expected), rtol=1e-6, atol=1e-6)
     assert step.loss == pytest.approx(loss.item(), rel=1e-6)  # kept in float32
-    assert step.gradient_norm == pytest.approx(norm.item(), rel=1e-10)
+    assert step.gradient_norm == pytest.approx(norm.item(), rel=1e-6)
     assert step.applied
 
 
@@ -175,8 +175,8 @@ def test_gradients_within_the_limit_are_not_touched():
     expected = model_with_opinions()
     whole_loss(expected, batch).backward()
     step = training_step(model, sgd(model), batch, 0.1, micro_batch=1, max_norm=step_norm(expected) * 1.01)
-    assert_same(gradients(model), gradients(expected), rtol=1e-10, atol=1e-14)
-    assert step.gradient_norm == pytest.approx(step_norm(expected), rel=1e-10)
+    assert_same(gradients(model), gradients(expected), rtol=1e-6, atol=1e-7)
+    assert step.gradient_norm == pytest.approx(step_norm(expected), rel=1e-6)
 
 
 def step_norm(model):
@@ -190,7 +190,7 @@ def test_larger_ones_are_all_scaled_by_one_factor():
     whole_loss(expected, batch).backward()
     step = training_step(model, sgd(model), batch, 0.1, max_norm=0.01)
     assert step_norm(model) == pytest.approx(0.01, rel=1e-10)
-    assert step.gradient_norm == pytest.approx(step_norm(expected), rel=1e-10), "the norm before the clipping"
+    assert step.gradient_norm == pytest.approx(step_norm(expected), rel=1e-6), "the norm before the clipping"
     scaled = {name: gradient * 0.01 / step_norm(expected) for name, gradient in gradients(expected).items()}
     assert_same(gradients(model), scaled, rtol=1e-9, atol=1e-14)
 
@@ -333,46 +333,84 @@ def test_float16_that_overflows_is_skipped_and_the_scale_halves():
 # ---- several processes
 
 
+class ReduceScatters(TorchDispatchMode):
+    """Counts how often FSDP adds gradients up."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += "reduce_scatter" in function.name()
+        return function(*args, **(kwargs or {}))
+
+
 def taken(kind, micro_batch):
     """The step of one process on all rows, or of two on half of them each, with torch's DDP or FSDP between them."""
     model, batch = model_with_opinions(), batch_of(6, ignored=(0, 1, 2, 3, 4, 5))
-    wrapped, told = model, []
+    wrapped, averaged = model, Counter()
+    numbers = sum(parameter.numel() for parameter in model.parameters())
     if dist.is_initialized():
         if kind == "ddp":
             wrapped = DistributedDataParallel(model)
+
+            def count(state, bucket):
+                averaged["numbers"] += bucket.buffer().numel()
+                return default_hooks.allreduce_hook(state, bucket)
+
+            wrapped.register_comm_hook(None, count)
         else:
             fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
         batch = {name: part.chunk(2)[dist.get_rank()] for name, part in batch.items()}
-
-        def gradient_sync(model, yes):  # in the place of task 8's
-            told.append(yes)
-            if isinstance(model, FSDPModule):
-                model.set_requires_gradient_sync(yes)
-            return (
-                wrapped.no_sync()
-                if isinstance(wrapped, DistributedDataParallel) and not yes
-                else nullcontext()
-            )
-
-        step_module.gradient_sync = gradient_sync
-    step = training_step(wrapped, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=0.1)
+    with ReduceScatters() as scattered:
+        step = training_step(wrapped, sgd(model), batch, 0.5, micro_batch=micro_batch, max_norm=0.1)
     found = {
         name: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
         for name, tensor in weights(model).items()
     }
-    return {"step": [step.loss, step.gradient_norm], "weights": found, "told": told}
+    shared = averaged["numbers"] / numbers if kind == "ddp" else scattered.count
+    return {"step": [step.loss, step.gradient_norm], "weights": found, "shared": shared}
 
 
 @task
-@pytest.mark.parametrize(("micro_batch", "told"), [(0, [True]), (2, [False, True])])
+@pytest.mark.parametrize("micro_batch", [0, 2])
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_two_processes_take_the_step_of_one(kind, micro_batch, told):
+def test_two_processes_take_the_step_of_one(kind, micro_batch):
     """Though the second one's rows count less than the first one's."""
     alone = taken(kind, micro_batch)
     for found in spawn(taken, kind, micro_batch):
         assert found["step"] == pytest.approx(alone["step"], rel=1e-6)
-        assert_same(found["weights"], alone["weights"], rtol=1e-6, atol=1e-9)
-        assert found["told"] == told
+        assert_same(found["weights"], alone["weights"], rtol=1e-6, atol=1e-8)
+        assert found["shared"] == 1, (
+            "each gradient is shared once, with the last part's forward and backward pass"
+        )
+
+
+def put_off():
+    wrapped = DistributedDataParallel(model_with_opinions())
+    compiled = torch.compile(wrapped)
+    assert isinstance(compiled, nn.Module)
+    found = []
+    for yes in (False, True):
+        with gradient_sync(compiled, yes):
+            found.append(wrapped.require_backward_grad_sync)
+    return [*found, wrapped.require_backward_grad_sync]
+
+
+@task
+def test_sharing_is_put_off_in_a_compiled_wrapper_too():
+    assert spawn(put_off, ranks=1) == [[False, True, True]]
+
+
+@task
+@pytest.mark.parametrize("yes", [False, True])
+def test_alone_there_is_nothing_to_put_off(yes):
+    model, batch = model_with_opinions(), batch_of(2)
+    with gradient_sync(model, yes):
+        whole_loss(model, batch).backward()
+    expected = model_with_opinions()
+    whole_loss(expected, batch).backward()
+    assert_same(gradients(model), gradients(expected), rtol=0, atol=0)
 
 
 # ---- any loss
@@ -422,6 +460,6 @@ def test_without_a_weight_each_row_counts_the_same():
         steps.append(training_step(model, sgd(model), {"x": x}, 0.1, loss_fn=plain, micro_batch=micro_batch))
     whole, cut = steps
     assert cut.loss == pytest.approx(whole.loss, rel=1e-6)
-    assert cut.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-10)
+    assert cut.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-6)
     assert whole.metrics == {"accuracy": pytest.approx(1 / 5), "rows": 5.0}
     assert cut.metrics == {"accuracy": pytest.approx(1 / 5), "rows": pytest.approx((3 * 3 + 2 * 2) / 5)}

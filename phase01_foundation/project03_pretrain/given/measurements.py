@@ -90,7 +90,11 @@ def rows_at_once(report: Report, settings: PretrainConfig, smoke: bool) -> None:
 
     def arm(count: int) -> Arm:
         step = lambda: training_step(model, optimizers, batch, 1e-3, micro_batch=count, dtype=dtype)  # noqa: E731
-        return Arm(f"{count} rows at once", step, work=settings.batch_size * config.context_length)
+        return Arm(
+            f"{count} row{'s' if count > 1 else ''} at once",
+            step,
+            work=settings.batch_size * config.context_length,
+        )
 
     measured = measure([arm(count) for count in rows], warmup=1, repeats=1 if smoke else 5)
     speeds = [one.throughput for one in measured.values()]
