@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import models
 
 from phase01_foundation.project02_tokenizer.bpe import encode_piece, recover_merges
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
@@ -154,6 +155,19 @@ def test_the_highest_id_is_the_highest_that_an_array_holds():
 # ---- the model
 
 
+@pytest.mark.parametrize("native", [True, False])
+@given(merge_lists(), st.data(), st.text("abc", max_size=40))
+def test_of_a_merge_that_comes_again_the_last_counts(native, merges, data, text):
+    again = [*data.draw(st.lists(st.sampled_from(merges))), *merges] if merges else []
+    again += data.draw(st.lists(st.sampled_from(merges))) if merges else []
+    model = ByteBPE.from_merges(merges)
+    named = {printed(token): id for id, token in model.tokens.items()}
+    theirs = models.BPE(named, [(printed(model.tokens[i]), printed(model.tokens[j])) for i, j in again])
+    ours = ByteBPE(model.tokens, again, native=native)
+    assert ours.encode(text) == [token.id for token in theirs.tokenize(text)]
+    assert sorted(ours.merges) == sorted(merges), "each is kept once"
+
+
 @needs_compiler
 def test_a_warm_cache_changes_nothing(model, world):
     fresh = ByteBPE(model.tokens, model.merges)
@@ -167,6 +181,7 @@ def test_a_warm_cache_changes_nothing(model, world):
         ({0: b"a"}, [], "255 of the 256 bytes have no token, the first is 0x00"),
         ({256: b"a"}, [], r"the token b'a' has two ids, \d+ and 256"),
         ({-1: b"ab"}, [], "ids must be from 0"),
+        ({256.0: b"ab"}, [], "ids must be whole numbers, not 256.0"),
         ({2**31: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 2147483648"),
         ({2**40: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 1099511627776"),
         ({}, [(A, 999)], "merge 0 joins the ids 64 and 999, which are not both tokens"),
@@ -246,15 +261,23 @@ def test_the_parts_of_a_token_are_what_lower_ranks_leave_of_it():
 
 
 @recovering
-def test_a_token_that_no_merge_makes_has_no_parts():
+def test_a_part_may_rank_above_its_whole():
     tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ab"]
-    assert recover_merges(tokens)[256:] == [None, (A, B)]
+    assert recover_merges(tokens)[256:] == [(257, C), (A, B)]
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abca", b"bc", b"ab", b"abc"]
+    assert recover_merges(tokens)[256:] == [(259, A), (B, C), (A, B), (A, 257)], "bc goes before ab"
 
 
 @recovering
-def test_a_token_that_no_merge_makes_takes_no_part_in_those_after_it():
-    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"abca", b"ab", b"abcabc"]
-    assert recover_merges(tokens)[256:] == [None, None, (A, B), None]
+def test_a_token_that_no_merge_makes_has_no_parts():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ba"]
+    assert recover_merges(tokens)[256:] == [None, (B, A)]
+
+
+@recovering
+def test_a_token_that_no_merge_makes_takes_no_part_in_longer_ones():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"abca", b"ba", b"abcabc"]
+    assert recover_merges(tokens)[256:] == [None, None, (B, A), None]
 
 
 @recovering
@@ -272,8 +295,8 @@ def test_the_merges_of_a_trained_model_come_back(model):
 @recovering
 @needs_compiler
 def test_recovering_in_cpp_gives_the_same(model):
-    shuffled = [model.tokens[id] for id in [*range(256), *range(599, 255, -1)]]
-    for tokens in (list(model.tokens.values()), shuffled):
+    backwards = [model.tokens[id] for id in range(599, -1, -1)]
+    for tokens in (list(model.tokens.values()), backwards):
         assert fast.recover_merges(tokens) == recover_merges(tokens)
 
 

@@ -65,7 +65,9 @@ def lines(
         if _across(axes, xs[-1]) < 0.9:  # at the edge, its name would stand beside another curve
             _, color = labels.pop(name)
             others = [curve for other, curve in series.items() if other != name]
-            place = (6, -14) if any(_passes_above(axes, (xs[-1], ys[-1]), *curve) for curve in others) else (6, 3)
+            place = (
+                (6, -14) if any(_passes_above(axes, (xs[-1], ys[-1]), *curve) for curve in others) else (6, 3)
+            )
             axes.annotate(name, (xs[-1], ys[-1]), place, textcoords="offset points", color=color)
     _label_ends(axes, labels)
     _save(figure, path)
