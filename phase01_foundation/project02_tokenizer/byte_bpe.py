@@ -10,6 +10,7 @@ from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.bpe import LONGEST_PIECE, PIECE_LIMIT, Pair
 from phase01_foundation.project02_tokenizer.given import fast
 from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.long_pieces import LONG, merge_by_heap
 from phase01_foundation.project02_tokenizer.pretokenize import check_pattern, split_pieces, to_bytes
 
 
@@ -121,6 +122,11 @@ class ByteBPE:
     def _encode_new_piece(self, piece: bytes) -> list[int]:
         if self.whole_pieces and piece in self.id_of:
             return [self.id_of[piece]]
+        if len(piece) > LONG:
+            return merge_by_heap(
+                [self.id_of[piece[i : i + 1]] for i in range(len(piece))],
+                lambda left, right: self._ranks.get((left, right)),
+            )
         return bpe.encode_piece(piece, self.id_of, self._ranks)
 
     def _make_ranks(self) -> dict[Pair, tuple[int, int]]:

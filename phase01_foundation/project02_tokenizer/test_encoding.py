@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models
 
+from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.bpe import encode_piece, recover_merges
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.given import fast
@@ -16,6 +17,7 @@ from phase01_foundation.project02_tokenizer.given.byte_level import (
     printed,
     unprinted,
 )
+from phase01_foundation.project02_tokenizer.given.long_pieces import merge_by_heap
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from shared import tinyworld
 from shared.testing import raises
@@ -152,7 +154,40 @@ def test_the_highest_id_is_the_highest_that_an_array_holds():
         assert model.vocab_size == 2**31
 
 
+@encoding
+@given(merge_lists(), st.text("ab", min_size=250, max_size=400))
+def test_long_pieces_have_the_same_ids(merges, text):
+    model = ByteBPE.from_merges(merges, native=False)
+    assert model.encode(text) == encode_piece(text.encode(), ID_OF, ranks_of(merges))
+
+
 # ---- the model
+
+
+@given(st.dictionaries(st.tuples(*[st.integers(0, 5)] * 2), st.integers(0, 5)), st.lists(st.integers(0, 3)))
+def test_a_heap_merges_in_the_same_order(made, ids):
+    # Any ids may come of any pair, also those that merge again.
+    ranks = {pair: (rank, id + 4) for rank, (pair, id) in enumerate(made.items())}
+    id_of = {bytes([id]): id for id in range(4)}
+    expected = encode_piece(bytes(ids), id_of, ranks)
+    assert merge_by_heap(ids, lambda left, right: ranks.get((left, right))) == expected
+
+
+def test_a_heap_looks_at_each_place_a_few_times():
+    asked = []
+
+    def find(left, right):
+        asked.append((left, right))
+        return (left, left + 1) if left == right else None
+
+    assert merge_by_heap([0] * 2**14, find) == [14]
+    assert len(asked) <= 3 * 2**14
+
+
+def test_a_long_word_does_not_go_the_slow_way(monkeypatch):
+    monkeypatch.setattr(bpe, "encode_piece", lambda *_: pytest.fail("it takes the square of the length"))
+    model = ByteBPE.from_merges([(A, B), (256, 256)], native=False)
+    assert model.encode("ab" * 10_000) == [257] * 5000
 
 
 @pytest.mark.parametrize("native", [True, False])
