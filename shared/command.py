@@ -1,6 +1,7 @@
 """How commands deal with a person: how far training is, ctrl-C, and one line why they cannot do what they were told."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,6 +31,11 @@ def how_to_run(module: str) -> str:
     if not overlay or not Path(overlay, phase, project).is_dir():
         return f"python -m {module}"
     return f"ladder run {int(project.removeprefix('project')[:2])} {command}"
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, all but line ends and tabs, as \\x1b and the like: a terminal would obey them."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,7 +71,7 @@ def _reason(problem: OSError) -> str:
 
 
 def _say(console: Console, message: str, style: str | None = None) -> None:
-    console.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(message), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

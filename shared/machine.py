@@ -17,7 +17,8 @@ def cpu_name() -> str:
     """The processor's model as its maker calls it, else its architecture."""
     listing = Path("/proc/cpuinfo")
     if listing.is_file():
-        match = re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
+        text = listing.read_text(encoding="utf-8", errors="replace")
+        match = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
         return match[1].strip() if match else platform.machine()
     if sys.platform == "darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
@@ -31,5 +32,6 @@ def abilities() -> list[str]:
     listing = Path("/proc/cpuinfo")
     if not listing.is_file():
         return []
-    match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", listing.read_text(), flags=re.MULTILINE)
+    text = listing.read_text(encoding="utf-8", errors="replace")
+    match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, flags=re.MULTILINE)
     return sorted(word for word in (match[1].split() if match else []) if telling.search(word))

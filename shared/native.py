@@ -43,7 +43,7 @@ def load(source: Path | str, name: str, flags: Sequence[str] = ()) -> ctypes.CDL
     what to install. Raises CompileError when the source does not compile or $CXX names no program,
     FileNotFoundError for a missing file.
     """
-    text = source.read_text() if isinstance(source, Path) else source
+    text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     compiler = _compiler()
     if compiler is None:
         _say_once(f"native: no C++ compiler, so slower code does what {name} would do. {_how_to_install()}")
@@ -76,12 +76,18 @@ def _compile(command: list[str], text: str, name: str, origin: Path | None, libr
     with tempfile.TemporaryDirectory() as folder, replacing(library) as temporary:
         copy = Path(folder) / f"{name}.cpp"
         # The compiler reads what was hashed, and names the file that the user knows.
-        copy.write_text(f'#line 1 "{origin.resolve().as_posix()}"\n{text}' if origin else text)
-        done = subprocess.run(
-            [*command, str(copy), "-o", str(temporary)], capture_output=True, text=True, check=False
-        )
+        with_name = f'#line 1 "{origin.resolve().as_posix()}"\n{text}' if origin else text
+        # As bytes, for write_text would turn line ends into those of the system. A folder's name may be no UTF-8.
+        copy.write_bytes(with_name.encode("utf-8", "surrogateescape"))
+        done, said = _run([*command, str(copy), "-o", str(temporary)])
         if done.returncode != 0:
-            raise CompileError(f"{name} does not compile ({shlex.join(command)}):\n{done.stderr.strip()}")
+            raise CompileError(f"{name} does not compile ({shlex.join(command)}):\n{said.strip()}")
+
+
+def _run(command: list[str]) -> tuple[subprocess.CompletedProcess[bytes], str]:
+    """What a program did, and what it wrote. It may write in any encoding: UTF-8 is read, whatever the locale."""
+    done = subprocess.run(command, capture_output=True, check=False)
+    return done, (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def _compiler() -> list[str] | None:
@@ -95,14 +101,15 @@ def _compiler() -> list[str] | None:
 
 @functools.cache
 def _version(compiler: tuple[str, ...]) -> str:
-    return subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    return _run([*compiler, "--version"])[1]
 
 
 @functools.cache
 def _processor() -> str:
     """The processor and its instruction sets: one name can stand for several in virtual machines."""
     listing = Path("/proc/cpuinfo")
-    flags = re.search(r"^(flags|Features)\s*:.*$", listing.read_text(), re.M) if listing.is_file() else None
+    text = listing.read_text(encoding="utf-8", errors="replace") if listing.is_file() else ""
+    flags = re.search(r"^(flags|Features)\s*:.*$", text, re.M)
     return f"{cpu_name()} {flags[0] if flags else ''}"
 
 

@@ -260,7 +260,7 @@ def measure_gpu(report: Report, device: torch.device, smoke: bool) -> None:
 
 def draw(record: Path, smoke: bool) -> None:
     """The curves of all runs so far, from the record."""
-    series = json.loads(record.read_text())["series"]
+    series = json.loads(record.read_text(encoding="utf-8"))["series"]
     trained = {name: (one["x"], one["y"]) for name, one in series.items() if name.endswith("preset")}
     raced = {
         name.removeprefix("race: "): (one["x"], one["y"])

@@ -14,7 +14,7 @@ from phase01_foundation.project01_minimal_gpt.model import GPT, GPTConfig
 from phase01_foundation.project01_minimal_gpt.sampling import SamplingParams
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from shared import artifacts
-from shared.command import exits_with_message, how_to_run
+from shared.command import exits_with_message, how_to_run, printable
 from shared.device import pick_device
 from shared.options import run_command
 
@@ -77,13 +77,13 @@ def main(
         )
         gpt, tokenizer = load(model, device)
         if len(prompts) == 1:
-            print(prompts[0], end="", flush=True)
+            print(printable(prompts[0]), end="", flush=True)
             for _, piece in stream(gpt, tokenizer, prompts, params):
-                print(piece, end="", flush=True)
+                print(printable(piece), end="", flush=True)
             print()
         else:
             for text, written in zip(prompts, generate(gpt, tokenizer, prompts, params), strict=True):
-                print(f"{'─' * 40}\n{text}{written}")
+                print(f"{'─' * 40}\n{printable(text + written)}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,14 @@ from phase01_foundation.project01_minimal_gpt.training import (
     training_step,
 )
 from shared import artifacts, config, corpora
-from shared.command import Interrupted, catch_interrupts, exits_with_message, how_to_run, steps_bar
+from shared.command import (
+    Interrupted,
+    catch_interrupts,
+    exits_with_message,
+    how_to_run,
+    printable,
+    steps_bar,
+)
 from shared.device import explains_out_of_memory, pick_device, pick_dtype, set_threads
 from shared.files import ROOT, shown, work_folder
 from shared.measuring import plot
@@ -225,7 +232,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     params = SamplingParams(max_tokens=400, temperature=0.8)
     for _, piece in stream(run.model, run.tokenizer, [settings.prompt], params, settings.attend):
-        print(piece, end="", flush=True)
+        print(printable(piece), end="", flush=True)
     print()
 
 

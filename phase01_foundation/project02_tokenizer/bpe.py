@@ -129,17 +129,18 @@ def encode_piece(piece: bytes, id_of: Mapping[bytes, int], ranks: Ranks) -> list
 def recover_merges(tokens: Sequence[bytes]) -> list[Pair | None]:
     """For each token, in the order of their ranks, the two tokens that it was made of; ids are places in `tokens`.
 
-    Files of ranks do not say. But when a token was learnt, all those of lower rank were there: merging its bytes with
-    their merges (`encode_piece`, where the rank of a merge is that of the token it makes) leaves the two. None for
-    single bytes, and for a token of which more than two are left: no merge can make it, so it takes no part in those
-    after it. Every single byte must be among the tokens, at any place.
+    Files of ranks do not say. But what a token was made of is shorter than it: merging its bytes with the merges of all
+    shorter tokens (`encode_piece`, where the rank of a merge is that of the token it makes) leaves the two. A part may
+    have a higher rank than its whole. None for single bytes, and for a token of which more than two are left: no merge
+    can make it, so it takes no part in longer ones. Every single byte must be among the tokens, at any place.
     """
     id_of = {token: id for id, token in enumerate(tokens)}
     ranks: dict[Pair, tuple[int, int]] = {}
-    merges: list[Pair | None] = []
-    for id, token in enumerate(tokens):
+    merges: list[Pair | None] = [None] * len(tokens)
+    for token in sorted(tokens, key=len):
         parts = encode_piece(token, id_of, ranks)
-        merges.append((parts[0], parts[1]) if len(parts) == 2 else None)
         if len(parts) == 2:
-            ranks[parts[0], parts[1]] = (id, id)
+            pair = parts[0], parts[1]
+            merges[id_of[token]] = pair
+            ranks[pair] = (id_of[token], id_of[token])
     return merges

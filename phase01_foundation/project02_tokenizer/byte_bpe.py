@@ -10,6 +10,7 @@ from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.bpe import LONGEST_PIECE, PIECE_LIMIT, Pair
 from phase01_foundation.project02_tokenizer.given import fast
 from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
+from phase01_foundation.project02_tokenizer.given.long_pieces import LONG, merge_by_heap
 from phase01_foundation.project02_tokenizer.pretokenize import check_pattern, split_pieces, to_bytes
 
 
@@ -26,16 +27,17 @@ class ByteBPE:
     ):
         """`tokens` are the bytes by id; `merges` are pairs of ids, of which earlier ones go first.
 
+        Of a merge that comes again only the last counts, as in `tokenizers` and in GPT-2's own code.
         `pattern` is a name in pretokenize.PATTERNS. With `whole_pieces`, a piece that is a token as a whole gets its
         id without merging, as tiktoken does; it matters only for tokens that no merge can make. `native=False` keeps
         to Python. Raises ValueError for a byte without a token, two ids for one token, and a merge whose parts or
         whole are no tokens.
         """
         check_pattern(pattern)
-        self.tokens, self.merges = dict(tokens), list(merges)
-        self.pattern, self.whole_pieces = pattern, whole_pieces
+        self.tokens, self.pattern, self.whole_pieces = dict(tokens), pattern, whole_pieces
         self.id_of = {token: id for id, token in self.tokens.items()}
-        _check(self.tokens, self.id_of, self.merges)
+        _check(self.tokens, self.id_of, merges)
+        self.merges = list(dict.fromkeys(reversed(merges)))[::-1]
         self._encoder = None
         if native and fast.kernels() is not None:
             self._encoder = fast.Encoder(self.tokens, self.merges, pattern, whole_pieces)
@@ -120,13 +122,16 @@ class ByteBPE:
     def _encode_new_piece(self, piece: bytes) -> list[int]:
         if self.whole_pieces and piece in self.id_of:
             return [self.id_of[piece]]
+        if len(piece) > LONG:
+            return merge_by_heap(
+                [self.id_of[piece[i : i + 1]] for i in range(len(piece))],
+                lambda left, right: self._ranks.get((left, right)),
+            )
         return bpe.encode_piece(piece, self.id_of, self._ranks)
 
     def _make_ranks(self) -> dict[Pair, tuple[int, int]]:
-        ranks: dict[Pair, tuple[int, int]] = {}
-        for rank, (left, right) in enumerate(self.merges):
-            ranks.setdefault((left, right), (rank, self.id_of[self.tokens[left] + self.tokens[right]]))
-        return ranks
+        made = [self.id_of[self.tokens[left] + self.tokens[right]] for left, right in self.merges]
+        return {pair: (rank, id) for rank, (pair, id) in enumerate(zip(self.merges, made, strict=True))}
 
 
 def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequence[Pair]) -> None:
@@ -135,6 +140,8 @@ def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequ
     if len(id_of) < len(tokens):
         id, token = next((id, token) for id, token in tokens.items() if id_of[token] != id)
         raise ValueError(f"the token {token!r} has two ids, {id} and {id_of[token]}")
+    if odd := [id for id in tokens if type(id) is not int]:
+        raise ValueError(f"ids must be whole numbers, not {odd[0]!r}")
     if min(tokens) < 0 or max(tokens) >= 2**31:
         raise ValueError(f"ids must be from 0 to {2**31 - 1}, not {min(tokens)} to {max(tokens)}")
     for rank, (left, right) in enumerate(merges):

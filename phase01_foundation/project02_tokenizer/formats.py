@@ -8,7 +8,7 @@ from pathlib import Path
 from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.given import fast
-from phase01_foundation.project02_tokenizer.given.byte_level import unprinted
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTES, unprinted
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from shared.files import write_text
 
@@ -67,11 +67,15 @@ def from_ranks(
     known = set(ordered.values())
     if lacking := [byte for byte in range(256) if bytes([byte]) not in known]:
         raise ValueError(f"{len(lacking)} of the 256 bytes have no token, the first is 0x{lacking[0]:02X}")
-    recover = fast.recover_merges if native and fast.kernels() is not None else bpe.recover_merges
-    ids = list(ordered)
-    pairs = recover(list(ordered.values()))
-    merges = [(ids[pair[0]], ids[pair[1]]) for pair in pairs if pair]
+    merges = _merges_of(ordered, native)
     return Tokenizer(ByteBPE(ordered, merges, pattern, whole_pieces=True, native=native), special_tokens)
+
+
+def _merges_of(ordered: Mapping[int, bytes], native: bool = True) -> list[bpe.Pair]:
+    """The merges of tokens that are in the order of their ranks."""
+    recover = fast.recover_merges if native and fast.kernels() is not None else bpe.recover_merges
+    ids, pairs = list(ordered), recover(list(ordered.values()))
+    return [(ids[pair[0]], ids[pair[1]]) for pair in pairs if pair]
 
 
 def load_tiktoken(path: Path, pattern: str, special_tokens: Mapping[str, int]) -> Tokenizer[ByteBPE]:
@@ -86,15 +90,16 @@ def load_tiktoken(path: Path, pattern: str, special_tokens: Mapping[str, int]) -
 def save_tiktoken(model: ByteBPE, path: Path) -> None:
     """Write a tiktoken file; pattern and special tokens have no place in it.
 
-    Raises ValueError unless the tokens that merges make have their ids in the order of the merges, as there a rank
-    is both.
+    Raises ValueError unless what would be read from it is the same: there, a rank is both an id and the place of a
+    merge.
     """
-    made = [model.id_of[model.tokens[left] + model.tokens[right]] for left, right in model.merges]
-    if made != sorted(made):
+    ordered = dict(sorted(model.tokens.items()))
+    unmade = len(ordered) - len(BYTES) - len(model.merges)
+    if _merges_of(ordered) != model.merges or (unmade and not model.whole_pieces):
         raise ValueError(
-            "a tiktoken file needs ids in the order of the merges, which this tokenizer does not have"
+            "a tiktoken file needs ids in the order of the merges: read from one, this tokenizer would encode otherwise"
         )
-    lines = [f"{base64.b64encode(token).decode()} {id}\n" for id, token in sorted(model.tokens.items())]
+    lines = [f"{base64.b64encode(token).decode()} {id}\n" for id, token in ordered.items()]
     write_text(Path(path), "".join(lines))
 
 

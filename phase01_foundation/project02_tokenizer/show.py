@@ -29,8 +29,12 @@ def tokens_of(tokenizer: Tokenizer, text: str) -> list[tuple[int, str]]:
 
 
 def visible(token: bytes) -> str:
-    """A token as a person can read it: ␣ is a space, ↵ a line end, ⇥ a tab, and \\xf0 a byte of a longer character."""
-    return token.decode(errors="backslashreplace").replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
+    """A token as a person can read it: ␣ is a space, ↵ a line end, ⇥ a tab, and \\xf0 a byte of a longer character.
+
+    Other characters that do not print are \\u001b and the like: a terminal would obey them.
+    """
+    text = token.decode(errors="backslashreplace").replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def main(

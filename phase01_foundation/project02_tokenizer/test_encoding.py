@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import models
 
+from phase01_foundation.project02_tokenizer import bpe
 from phase01_foundation.project02_tokenizer.bpe import encode_piece, recover_merges
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.given import fast
@@ -15,6 +17,7 @@ from phase01_foundation.project02_tokenizer.given.byte_level import (
     printed,
     unprinted,
 )
+from phase01_foundation.project02_tokenizer.given.long_pieces import merge_by_heap
 from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS
 from shared import tinyworld
 from shared.testing import raises
@@ -151,7 +154,53 @@ def test_the_highest_id_is_the_highest_that_an_array_holds():
         assert model.vocab_size == 2**31
 
 
+@encoding
+@given(merge_lists(), st.text("ab", min_size=250, max_size=400))
+def test_long_pieces_have_the_same_ids(merges, text):
+    model = ByteBPE.from_merges(merges, native=False)
+    assert model.encode(text) == encode_piece(text.encode(), ID_OF, ranks_of(merges))
+
+
 # ---- the model
+
+
+@given(st.dictionaries(st.tuples(*[st.integers(0, 5)] * 2), st.integers(0, 5)), st.lists(st.integers(0, 3)))
+def test_a_heap_merges_in_the_same_order(made, ids):
+    # Any ids may come of any pair, also those that merge again.
+    ranks = {pair: (rank, id + 4) for rank, (pair, id) in enumerate(made.items())}
+    id_of = {bytes([id]): id for id in range(4)}
+    expected = encode_piece(bytes(ids), id_of, ranks)
+    assert merge_by_heap(ids, lambda left, right: ranks.get((left, right))) == expected
+
+
+def test_a_heap_looks_at_each_place_a_few_times():
+    asked = []
+
+    def find(left, right):
+        asked.append((left, right))
+        return (left, left + 1) if left == right else None
+
+    assert merge_by_heap([0] * 2**14, find) == [14]
+    assert len(asked) <= 3 * 2**14
+
+
+def test_a_long_word_does_not_go_the_slow_way(monkeypatch):
+    monkeypatch.setattr(bpe, "encode_piece", lambda *_: pytest.fail("it takes the square of the length"))
+    model = ByteBPE.from_merges([(A, B), (256, 256)], native=False)
+    assert model.encode("ab" * 10_000) == [257] * 5000
+
+
+@pytest.mark.parametrize("native", [True, False])
+@given(merge_lists(), st.data(), st.text("abc", max_size=40))
+def test_of_a_merge_that_comes_again_the_last_counts(native, merges, data, text):
+    again = [*data.draw(st.lists(st.sampled_from(merges))), *merges] if merges else []
+    again += data.draw(st.lists(st.sampled_from(merges))) if merges else []
+    model = ByteBPE.from_merges(merges)
+    named = {printed(token): id for id, token in model.tokens.items()}
+    theirs = models.BPE(named, [(printed(model.tokens[i]), printed(model.tokens[j])) for i, j in again])
+    ours = ByteBPE(model.tokens, again, native=native)
+    assert ours.encode(text) == [token.id for token in theirs.tokenize(text)]
+    assert sorted(ours.merges) == sorted(merges), "each is kept once"
 
 
 @needs_compiler
@@ -167,6 +216,7 @@ def test_a_warm_cache_changes_nothing(model, world):
         ({0: b"a"}, [], "255 of the 256 bytes have no token, the first is 0x00"),
         ({256: b"a"}, [], r"the token b'a' has two ids, \d+ and 256"),
         ({-1: b"ab"}, [], "ids must be from 0"),
+        ({256.0: b"ab"}, [], "ids must be whole numbers, not 256.0"),
         ({2**31: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 2147483648"),
         ({2**40: b"ab"}, [], "ids must be from 0 to 2147483647, not 0 to 1099511627776"),
         ({}, [(A, 999)], "merge 0 joins the ids 64 and 999, which are not both tokens"),
@@ -246,15 +296,23 @@ def test_the_parts_of_a_token_are_what_lower_ranks_leave_of_it():
 
 
 @recovering
-def test_a_token_that_no_merge_makes_has_no_parts():
+def test_a_part_may_rank_above_its_whole():
     tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ab"]
-    assert recover_merges(tokens)[256:] == [None, (A, B)]
+    assert recover_merges(tokens)[256:] == [(257, C), (A, B)]
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abca", b"bc", b"ab", b"abc"]
+    assert recover_merges(tokens)[256:] == [(259, A), (B, C), (A, B), (A, 257)], "bc goes before ab"
 
 
 @recovering
-def test_a_token_that_no_merge_makes_takes_no_part_in_those_after_it():
-    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"abca", b"ab", b"abcabc"]
-    assert recover_merges(tokens)[256:] == [None, None, (A, B), None]
+def test_a_token_that_no_merge_makes_has_no_parts():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"ba"]
+    assert recover_merges(tokens)[256:] == [None, (B, A)]
+
+
+@recovering
+def test_a_token_that_no_merge_makes_takes_no_part_in_longer_ones():
+    tokens = [bytes([byte]) for byte in BYTES] + [b"abc", b"abca", b"ba", b"abcabc"]
+    assert recover_merges(tokens)[256:] == [None, None, (B, A), None]
 
 
 @recovering
@@ -272,8 +330,8 @@ def test_the_merges_of_a_trained_model_come_back(model):
 @recovering
 @needs_compiler
 def test_recovering_in_cpp_gives_the_same(model):
-    shuffled = [model.tokens[id] for id in [*range(256), *range(599, 255, -1)]]
-    for tokens in (list(model.tokens.values()), shuffled):
+    backwards = [model.tokens[id] for id in range(599, -1, -1)]
+    for tokens in (list(model.tokens.values()), backwards):
         assert fast.recover_merges(tokens) == recover_merges(tokens)
 
 

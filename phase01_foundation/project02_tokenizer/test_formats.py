@@ -3,6 +3,8 @@ import json
 
 import pytest
 import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks, load_tiktoken_bpe
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
@@ -138,6 +140,32 @@ def test_python_reads_the_same_from_ranks_as_cpp(model):
 
 
 @recovering
+@given(
+    st.lists(st.text("abc", min_size=2, max_size=5), unique=True, max_size=12),
+    st.lists(st.text("abc", min_size=1), max_size=8),
+    st.booleans(),
+)
+def test_ranks_in_any_order_give_tiktokens_ids(words, texts, bytes_last):
+    # A part may rank above its whole, though no training learns them so.
+    single = list(SINGLE.values())
+    tokens = [word.encode() for word in words]
+    ordered = dict(enumerate([*tokens, *single] if bytes_last else [*single, *tokens]))
+    ranks = {token: rank for rank, token in ordered.items()}
+    peer = tiktoken.Encoding("peer", pat_str=PATTERNS["gpt2"], mergeable_ranks=ranks, special_tokens={})
+    for native in (True, False):
+        ours = from_ranks(ordered, "gpt2", {}, native)
+        for text in texts:
+            assert ours.encode(text) == peer.encode(text)
+
+
+@recovering
+def test_a_part_that_ranks_above_its_whole_is_merged_on():
+    for native in (True, False):
+        tokenizer = from_ranks({**SINGLE, 256: b"abc", 257: b"ab"}, "gpt2", {}, native)
+        assert tokenizer.encode("abcd") == [256, *tokenizer.encode("d")]
+
+
+@recovering
 def test_a_rank_that_is_no_place_in_the_file_is_an_id():
     tokens = {10 * id: token for id, token in SINGLE.items()} | {2**31 - 1: b"ab"}
     for native in (True, False):
@@ -153,6 +181,15 @@ def test_ids_that_are_no_ranks_make_no_rank_file(tmp_path):
     with pytest.raises(ValueError, match="ids in the order of the merges"):
         save_tiktoken(ByteBPE(tokens, merges), tmp_path / "x")
     assert not (tmp_path / "x").exists()
+    # Here abc is made of a and bc alone, by tiktoken of any two of its parts.
+    with pytest.raises(ValueError, match="would encode otherwise"):
+        save_tiktoken(
+            ByteBPE.from_merges([merges[0], (ids[b"b"], ids[b"c"]), (ids[b"a"], 257)]), tmp_path / "x"
+        )
+    # A token that no merge makes is taken by tiktoken where it is a whole piece.
+    with pytest.raises(ValueError, match="would encode otherwise"):
+        save_tiktoken(ByteBPE({**SINGLE, 256: b"abc"}, []), tmp_path / "x")
+    save_tiktoken(ByteBPE({**SINGLE, 256: b"abc"}, [], whole_pieces=True), tmp_path / "x")
 
 
 @task

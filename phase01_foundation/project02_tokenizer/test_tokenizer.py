@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.given.added import AddedTokens
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.pretokenize import GPT2
 from phase01_foundation.project02_tokenizer.tokenizer import Model, Tokenizer
@@ -145,7 +146,38 @@ def test_special_tokens_may_leave_gaps():
     assert tokenizer.decode(ids) == "a<x><y>"
 
 
+@task
+def test_added_tokens_are_always_taken(world):
+    for kind, size in (("char", None), ("word", 300), ("bpe", 300)):
+        model = train_tokenizer([world], kind, size).model
+        first = model.vocab_size
+        tokenizer = Tokenizer(model, {END: first}, AddedTokens({"  ": first + 1, "the": first + 2}, {"the"}))
+        text = "the  cat<|end|>other the"
+        ids = tokenizer.encode(text, allowed_special={END})
+        parts = [model.encode(part) for part in ("cat", "other ")]
+        assert ids == [first + 2, first + 1, *parts[0], first, *parts[1], first + 2]
+        assert tokenizer.encode_to_array(text, allowed_special="all").tolist() == ids
+        assert tokenizer.decode(ids).endswith("<|end|>other the" if kind != "word" else "the")
+        assert tokenizer.vocab_size == first + 3
+        with raises(ValueError, END, 8):
+            tokenizer.encode(text)
+
+
 # ---- the rest of the tokenizer
+
+
+@pytest.mark.parametrize("id", [65.0, "65", None])
+def test_an_id_that_is_no_whole_number_is_refused(bpe, id):
+    with pytest.raises(TypeError):
+        bpe.decode(iter([65, id]))
+    assert bpe.decode(iter(np.array([65, 66]))) == bpe.decode([65, 66])
+
+
+@pytest.mark.parametrize("id", [2**40, -1])
+def test_an_id_of_any_size_is_named(bpe, id):
+    for model in (CharTokenizer("ab"), WordTokenizer(["<unk>"]), bpe.model):
+        with pytest.raises(ValueError, match=f"with the id {id}"):
+            Tokenizer(model).decode([id])
 
 
 def test_batches_need_a_thread(bpe):
@@ -161,8 +193,9 @@ def test_the_models_keep_to_the_protocol(bpe):
 @pytest.mark.parametrize(
     ("special_tokens", "message"),
     [
-        ({"": 256}, "a special token has an empty name"),
+        ({"": 256}, "token has an empty name"),
         ({"<x>": 255}, "'<x>' cannot have the id 255: it is taken"),
+        ({"<y>": 256, "<x>": 257.0}, "'<x>' cannot have the id 257.0"),
         ({"<x>": -1}, "'<x>' cannot have the id -1"),
         ({"<x>": 2**31}, "'<x>' cannot have the id 2147483648: ids go from 0 to 2147483647"),
         ({"<x>": 2**40}, "'<x>' cannot have the id 1099511627776"),
@@ -172,6 +205,13 @@ def test_the_models_keep_to_the_protocol(bpe):
 def test_impossible_special_tokens_are_refused(special_tokens, message):
     with pytest.raises(ValueError, match=message):
         Tokenizer(ByteBPE.from_merges([]), special_tokens)
+    with pytest.raises(ValueError, match=message):
+        Tokenizer(ByteBPE.from_merges([]), {}, AddedTokens(special_tokens))
+
+
+def test_a_name_has_one_meaning():
+    with pytest.raises(ValueError, match="'<x>' cannot be a special token and an added one"):
+        Tokenizer(CharTokenizer("a"), {"<x>": 1}, AddedTokens({"<x>": 2}))
 
 
 # ---- training

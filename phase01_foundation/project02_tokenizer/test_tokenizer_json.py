@@ -9,11 +9,12 @@ from tokenizers import Tokenizer as TheirTokenizer
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
+from phase01_foundation.project02_tokenizer.given.added import AddedTokens
 from phase01_foundation.project02_tokenizer.given.byte_level import printed
 from phase01_foundation.project02_tokenizer.given.training import train_tokenizer
 from phase01_foundation.project02_tokenizer.pretokenize import GPT2, PATTERNS
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
-from phase01_foundation.project02_tokenizer.tokenizer_json import load, save, to_json
+from phase01_foundation.project02_tokenizer.tokenizer_json import from_json, load, save, to_json
 from shared import tinyworld
 from shared.testing import raises
 
@@ -77,6 +78,21 @@ def test_special_tokens_are_special_in_the_library_too(trained, world, name):
     their, ids = theirs(trained[name]), trained[name].encode(f"{world[:100]}{END}", allowed_special="all")
     assert their.decode(ids, skip_special_tokens=True) == trained[name].decode(ids[:-1])
     assert their.get_added_tokens_decoder() == {ids[-1]: AddedToken(END, special=True, normalized=False)}
+
+
+@task
+@pytest.mark.parametrize("name", NAMES)
+def test_added_tokens_are_written_too(trained, name):
+    model = trained[name].model
+    first = model.vocab_size
+    added = AddedTokens({"  ": first, "the": first + 1, "a": first + 2}, {"the"})
+    tokenizer = Tokenizer(model, {END: first + 3}, added)
+    their = theirs(tokenizer)
+    for text in ("the  cat", "other the", f"the{END}the", "cat   sat"):
+        assert their.encode(text).ids == tokenizer.encode(text, allowed_special="all")
+    assert {token.content: token.special for token in their.get_added_tokens_decoder().values()} == {
+        "  ": False, "the": False, "a": False, END: True
+    }  # fmt: skip
 
 
 @task
@@ -204,6 +220,90 @@ def test_llama_3s_form_is_read(file):
     assert loaded.encode(MIXED + "\n  ") == TheirTokenizer.from_file(str(path)).encode(MIXED + "\n  ").ids
 
 
+@pytest.fixture(scope="module")
+def plain(trained):
+    return as_theirs(Tokenizer(trained["gpt2"].model))
+
+
+def texts_of(marks):
+    others = [" ", "x", "_", "\u0301", "\u200d", "the cat", "!", "5", "<|", "🙂"]
+    return st.lists(st.sampled_from([*marks, *others])).map("".join)
+
+
+def check_as_the_library_finds(plain, added, text):
+    their = TheirTokenizer.from_str(json.dumps(plain))
+    for token in added:
+        (their.add_special_tokens if token.special else their.add_tokens)([token])
+    ours = from_json(json.loads(their.to_str()))
+    ids = ours.encode(text, allowed_special="all")
+    assert ids == their.encode(text).ids
+    assert ours.decode(ids) == text
+    assert from_json(to_json(ours)).encode(text, allowed_special="all") == ids
+
+
+MARKS = ["  ", "   ", "the", "cat", "<|", "éé", "a b", "<tool>", END]
+
+
+@given(
+    st.dictionaries(st.sampled_from(MARKS), st.sampled_from(["special", "anywhere", "word"])), texts_of(MARKS)
+)
+def test_added_tokens_are_found_as_the_library_finds_them(plain, kinds, text):
+    added = [
+        AddedToken(name, special=kind == "special", single_word=kind == "word", normalized=kind != "special")
+        for name, kind in kinds.items()
+    ]
+    check_as_the_library_finds(plain, added, text)
+
+
+APART = ["  ", "<tool>", "[x]", "#"]  # no two of them can overlap
+
+
+@given(st.dictionaries(st.sampled_from(APART), st.tuples(st.booleans(), st.booleans())), texts_of(APART))
+def test_tokens_that_cannot_overlap_may_be_looked_for_in_any_order(plain, flags, text):
+    added = [
+        AddedToken(name, special=special, normalized=normalized)
+        for name, (special, normalized) in flags.items()
+    ]
+    check_as_the_library_finds(plain, added, text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (AddedToken("<x>", special=True, normalized=False), AddedToken("a<x>", normalized=False)),
+        (AddedToken("<x>", special=True, normalized=False), AddedToken("y<", normalized=False)),
+        (AddedToken("<x>", special=True, normalized=True), AddedToken("x>y", normalized=True)),
+        (AddedToken("ab", normalized=False), AddedToken("bc", normalized=True)),
+        (AddedToken("ab", normalized=False), AddedToken("cc", normalized=True, single_word=True)),
+    ],
+)
+def test_an_order_that_matters_and_is_not_ours_is_refused(plain, one, other):
+    their = TheirTokenizer.from_str(json.dumps(plain))
+    for token in (one, other):
+        (their.add_special_tokens if token.special else their.add_tokens)([token])
+    with pytest.raises(ValueError, match=f"{one.content!r} and {other.content!r} can overlap"):
+        from_json(json.loads(their.to_str()))
+
+
+def test_runs_of_spaces_as_codegen_adds_them_are_read(plain):
+    their = TheirTokenizer.from_str(json.dumps(plain))
+    their.add_special_tokens([END])
+    their.add_tokens([AddedToken(" " * n, normalized=True) for n in range(2, 9)])
+    ours = from_json(json.loads(their.to_str()))
+    text = "def f():\n    if x:\n        return  1\n" + " " * 11
+    assert ours.encode(text) == their.encode(text).ids
+    assert list(ours.special_tokens) == [END]
+    assert ours.vocab_size == their.get_vocab_size()
+
+
+def test_a_token_of_the_model_may_be_added_too(plain):
+    their = TheirTokenizer.from_str(json.dumps(plain))
+    their.add_tokens(["the"])
+    ours = from_json(json.loads(their.to_str()))
+    for text in ("the", "then other the"):
+        assert ours.encode(text) == their.encode(text).ids
+
+
 def set_in(*keys, to):
     def change(content):
         for key in keys[:-1]:
@@ -242,6 +342,18 @@ SPLIT = ("pre_tokenizer", "pretokenizers", 0)
         (set_in("pre_tokenizer", "pretokenizers", 1, "use_regex", to=True), "cuts twice, or not at all"),
         (set_in("pre_tokenizer", "pretokenizers", 1, "add_prefix_space", to=True), "that adds no space"),
         (set_in("added_tokens", 0, "lstrip", to=True), r"the added token '<\|end\|>' takes spaces away"),
+        (set_in("added_tokens", 0, "single_word", to=True), r"'<\|end\|>' must be a word of its own"),
+        (
+            set_in("truncation", to={"max_length": 8}),
+            "it has a truncation, which is not supported: .*max_length.*8",
+        ),
+        (set_in("padding", to={"pad_id": 0}), "it has a padding, which is not supported: .*pad_id"),
+        (
+            lambda content: content["added_tokens"].append(
+                content["added_tokens"][0] | {"content": "|>|", "special": False, "id": 999}
+            ),
+            r"'<\|end\|>' and '\|>\|' can overlap",
+        ),
         (set_in("model", "vocab", "a", to=64.0), "the id of 'a' is 64.0, which is no whole number"),
         (
             set_in("added_tokens", 0, "id", to="499"),

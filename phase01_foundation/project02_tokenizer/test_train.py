@@ -140,6 +140,13 @@ def test_the_show_command_makes_spaces_and_bytes_visible():
     assert "25 bytes" in out
 
 
+@pytest.mark.parametrize("character", [*"\x00\x07\x08\r\x1b\x7f\x85\x9b\u2028\u202e\ufeff", "\U000e0001"])
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(character):
+    shown = show.visible(f"a{character}é中🙂".encode())
+    assert shown == f"a\\u{ord(character):04x}é中🙂"
+    assert shown.isprintable()
+
+
 def test_the_show_command_names_what_is_wrong():
     for name, message in {
         "nothing": "there is no model 'nothing'",

@@ -7,12 +7,14 @@ tokenizer.encode("Once upon a time.<|endoftext|>", allowed_special="all")
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from operator import index
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
 
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
+from phase01_foundation.project02_tokenizer.given.added import AddedTokens
 from phase01_foundation.project02_tokenizer.pretokenize import to_bytes
 from phase01_foundation.project02_tokenizer.special import All, refuse_special, resolve_special, split_special
 
@@ -33,34 +35,41 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class Tokenizer(Generic[AnyModel]):
-    """A model and its special tokens.
+    """A model, its special tokens, and its added tokens, if there are any.
 
     Encoding takes `allowed_special` and `disallowed_special`, each "all" or a set of names, with tiktoken's meaning:
     an allowed special token in a text gets its id; a disallowed one is refused with a ValueError; one that is neither
     is ordinary text. Unless told otherwise, none is allowed and all are refused.
     """
 
-    def __init__(self, model: AnyModel, special_tokens: Mapping[str, int] | None = None):
+    def __init__(
+        self,
+        model: AnyModel,
+        special_tokens: Mapping[str, int] | None = None,
+        added_tokens: AddedTokens | None = None,
+    ):
         """`special_tokens` are ids by name. Raises ValueError for an empty name, and for an id that cannot be had."""
         self.model = model
         self.special_tokens = dict(special_tokens or {})
+        self.added_tokens = added_tokens or AddedTokens({})
         taken = set(model.tokens) if isinstance(model, ByteBPE) else set(range(model.vocab_size))
-        for name, id in self.special_tokens.items():
+        for name, id in [*self.special_tokens.items(), *self.added_tokens.ids.items()]:
             if not name:
-                raise ValueError("a special token has an empty name")
-            if not 0 <= id < 2**31:
-                raise ValueError(
-                    f"the special token {name!r} cannot have the id {id}: ids go from 0 to {2**31 - 1}"
-                )
-            if id in taken:
-                raise ValueError(f"the special token {name!r} cannot have the id {id}: it is taken")
+                raise ValueError("a special or added token has an empty name")
+            if not isinstance(id, int) or not 0 <= id < 2**31:
+                raise ValueError(f"the token {name!r} cannot have the id {id}: ids go from 0 to {2**31 - 1}")
+            # A token of the model's may be an added one too: its id is the same text.
+            if id in taken and not (isinstance(model, ByteBPE) and model.tokens.get(id) == name.encode()):
+                raise ValueError(f"the token {name!r} cannot have the id {id}: it is taken")
             taken.add(id)
-        self._special_of = {id: name for name, id in self.special_tokens.items()}
+        if both := self.special_tokens.keys() & self.added_tokens.ids.keys():
+            raise ValueError(f"{min(both)!r} cannot be a special token and an added one")
+        self._special_of = {id: name for name, id in (self.special_tokens | self.added_tokens.ids).items()}
 
     @property
     def vocab_size(self) -> int:
         """One more than the highest id: how many rows a model's embedding needs."""
-        return max([self.model.vocab_size - 1, *self.special_tokens.values()]) + 1
+        return max([self.model.vocab_size - 1, *self._special_of]) + 1
 
     def encode(
         self,
@@ -69,7 +78,7 @@ class Tokenizer(Generic[AnyModel]):
         allowed_special: All | Collection[str] = (),
         disallowed_special: All | Collection[str] = "all",
     ) -> list[int]:
-        """The ids of a text: what the model makes of its ordinary parts, and those of the allowed special tokens.
+        """The ids of a text: those of its ordinary parts (`encode_ordinary`), and of the allowed special tokens.
 
         Raises ValueError for a special token that is disallowed, as `refuse_special` does, and for one that is not
         known, as `resolve_special` does, even where the text holds none.
@@ -78,8 +87,15 @@ class Tokenizer(Generic[AnyModel]):
         refuse_special(text, refused)
         ids: list[int] = []
         for part in split_special(text, allowed):
-            ids += [self.special_tokens[part]] if part in allowed else self.model.encode(part)
+            ids += [self.special_tokens[part]] if part in allowed else self.encode_ordinary(part)
         return ids
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """The ids of a text in which special tokens are ordinary text: the added tokens' own, and the model's."""
+        if not self.added_tokens.ids:
+            return self.model.encode(text)
+        parts = self.added_tokens.split(text)
+        return [id for part, own in parts for id in (self.model.encode(part) if own is None else [own])]
 
     def encode_to_array(
         self,
@@ -118,11 +134,12 @@ class Tokenizer(Generic[AnyModel]):
             return list(pool.map(encode, texts))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text whose ids these are, special tokens by their names. Raises ValueError for an unknown id.
+        """The text whose ids these are, special tokens by their names.
 
+        Raises ValueError for an unknown id, and TypeError for what is no whole number.
         A character of which not all bytes are there becomes U+FFFD, the replacement character.
         """
-        return self.decode_bytes(ids).decode(errors="replace")
+        return self.decode_bytes(map(index, ids)).decode(errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The UTF-8 of the text, special tokens by their names. Raises ValueError for an unknown id, naming it.
@@ -141,6 +158,6 @@ class Tokenizer(Generic[AnyModel]):
         return b"".join(parts)
 
     def _array(self, text: str) -> Int32[np.ndarray, " tokens"]:
-        if isinstance(self.model, ByteBPE):
+        if isinstance(self.model, ByteBPE) and not self.added_tokens.ids:
             return self.model.encode_bytes(to_bytes(text))
-        return np.array(self.model.encode(text), dtype=np.int32)
+        return np.array(self.encode_ordinary(text), dtype=np.int32)

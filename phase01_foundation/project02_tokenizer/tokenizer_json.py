@@ -6,18 +6,25 @@ Characters, words and byte-level BPE each have their form in it:
     WordTokenizer    a WordLevel model after a Split by GPT-2's pattern
     CharTokenizer    a BPE model without merges and without a pre-tokenizer
 
-The library always takes special tokens for what they are; here they have to be allowed.
+The library always takes special tokens for what they are; here they have to be allowed. Added tokens that are not
+special are always taken, there as here.
 """
 
 import json
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from phase01_foundation.project01_minimal_gpt.tokenizer import CharTokenizer
 from phase01_foundation.project02_tokenizer.byte_bpe import ByteBPE
 from phase01_foundation.project02_tokenizer.formats import FormatError
-from phase01_foundation.project02_tokenizer.given.byte_level import printed, unprinted
+from phase01_foundation.project02_tokenizer.given.added import (
+    AddedTokens,
+    begins_or_ends_in_a_word,
+    can_meet,
+)
+from phase01_foundation.project02_tokenizer.given.byte_level import BYTE_OF, printed, unprinted
 from phase01_foundation.project02_tokenizer.pretokenize import GPT2, PATTERNS
 from phase01_foundation.project02_tokenizer.tokenizer import Tokenizer
 from phase01_foundation.project02_tokenizer.words import UNKNOWN, WordTokenizer
@@ -42,7 +49,8 @@ def save(tokenizer: Tokenizer, path: Path) -> None:
 def load(path: Path, native: bool = True) -> Tokenizer[Any]:
     """Read a tokenizer.json of one of the forms that `save` writes, whoever has written it.
 
-    What a post-processor would add around a text, such as a token for its beginning, is left to the caller.
+    What a post-processor would add around a text, such as a token for its beginning, is left to the caller, and so is
+    what a decoder would change in a text.
     Raises FormatError for a file that is broken, and for one that asks for more than there is here.
     """
     try:
@@ -70,10 +78,9 @@ def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
             {"type": "Fuse"}, which joins
         CharTokenizer: `_bpe` with the ids by character and no merges; None; the same Fuse
 
-    A special token stands in the vocab, as the library chooses its id otherwise, and in added_tokens: id, content,
-    special (True), and single_word, lstrip, rstrip and normalized (False). Nothing in the result is shared with the
-    tokenizer or with BYTE_LEVEL: whoever changes it changes nothing else. Raises TypeError for a model of another
-    kind, naming its class.
+    The special and added tokens stand in added_tokens, as `_added` makes them, and in the vocab by their content, as
+    the library chooses their ids otherwise. Nothing in the result is shared with the tokenizer or with BYTE_LEVEL:
+    whoever changes it changes nothing else. Raises TypeError for a model of another kind, naming its class.
     """
     model = tokenizer.model
     if isinstance(model, ByteBPE):
@@ -97,12 +104,8 @@ def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
     else:
         raise TypeError(f"a {type(model).__name__} has no form in a tokenizer.json")
     # The library gives an added token the next free id, unless the vocabulary has one for it.
-    body["vocab"] = vocab | tokenizer.special_tokens
-    added = [
-        {"id": id, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-         "special": True}
-        for name, id in tokenizer.special_tokens.items()
-    ]  # fmt: skip
+    added = _added(tokenizer)
+    body["vocab"] = vocab | {token["content"]: token["id"] for token in added}
     return {
         "version": "1.0",
         "truncation": None,
@@ -114,6 +117,16 @@ def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
         "decoder": decoder,
         "model": body,
     }
+
+
+def _added(tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The added_tokens. The library looks for those that are not `normalized` first, as here for special tokens."""
+    added = tokenizer.added_tokens
+    return [
+        {"id": id, "content": name, "single_word": name in added.single_words, "lstrip": False, "rstrip": False,
+         "normalized": name in added.ids, "special": name in tokenizer.special_tokens}
+        for name, id in (tokenizer.special_tokens | added.ids).items()
+    ]  # fmt: skip
 
 
 def _bpe(vocab: Mapping[str, int], merges: list[str], whole_pieces: bool) -> dict[str, Any]:
@@ -137,27 +150,28 @@ def _split(pattern: str) -> dict[str, Any]:
 
 def from_json(content: Mapping[str, Any], native: bool = True) -> Tokenizer[Any]:
     """The tokenizer of a tokenizer.json's contents. Raises ValueError for what there is not here, naming it."""
-    special_tokens: dict[str, int] = {}
-    for added in content["added_tokens"]:
-        if added["lstrip"] or added["rstrip"] or added["single_word"]:
-            raise ValueError(f"the added token {added['content']!r} takes spaces away or needs a word's end")
-        special_tokens[added["content"]] = added["id"]
+    for part in ("truncation", "padding"):
+        if content.get(part) is not None:
+            raise ValueError(f"it has a {part}, which is not supported: {content[part]}")
+    special_tokens, added_tokens = _special_and_added(content["added_tokens"])
+    added_ids = special_tokens | added_tokens.ids
     if content["normalizer"] is not None:
         raise ValueError(
             f"it changes texts by the normalizer {content['normalizer']['type']}; there are none here"
         )
     body, pre_tokenizer = content["model"], content["pre_tokenizer"]
-    vocab = {token: id for token, id in body["vocab"].items() if token not in special_tokens}
-    for token, id in (vocab | special_tokens).items():
-        if type(id) is not int:  # JSON has other numbers too
-            raise ValueError(f"the id of {token!r} is {id!r}, which is no whole number")
-    kind = body.get("type", "BPE")
+    kind, needed = body.get("type", "BPE"), set()
+    if kind == "BPE" and pre_tokenizer is not None:  # added tokens can be tokens of the model too
+        needed = {*BYTE_OF, *(part for merge in body["merges"] for part in _parts(merge))}
+    vocab = {token: id for token, id in body["vocab"].items() if token not in added_ids or token in needed}
+    for token, id in vocab.items():
+        _whole(token, id)
     if kind == "WordLevel":
         if _pattern_of(pre_tokenizer) != "gpt2" or body["unk_token"] != UNKNOWN:
             raise ValueError(
                 f"its words are not cut by GPT-2's pattern, or what it does not know is not {UNKNOWN}"
             )
-        return Tokenizer(WordTokenizer(_in_order(vocab)), special_tokens)
+        return Tokenizer(WordTokenizer(_in_order(vocab)), special_tokens, added_tokens)
     if kind != "BPE":
         raise ValueError(f"its model is {kind}; here there are BPE and WordLevel")
     for name in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
@@ -166,14 +180,55 @@ def from_json(content: Mapping[str, Any], native: bool = True) -> Tokenizer[Any]
     if pre_tokenizer is None:
         if body["merges"] or any(len(token) != 1 for token in vocab):
             raise ValueError("it merges without a pre-tokenizer, which is not supported")
-        return Tokenizer(CharTokenizer("".join(_in_order(vocab))), special_tokens)
-    return Tokenizer(_byte_bpe(body, vocab, pre_tokenizer, native), special_tokens)
+        return Tokenizer(CharTokenizer("".join(_in_order(vocab))), special_tokens, added_tokens)
+    return Tokenizer(_byte_bpe(body, vocab, pre_tokenizer, native), special_tokens, added_tokens)
+
+
+def _special_and_added(tokens: Any) -> tuple[dict[str, int], AddedTokens]:
+    """Special tokens by name, and the others that are added; see given/added.py."""
+    special_tokens, added_ids, single_words = {}, {}, set()
+    for token in tokens:
+        name, special = token["content"], token["special"]
+        if token["lstrip"] or token["rstrip"]:
+            raise ValueError(f"the added token {name!r} takes spaces away, which is not supported")
+        if token["single_word"] and special:
+            raise ValueError(f"the special token {name!r} must be a word of its own, which is not supported")
+        (special_tokens if special else added_ids)[name] = _whole(name, token["id"])
+        if token["single_word"]:
+            single_words.add(name)
+    # Here special tokens are looked for first, there those that are not normalized: the same, unless two can meet.
+    for one, other in combinations(tokens, 2):
+        theirs, ours = ((one[flag], other[flag]) for flag in ("normalized", "special"))
+        if (theirs[1] - theirs[0]) != (ours[0] - ours[1]) and _can_meet(one, other):
+            raise ValueError(
+                f"the added tokens {one['content']!r} and {other['content']!r} can overlap: "
+                f"the order in which they are looked for (special, normalized) is not supported"
+            )
+    return special_tokens, AddedTokens(added_ids, single_words)
+
+
+def _can_meet(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    names = one["content"], other["content"]
+    by_word = one["single_word"] or other["single_word"]
+    return can_meet(*names) or (by_word and any(map(begins_or_ends_in_a_word, names)))
+
+
+def _whole(token: str, id: Any) -> int:
+    if type(id) is not int:  # JSON has other numbers too
+        raise ValueError(f"the id of {token!r} is {id!r}, which is no whole number")
+    return id
+
+
+def _parts(merge: Any) -> list[str]:
+    """A merge's two tokens, and what they make; files have a list of two, or a text with a space between."""
+    parts = merge.split(" ") if isinstance(merge, str) else list(merge)
+    return [*parts, "".join(parts)]
 
 
 def _byte_bpe(body: Mapping[str, Any], vocab: Mapping[str, int], pre_tokenizer: Any, native: bool) -> ByteBPE:
     merges = []
     for rank, merge in enumerate(body["merges"]):
-        parts = merge.split(" ") if isinstance(merge, str) else merge
+        *parts, _ = _parts(merge)
         if len(parts) != 2 or not set(parts) <= vocab.keys():
             raise ValueError(f"merge {rank}, {merge!r}, is no pair of tokens")
         merges.append((vocab[parts[0]], vocab[parts[1]]))

@@ -202,7 +202,8 @@ def trainer(report: Report, smoke: bool) -> None:
 
 def draw(record: Path) -> None:
     """The curves of all runs so far, from the record."""
-    series = {name: (one["x"], one["y"]) for name, one in json.loads(record.read_text())["series"].items()}
+    known = json.loads(record.read_text(encoding="utf-8"))["series"]
+    series = {name: (one["x"], one["y"]) for name, one in known.items()}
 
     def some(start: str) -> dict[str, tuple[list[float], list[float]]]:
         return {name.removeprefix(start).strip(): xy for name, xy in series.items() if name.startswith(start)}

@@ -19,7 +19,7 @@ from phase01_foundation.project03_pretrain.given.pretrained import load_base
 from phase01_foundation.project03_pretrain.given.skills import NEXT_QUESTION
 from phase01_foundation.project03_pretrain.model import LLM, torch_attention
 from shared.artifacts import ArtifactError, CheckpointError
-from shared.command import exits_with_message
+from shared.command import exits_with_message, printable
 from shared.device import pick_device
 from shared.options import run_command
 
@@ -90,14 +90,14 @@ def write(writer: Writer, prompts: Sequence[str], params: SamplingParams) -> Non
     encode_prompts(prompts, writer.tokenizer, writer.model.config.context_length)
     model = without_unknown(writer.model, writer.tokenizer.tokenizer, writer.ends)
     if len(prompts) == 1:
-        print(prompts[0], end="", flush=True)
+        print(printable(prompts[0]), end="", flush=True)
         for _, piece in stream(model, writer.tokenizer, prompts, params, torch_attention):
-            print(piece, end="", flush=True)
+            print(printable(piece), end="", flush=True)
         print()
         return
     texts = generate(model, writer.tokenizer, prompts, params, torch_attention)
     for prompt, text in zip(prompts, texts, strict=True):
-        print(f"{'─' * 40}\n{prompt}{text}")
+        print(f"{'─' * 40}\n{printable(prompt + text)}")
 
 
 def main(

@@ -7,7 +7,6 @@ last; else the head is the embedding.
 
 import math
 import struct
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phase01_foundation.project02_tokenizer.given.long_pieces import merge_by_heap
 from phase01_foundation.project03_pretrain.model import LLM, Config, from_tensors
 from shared.checkpoint import CheckpointError
 
@@ -113,21 +113,23 @@ class Llama2cTokenizer:
         for character in f" {text}" if text else "":
             known = self.ids.get(character.encode())
             tokens += [FIRST_BYTE + byte for byte in character.encode()] if known is None else [known]
-        while True:
-            merged = [self.ids.get(self.pieces[a] + self.pieces[b], -1) for a, b in pairwise(tokens)]
-            best = max(
-                (i for i, token in enumerate(merged) if token >= 0),
-                key=lambda i: self.scores[merged[i]],
-                default=None,
-            )
-            if best is None:
-                return [BOS, *tokens]
-            tokens[best : best + 2] = [merged[best]]
+        return [BOS, *merge_by_heap(tokens, self._merged)]
+
+    def _merged(self, left: int, right: int) -> tuple[float, int] | None:
+        token = self.ids.get(self.pieces[left] + self.pieces[right])
+        return None if token is None else (-self.scores[token], token)
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of ids. BOS shows nothing, and the blank right after it goes; broken UTF-8 becomes U+FFFD."""
-        content, before = b"", -1
+        """The text of ids. BOS shows nothing, and the blank right after it goes; broken UTF-8 becomes U+FFFD.
+
+        Raises ValueError for an id that stands for no piece, naming it.
+        """
+        content, before = bytearray(), -1
         for token in tokens:
+            if not 0 <= token < len(self.pieces):
+                raise ValueError(
+                    f"there is no piece with the id {token}; ids go from 0 to {len(self.pieces) - 1}"
+                )
             piece = self.pieces[token]
             if FIRST_BYTE <= token < FIRST_BYTE + 256:
                 piece = bytes([token - FIRST_BYTE])

@@ -16,6 +16,7 @@ from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.given.pretrained import publish_base
 from phase01_foundation.project03_pretrain.scoring import greedy_batch
 from shared import tinyworld
+from shared.command import printable
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -38,7 +39,7 @@ def run():
 def greedy(prompt: str, count: int) -> str:
     """What the model says most likely, by the evaluation's own decoding."""
     [ids] = greedy_batch(MODEL, [[290, *TOKENIZER.encode(prompt)]], count, {290})
-    return TOKENIZER.decode(ids)
+    return printable(TOKENIZER.decode(ids))
 
 
 def test_it_goes_on_from_a_text_that_begins_as_in_training(run):
@@ -93,6 +94,18 @@ def test_a_text_ends_where_the_model_ends_it(monkeypatch, run, capsys):
     capsys.readouterr()
     generate.write(ending, ["Once"], SamplingParams(20, 0.0, stop_ids=ending.ends))
     assert capsys.readouterr().out == "Once\n"
+
+
+def test_a_terminal_gets_no_control_characters(monkeypatch, run):
+    escape = TOKENIZER.encode("\x1b")[0]
+    logits = torch.zeros(1, 1, 291)
+    logits[..., escape] = 1.0
+    monkeypatch.setattr(type(MODEL), "forward", lambda self, tokens, **_: logits.expand(*tokens.shape, -1))
+    words = ("--temperature", "0", "--max-tokens", "2")
+    assert run("--prompt", "a\r\\n", *words).stdout == "a\\x0d\n" + "\\x1b" * 2 + "\n"
+    assert run("--prompt", "a", "--prompt", "\x07", *words).stdout == (
+        RULE + "a" + "\\x1b" * 2 + "\n" + RULE + "\\x07" + "\\x1b" * 2 + "\n"
+    )
 
 
 def test_a_folder_of_hugging_faces_form_writes_the_same(run, tmp_path):

@@ -131,6 +131,35 @@ def test_of_equal_scores_the_first_pair_is_merged():
     assert [PIECES[token] for token in equal.encode("aba")[1:]] == [b" ab", b"a"]
 
 
+@given(st.text("ab ", max_size=30), st.lists(st.sampled_from([-1.0, -2.0, 0.5]), min_size=8, max_size=8))
+def test_the_heap_merges_as_llama2c_does(text, scores):
+    tokenizer = Llama2cTokenizer(PIECES, [0.0] * 259 + scores)
+    tokens = [tokenizer.ids[letter.encode()] for letter in (f" {text}" if text else "")]
+    while True:  # its own way: through all pairs, and the first of the best
+        best = None
+        for i in range(len(tokens) - 1):
+            token = tokenizer.ids.get(PIECES[tokens[i]] + PIECES[tokens[i + 1]])
+            if token is not None and (best is None or tokenizer.scores[token] > best[0]):
+                best = tokenizer.scores[token], i, token
+        if best is None:
+            break
+        tokens[best[1] : best[1] + 2] = [best[2]]
+    assert tokenizer.encode(text) == [BOS, *tokens]
+
+
+def test_a_long_text_looks_at_each_pair_a_few_times(monkeypatch):
+    asked, find = [], Llama2cTokenizer._merged
+    monkeypatch.setattr(Llama2cTokenizer, "_merged", lambda *a: asked.append(a) or find(*a))
+    assert TOKENIZER.decode(TOKENIZER.encode("ab" * 10_000)) == "ab" * 10_000
+    assert len(asked) <= 3 * 20_001
+
+
+@pytest.mark.parametrize("id", [-1, len(PIECES), 2**40])
+def test_an_id_without_a_piece_is_refused(id):
+    with pytest.raises(ValueError, match=f"no piece with the id {id}; ids go from 0 to {len(PIECES) - 1}"):
+        TOKENIZER.decode([260, id])
+
+
 def test_half_a_character_is_shown_as_unknown():
     assert TOKENIZER.decode([260, 3 + 0xE2]) == "a\ufffd"
 

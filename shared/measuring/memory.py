@@ -69,14 +69,14 @@ def _return_free_memory() -> None:
 def _reset_peak() -> bool:
     """Make Linux's own high-water mark of the process start again; False where that cannot be done."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return _status("VmHWM") > 0
     except (OSError, ValueError):
         return False
 
 
 def _status(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"/proc/self/status has no {field}")

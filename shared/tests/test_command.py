@@ -6,7 +6,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from shared.command import Interrupted, catch_interrupts, exits_with_message, how_to_run
+from shared.command import Interrupted, catch_interrupts, exits_with_message, how_to_run, printable
 
 
 class ModelError(Exception):
@@ -23,6 +23,12 @@ def test_a_command_is_named_as_it_runs_the_same_code_again(monkeypatch, tmp_path
         (tmp_path / folder).mkdir(parents=True)
     assert how_to_run(module) == "ladder run 1 train"
     assert how_to_run("phase10_deployment.project28_serving.serve") == "ladder run 28 serve"
+
+
+def test_a_terminal_gets_nothing_that_it_would_obey():
+    assert printable("a\tb\n é中🙂") == "a\tb\n é中🙂"
+    assert printable("\x1b]0;x\x07\r\x00\x7f\x9b") == "\\x1b]0;x\\x07\\x0d\\x00\\x7f\\x9b"
+    assert ended(ValueError("no \x1b[2J"), ValueError) == (2, "error: no \\x1b[2J\n")
 
 
 def ended(problem, *kinds, width=20):

@@ -14,6 +14,7 @@ import torch
 from shared import native
 from shared.native import ADDRESS, CompileError, function, load
 
+ROOT = Path(__file__).parents[2]
 SCALE = """
 #include <cstdint>
 extern "C" void scale(float* x, int64_t n, float factor) {
@@ -81,6 +82,35 @@ def test_a_mistake_is_shown_with_its_file_and_line(own_folders):
     assert list((own_folders / "data" / "native").iterdir()) == []
     source.write_text(SCALE)
     loaded(source)
+
+
+@needs_compiler
+def test_a_source_is_utf8_whatever_the_locale(own_folders):
+    text = 'extern "C" const char* word() { return "é中"; }  // é中\r\n'
+    (own_folders / "word.cpp").write_bytes(text.encode())
+    (own_folders / "bad.cpp").write_bytes(b"int x = \xc3\xa9\xc3\xa9;\n")
+    code = """
+import ctypes, locale
+from pathlib import Path
+from shared.native import CompileError, function, load
+assert locale.getpreferredencoding(False) in ("ANSI_X3.4-1968", "US-ASCII"), locale.getpreferredencoding(False)
+for source in (Path("word.cpp"), Path("word.cpp").read_bytes().decode()):
+    print(ascii(function(load(source, "word"), "word", ctypes.c_char_p, [])().decode()))
+try:
+    load(Path("bad.cpp"), "bad")
+except CompileError as error:
+    print("bad.cpp:1" in str(error))
+"""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=own_folders,
+        env=os.environ | ascii_only,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["'\\xe9\\u4e2d'", "'\\xe9\\u4e2d'", "True"], done.stderr
 
 
 def test_no_compiler_is_said_once(monkeypatch, capsys):

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <queue>
 #include <string_view>
 #include <vector>
@@ -45,8 +46,8 @@ public:
     void insert(uint32_t left, uint32_t right, uint64_t found) {
         const uint64_t key = uint64_t{left} << 32 | right;
         size_t at = mix(key) & (slots.size() - 1);
-        while (slots[at].key != NONE && slots[at].key != key) at = (at + 1) & (slots.size() - 1);
-        if (slots[at].key == NONE) slots[at] = {key, found};  // the first rule for a pair is the one that counts
+        while (slots[at].key != NONE) at = (at + 1) & (slots.size() - 1);
+        slots[at] = {key, found};  // no pair comes twice
     }
 
     uint64_t find(uint32_t left, uint32_t right) const {
@@ -245,8 +246,8 @@ extern "C" int64_t encode_text(
     return out - start;
 }
 
-// Tokens in the order of their ranks: for each the pair of tokens that make it up when the lower ranks are merged, or
-// -1 and -1 where they are not two. A token of one byte is the start and has none.
+// Tokens in the order of their ranks: for each the pair of tokens that make it up when the merges of all shorter ones
+// are made, or -1 and -1 where they are not two. A token of one byte is the start and has none.
 extern "C" void recover_merges(
     const uint8_t* bytes, const int64_t* ends, int64_t count, int32_t* left, int32_t* right) {
     const Tokens tokens{bytes, ends, count};
@@ -255,8 +256,13 @@ extern "C" void recover_merges(
     for (int64_t i = 0; i < count; ++i) {
         if (tokens[i].size() == 1) id_of_byte[static_cast<uint8_t>(tokens[i][0])] = static_cast<uint32_t>(i);
     }
+    std::vector<int64_t> shortest_first(count);
+    std::iota(shortest_first.begin(), shortest_first.end(), 0);
+    std::stable_sort(shortest_first.begin(), shortest_first.end(), [&](int64_t a, int64_t b) {
+        return tokens[a].size() < tokens[b].size();
+    });
     std::vector<uint32_t> ids;
-    for (int64_t i = 0; i < count; ++i) {
+    for (const int64_t i : shortest_first) {
         left[i] = right[i] = -1;
         if (tokens[i].size() < 2) continue;
         ids.clear();

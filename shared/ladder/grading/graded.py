@@ -129,7 +129,7 @@ def _kill_orphans() -> None:  # pragma: no cover
     children = Path("/proc/self/task", str(os.getpid()), "children")
     while True:
         try:
-            left = [int(pid) for pid in children.read_text().split()]
+            left = [int(pid) for pid in children.read_text(encoding="ascii").split()]
         except OSError:
             return
         if not left:
