@@ -151,6 +151,8 @@ def _forget_projects() -> None:  # pragma: no cover
     """Unload the projects below, and the shelves that show them: the overlay has files of theirs."""
     for name in [name for name in sys.modules if name.startswith(("phase", "shared.phase"))]:
         del sys.modules[name]
+    with contextlib.suppress(ImportError):  # beartype knows types by their names, and would want the old ones
+        importlib.import_module("beartype._cache.cacheclear").clear_caches()
 
 
 def quiet_values() -> dict[str, str]:

@@ -88,7 +88,10 @@ class Ways:
             self._apart.setdefault(file, []).append((first, *others))
             everyone = dict.fromkeys([self.project, *(way.project for way in others)])
             plain = [Way(project, as_they_are=True) for project in everyone]
-            return list(self._try(f"{self.APART}{plain[0].name}", plain, file))
+            name = f"{self.APART}{plain[0].name}"
+            if f"{name}, {self._short(file)}" in self._running:
+                return []  # another round has failed as well, and waits for it
+            return list(self._try(name, plain, file))
         plain_one = first.as_they_are and not outcome.job.records
         rounds_of = self._apart.pop(file, []) if plain_one else []
         if not found and rounds_of:  # one cause for all, if it fails as it is: no use to try each
