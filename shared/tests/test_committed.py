@@ -35,6 +35,16 @@ def test_edited_tests_give_no_points_and_are_named(house, ladder, run_inside):
     assert progress.read().project(find(1))["passed"].keys() == {"1"}
 
 
+def test_a_test_file_that_is_gone_is_named(house):
+    git(house, "init")
+    git(house, "add", ".")
+    git(house, "commit", "-m", "tests")
+    tests = house / "phase01_demo/project01_sum/test_sums.py"
+    tests.unlink()
+    assert committed.changed_tests(find(1)) == [tests]
+    assert committed.changed_tests(find(2)) == []
+
+
 def test_an_exported_folder_knows_its_tests_without_git(house, tmp_path):
     write_house(find(1), tmp_path / "out")
     listed = (tmp_path / "out" / committed.MANIFEST).read_text()
