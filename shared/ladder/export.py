@@ -20,9 +20,9 @@ from rich.markup import escape
 from shared.files import data_folder, replacing
 from shared.ladder.committed import MANIFEST, manifest
 from shared.ladder.house import counted, say, short
-from shared.ladder.imports import closure
+from shared.ladder.imports import closure, lower
 from shared.ladder.jobs import WHOLE_SECONDS, Job
-from shared.ladder.project import Project, projects, root_folder
+from shared.ladder.project import Project, root_folder
 from shared.ladder.scaffold import COURSE, GIVEN_AWAY, START
 from shared.ladder.stubs import stub_file
 
@@ -56,12 +56,6 @@ def export(chosen: list[Project], out: Path, with_reference: bool = False) -> No
             also = [rung for rung in whole if rung in chosen]
             gives_away = f", and so gives away what this export asks for in {_named(also)}" if also else ""
             say(f"  [yellow]holds the solution of {_named(whole)}[/], on which it stands{escape(gives_away)}")
-
-
-def lower(project: Project) -> list[Project]:
-    """The projects that a project stands on, by number."""
-    paths = needed(project)
-    return [rung for rung in projects() if rung.path in paths and rung != project]
 
 
 def write_house(project: Project, house: Path, own: Collection[Project] = ()) -> None:

@@ -7,6 +7,7 @@ sys.exit, it ends nothing but itself.
 import contextlib
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -88,6 +89,20 @@ def start(job: Job, place: Path) -> int:
         finally:
             os._exit(code)
     return pid
+
+
+def kill(pid: int) -> None:
+    """End a child that leads a process group, and what it has started."""
+    kill_group(pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # it may have ended before it led any group
+    os.waitpid(pid, 0)
+
+
+def kill_group(pid: int) -> None:
+    """End what is left of a child's process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def prepare(place: Path, memory_gb: float) -> None:  # pragma: no cover

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from shared.ladder.project import Project, projects, root_folder
+
 
 def imports(file: Path, root: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of all that a file below `root` imports, anywhere in it.
@@ -71,3 +73,13 @@ def _files(name: str, root: Path) -> Iterator[Path]:
             return
         if (file := folder / "__init__.py").is_file():
             yield file
+
+
+def lower(project: Project) -> list[Project]:
+    """The lower projects that a project imports, also through others, by number."""
+    reached = closure(project.folder.rglob("*.py"), root_folder())
+    return [
+        rung
+        for rung in projects()
+        if rung.number < project.number and any(file.is_relative_to(rung.folder) for file in reached)
+    ]

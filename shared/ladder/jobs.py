@@ -4,13 +4,11 @@ Tests are forked from this process, which has imported what they need. So those 
 the next: what a project needs from below is imported when its turn comes, and its own files never are.
 """
 
-import contextlib
 import os
-import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +16,10 @@ from shared.ladder import forked, opened
 from shared.ladder.forked import SECONDS, WHOLE_SECONDS, Job
 from shared.ladder.house import LadderError
 from shared.ladder.limits import tail
+from shared.ladder.project import Project
 from shared.ladder.runner import Results, read_events
 
-__all__ = ["SECONDS", "WHOLE_SECONDS", "Job", "Outcome", "first_line", "run"]
+__all__ = ["SECONDS", "WHOLE_SECONDS", "Job", "Outcome", "first_line", "run", "write_overlay"]
 
 POLL_SECONDS = 0.01
 
@@ -49,6 +48,15 @@ class Outcome:
             f"{name}: {broken['file']} cannot be imported: {first_line(broken['failure']['message'])}"
             for broken in self.results.broken
         ]
+
+
+def write_overlay(project: Project, work: Path, changed: Mapping[str, str]) -> None:
+    """Write a project's files into a work folder, as a learner has them: the reference's, but for the changed ones."""
+    folder = work / project.path
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in dict.fromkeys([*project.files, *changed]):
+        text = changed[file] if file in changed else (project.folder / file).read_text(encoding="utf-8")
+        (folder / file).write_text(text, encoding="utf-8")
 
 
 def first_line(text: str) -> str:
@@ -87,7 +95,7 @@ def run(
                 time.sleep(POLL_SECONDS)
         finally:
             for pid in running:
-                _kill(pid)
+                forked.kill(pid)
 
 
 class _Queue:
@@ -138,10 +146,9 @@ def _ended(pid: int, job: Job, place: Path, seconds: float) -> Outcome | None:
     if not done:
         if seconds < job.seconds:
             return None
-        _kill(pid)
+        forked.kill(pid)
         why = f"stopped after {job.seconds:.0f} s"
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)  # what the child may have started
+    forked.kill_group(pid)  # what the child may have started
     output = tail(place / "output.txt")
     results = read_events(place / "events.jsonl", output)
     files = frozenset(opened.read(place / "opened.txt"))
@@ -153,10 +160,3 @@ def _ended(pid: int, job: Job, place: Path, seconds: float) -> Outcome | None:
     elif not job.command and not results.ended:
         why = f"ended itself with exit code {code}"
     return Outcome(job, results, seconds, why, code=code, opened=files)
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)

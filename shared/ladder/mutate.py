@@ -100,11 +100,7 @@ def run(
 ) -> Found:
     """Try the changes: all in one process first, then those that survive as a learner's file would be run."""
     found = Found()
-    reasons = {
-        (one.function, change): one.why
-        for one in read_mistakes(project).equivalents
-        for change in one.changes
-    }
+    reasons = {(one.function, change) for one in read_mistakes(project).equivalents for change in one.changes}
     again: list[Change] = []
     place = folder / "quick"
     place.mkdir()
@@ -150,14 +146,8 @@ def run(
 
 
 def _job(project: Project, change: Change, overlay: Path, name: str, tasks: tuple[int, ...]) -> Job:
-    folder = overlay / project.path
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        for file in project.files:
-            text = (project.folder / file).read_text(encoding="utf-8")
-            (folder / file).write_text(
-                change.mutation.text if file == change.file else text, encoding="utf-8"
-            )
+    if not overlay.is_dir():
+        jobs.write_overlay(project, overlay, {change.file: change.mutation.text})
     return Job(name, project, overlay, tasks, stop_at_first=True, seconds=WHOLE_SECONDS)
 
 

@@ -10,12 +10,11 @@ import inspect
 import json
 import os
 import selectors
-import signal
 import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -30,7 +29,6 @@ from shared.ladder.project import Project
 from shared.ladder.pytest_plugin import task_of
 from shared.ladder.runner import pytest_arguments
 
-MEMORY_GB = 8.0
 TIMES, AT_LEAST = 20.0, 5.0  # one test's limit: so many times what the reference took, and so many seconds
 KILLED, HANGS, SURVIVES, UNPATCHED = "killed", "hangs", "survives", "cannot be put in"
 
@@ -56,7 +54,6 @@ class _Child:
     began: float
     running: int = -1
     heard: bytes = b""
-    said: list[tuple[str, int]] = field(default_factory=list)
 
 
 def try_changes(
@@ -76,7 +73,7 @@ def try_changes(
     if pid == 0:  # pragma: no cover (the child ends without writing its coverage)
         try:
             os.close(reading)
-            forked.prepare(place, MEMORY_GB * 2)
+            forked.prepare(place, 2 * forked.MEMORY_GB)
             forked.settle(place)
             runner = _Runner(project, changes, writing, at_once)
             tasks = sorted({change.task for change in changes})
@@ -96,19 +93,10 @@ def try_changes(
                 left.discard(index)
                 yield index, outcome, test
     finally:
-        _end(pid)
+        forked.kill(pid)
     if left:
         said = (place / "output.txt").read_text(encoding="utf-8", errors="replace").strip()
         raise LadderError(f"{len(left)} changes were not tried; the tests said:\n{said[-2000:]}")
-
-
-def _end(pid: int) -> None:
-    for process in (-pid, pid):
-        try:
-            os.kill(process, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
-    os.waitpid(pid, 0)
 
 
 class _Runner:  # pragma: no cover (it runs in a child)
@@ -164,7 +152,7 @@ class _Runner:  # pragma: no cover (it runs in a child)
         while chunk := os.read(pipe, 65536):
             child.heard += chunk
         os.close(pipe)
-        _end(pid)
+        forked.kill(pid)
         began = {}
         for line in child.heard.decode().splitlines():
             kind, number, clock = line.split()
@@ -225,8 +213,7 @@ class _Runner:  # pragma: no cover (it runs in a child)
             return
         *lines, child.heard = child.heard.split(b"\n")
         for line in lines:
-            kind, number, clock = line.decode().split()
-            child.said.append((kind, int(number)))
+            _, number, clock = line.decode().split()
             child.running, child.began = int(number), float(clock)
 
     def _ended(self, pid: int, pipe: int, child: _Child) -> tuple[str, str] | None:
@@ -235,9 +222,9 @@ class _Runner:  # pragma: no cover (it runs in a child)
             test = child.tests[child.running].nodeid if child.running >= 0 else ""
             if time.monotonic() - child.began < max(AT_LEAST, TIMES * self.seconds.get(test, 0.0)):
                 return None
-            _end(pid)
+            forked.kill(pid)
             return HANGS, test
-        _kill_group(pid)  # what the tests may have started
+        forked.kill_group(pid)  # what the tests may have started
         self._hear(pipe, child)
         code = os.waitstatus_to_exitcode(status)
         if code == 4:
@@ -251,13 +238,6 @@ class _Runner:  # pragma: no cover (it runs in a child)
             known.remove(test)
         known.appendleft(test)
         return KILLED, test
-
-
-def _kill_group(pid: int) -> None:  # pragma: no cover
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def put_in(project: Project, change: Change) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome, first_line
+from shared.ladder.jobs import SECONDS, WHOLE_SECONDS, Job, Outcome, first_line, write_overlay
 from shared.ladder.mutants import Mutant, read_mistakes
 from shared.ladder.project import Project
 from shared.ladder.runner import test_files, test_seconds
@@ -155,12 +155,8 @@ class Selfcheck:
     def _overlay(self, name: str, changed: dict[str, str]) -> Path:
         """A work folder that holds the reference's files, but for the changed ones."""
         work = self.folder / f"{self.project.number}-{name.replace(' ', '-')}"
-        folder = work / self.project.path
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            for file in {*self.project.files, *changed}:
-                text = changed.get(file) or (self.project.folder / file).read_text(encoding="utf-8")
-                (folder / file).write_text(text, encoding="utf-8")
+        if not work.is_dir():
+            write_overlay(self.project, work, changed)
         return work
 
     # ---- what runs out of time

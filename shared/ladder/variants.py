@@ -12,10 +12,10 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-from shared.ladder.imports import closure
-from shared.ladder.jobs import Job, Outcome, first_line
+from shared.ladder.imports import closure, lower
+from shared.ladder.jobs import Job, Outcome, first_line, write_overlay
 from shared.ladder.mutants import Mutant, read_mistakes
-from shared.ladder.project import Project, projects, root_folder
+from shared.ladder.project import Project, root_folder
 from shared.ladder.reworded import reworded
 from shared.ladder.runner import test_files
 
@@ -128,7 +128,7 @@ def rounds(project: Project) -> list[tuple[Way, ...]]:
     """What is tried together, on all tests of `project`: at most one variant of each function."""
     ways: list[list[Way]] = []
     reached = closure(project.folder.rglob("*.py"), root_folder())
-    for rung in [*below(project), project]:
+    for rung in [*lower(project), project]:
         of_function: dict[tuple[str, int], list[Way]] = {}
         for variant in read_mistakes(rung).variants:
             if rung.folder / variant.file not in reached:
@@ -148,16 +148,6 @@ def _function_at(project: Project, variant: Mutant) -> int:
     return min((node.lineno for node in found), default=0)
 
 
-def below(project: Project) -> list[Project]:
-    """The lower projects whose files this one imports."""
-    reached = closure(project.folder.rglob("*.py"), root_folder())
-    return [
-        rung
-        for rung in projects()
-        if rung.number < project.number and any(rung.folder / file in reached for file in rung.files)
-    ]
-
-
 def write_ways(ways: Sequence[Way], work: Path) -> None:
     """Write the files of all projects that the ways change into a work folder.
 
@@ -165,18 +155,17 @@ def write_ways(ways: Sequence[Way], work: Path) -> None:
     """
     for project in dict.fromkeys(way.project for way in ways):
         variants = [way.variant for way in ways if way.project == project and way.variant]
-        folder = work / project.path
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in dict.fromkeys([*project.files, *(variant.file for variant in variants)]):
-            text = (project.folder / file).read_text(encoding="utf-8")
-            for variant in variants:
-                if variant.file == file:
-                    if text.count(variant.find) != 1:
-                        raise ValueError(f"{Way(project, variant).name} and another one change the same text")
-                    text = text.replace(variant.find, variant.replace)
-            if Way(project) in ways and file in project.files:
-                text = reworded(text, _written(project, file))
-            (folder / file).write_text(text, encoding="utf-8")
+        changed: dict[str, str] = {}
+        for variant in variants:
+            text = changed.get(variant.file) or (project.folder / variant.file).read_text(encoding="utf-8")
+            if text.count(variant.find) != 1:
+                raise ValueError(f"{Way(project, variant).name} and another one change the same text")
+            changed[variant.file] = text.replace(variant.find, variant.replace)
+        if Way(project) in ways:
+            for file in project.files:
+                text = changed.get(file) or (project.folder / file).read_text(encoding="utf-8")
+                changed[file] = reworded(text, _written(project, file))
+        write_overlay(project, work, changed)
 
 
 def _written(project: Project, file: str) -> Iterator[str]:

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.files import write_text
-from shared.ladder.imports import closure
+from shared.ladder.imports import closure, lower
 from shared.ladder.project import Project, root_folder
-from shared.ladder.variants import below
 from shared.machine import abilities
 
 FILE = ".ci/verdicts.json"
@@ -54,7 +53,7 @@ def depends_on(project: Project, kind: str) -> set[Path]:
     also = {"selfcheck": "mutants.toml", "mutate": "mutants.toml", "export": "README.md"}.get(kind)
     others |= {file for file in own if file.name == also}
     if kind == "selfcheck":  # which tries the variants of what is below as well
-        for rung in below(project):
+        for rung in lower(project):
             others |= {rung.folder / name for name in (*rung.files, "project.toml", "mutants.toml")}
     # A notebook and a benchmark look at what the project makes; its tests do without.
     names = project.needs if tested else (*project.needs, *project.produces)

@@ -3,10 +3,11 @@
 import pytest
 
 from shared.ladder import jobs
+from shared.ladder.imports import lower
 from shared.ladder.project import find
 from shared.ladder.reworded import reworded
 from shared.ladder.selfcheck import Selfcheck
-from shared.ladder.variants import Ways, below, rounds, write_ways
+from shared.ladder.variants import Ways, rounds, write_ways
 
 SUM, MEAN = "phase01_demo/project01_sum", "phase02_demo/project02_mean"
 
@@ -49,7 +50,7 @@ def test_what_is_tried_together(house):
             "errors of project 1 in other words",
         ]
     ]
-    assert below(find(2)) == [find(1)]
+    assert lower(find(2)) == [find(1)]
     (together,) = rounds(find(2))
     assert [way.project.number for way in together] == [1, 1, 1, 2, 2]
 

@@ -20,6 +20,7 @@ from shared.ladder.grading.canaries import Disguise, disguise
 from shared.ladder.grading.sandbox import Sandbox
 from shared.ladder.grading.session import Session, TaskRun
 from shared.ladder.house import LadderError
+from shared.ladder.jobs import first_line
 from shared.ladder.project import Project, root_folder
 from shared.ladder.stubs import stub_file
 
@@ -200,11 +201,6 @@ def lay_out(project: Project, files: dict[str, bytes], work: Path) -> Path:
         data = files[name] if name in files else stub_file(project, name).encode()
         (folder / name).write_bytes(data)
     return work
-
-
-def first_line(text: str) -> str:
-    """The start of a message."""
-    return text.partition("\n")[0][:200]
 
 
 def _function(test_id: str) -> str:

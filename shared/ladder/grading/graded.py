@@ -77,9 +77,9 @@ def _run(
             code = os.waitstatus_to_exitcode(status)
         elif is_stopped or time.monotonic() - began > job.seconds:
             timed_out = not is_stopped
-            _kill_group(pid)
+            forked.kill_group(pid)
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    _kill_group(pid)
+    forked.kill_group(pid)
     _kill_orphans()
     shutil.rmtree(place, ignore_errors=True)
     # The child's events come first in the pipe, and have a key of their own.
@@ -117,11 +117,6 @@ def _private(project: Project) -> list[str]:  # pragma: no cover
     return [
         str(file) for file in project.sources if file.name in project.files or file.name.startswith("test_")
     ]
-
-
-def _kill_group(pid: int) -> None:  # pragma: no cover
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _kill_orphans() -> None:  # pragma: no cover

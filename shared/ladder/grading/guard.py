@@ -166,16 +166,10 @@ class Seal:
 
 def _callables(space: Mapping[str, Any]) -> dict[str, Any]:
     wrapped = (staticmethod, classmethod, property)
-    with warnings.catch_warnings(
-        action="ignore"
-    ):  # some names only tell that they are deprecated, to whoever asks
-        return _all_callables(space, wrapped)
-
-
-def _all_callables(space: Mapping[str, Any], wrapped: tuple[type, ...]) -> dict[str, Any]:
-    return {
-        name: value for name, value in list(space.items()) if callable(value) or isinstance(value, wrapped)
-    }
+    # Some names only tell that they are deprecated, to whoever asks.
+    with warnings.catch_warnings(action="ignore"):
+        found = [pair for pair in list(space.items()) if callable(pair[1]) or isinstance(pair[1], wrapped)]
+    return dict(found)
 
 
 def _replaced(known: Mapping[str, Any], space: Mapping[str, Any], module: str, own: str) -> Iterator[str]:
