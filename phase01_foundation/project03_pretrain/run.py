@@ -79,7 +79,7 @@ class Run:
         begun = any(optimizer.state for optimizer in self.optimizers)
         optimizers = get_optimizer_state_dict(self.model, self.optimizers, options=FULL) if begun else {}
         state = {
-            "identity": dict(identity),
+            "identity": identity,
             "model": model,
             "optimizers": optimizers,
             "scaler": self.scaler.state_dict() if self.scaler else {},

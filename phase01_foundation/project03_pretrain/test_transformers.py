@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+from phase01_foundation.project01_minimal_gpt.rotary import rotary_angles
 from phase01_foundation.project03_pretrain.given.example import TINY, example
 from phase01_foundation.project03_pretrain.hugging_face import load, read_config, save
 from phase01_foundation.project03_pretrain.model import torch_attention
@@ -36,8 +37,7 @@ def open_theirs(transformers, folder):
 
 def same_angles(theirs, config):
     """Our rotary frequencies for transformers' own, which differ in the last bit of float32."""
-    pairs = torch.arange(0, config.head_width, 2)
-    frequencies = config.rope_base ** (-pairs / config.head_width)
+    frequencies = rotary_angles(torch.tensor([1]), config.head_width, config.rope_base)[0]
     torch.testing.assert_close(theirs.model.rotary_emb.inv_freq.float(), frequencies)
     theirs.model.rotary_emb.inv_freq = frequencies
 

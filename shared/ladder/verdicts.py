@@ -54,7 +54,8 @@ def depends_on(project: Project, kind: str) -> set[Path]:
     others |= {file for file in own if file.name == also}
     if kind == "selfcheck":  # which tries the variants of what is below as well
         for rung in lower(project):
-            others |= {rung.folder / name for name in (*rung.files, "project.toml", "mutants.toml")}
+            names = (*rung.files, "project.toml", "mutants.toml", *([rung.trace.file] if rung.trace else []))
+            others |= {rung.folder / name for name in names}
     # A notebook and a benchmark look at what the project makes; its tests do without.
     names = project.needs if tested else (*project.needs, *project.produces)
     models = {file for name in names for file in _files(root / "data" / "models" / name)}
