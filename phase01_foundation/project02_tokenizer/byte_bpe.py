@@ -69,8 +69,7 @@ class ByteBPE:
         wanted = vocab_size - len(BYTES)
         if native and fast.kernels() is not None:
             counter = fast.PieceCounter(pattern, LONGEST_PIECE, piece_limit)
-            for text in texts:
-                counter.feed(to_bytes(text))
+            counter.feed(map(to_bytes, texts))
             merges = counter.learn(wanted, least)
         else:
             merges = bpe.learn_merges(bpe.count_pieces(texts, pattern, piece_limit), wanted, least)
@@ -91,6 +90,8 @@ class ByteBPE:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text."""
+        if self._encoder:
+            return self._encoder.encode_to_list(to_bytes(text))
         return self.encode_bytes(to_bytes(text)).tolist()
 
     def encode_bytes(self, data: bytes) -> Int32[np.ndarray, " tokens"]:

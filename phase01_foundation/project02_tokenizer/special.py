@@ -40,7 +40,10 @@ def refuse_special(text: str, refused: Collection[str]) -> None:
     It names the first one that stands in the text, its position, and the two arguments by which the caller can say
     what is meant, allowed_special and disallowed_special. Of two that begin at one place, it is the longer.
     """
-    found = {token: text.find(token) for token in refused if token in text}
+    found = {}
+    for token in refused:  # a comprehension would be a call of its own, for every text
+        if token in text:
+            found[token] = text.find(token)
     if found:
         token = min(found, key=lambda token: (found[token], -len(token)))
         raise ValueError(

@@ -192,6 +192,18 @@ def test_the_scanner_takes_contractions_and_slashes_as_the_regular_expression_do
 @task
 @needs_compiler
 @each_pattern
+def test_the_scanner_ends_words_of_any_length_at_any_byte(pattern):
+    """It takes eight letters at a time."""
+    for byte in range(256):
+        for size in range(1, 18):
+            data = b"zA" * size + bytes([byte]) + b"Za" * 9
+            start = size % 2
+            assert fast.split_pieces(data[start:], pattern) == list(split_pieces(data[start:], pattern))
+
+
+@task
+@needs_compiler
+@each_pattern
 @pytest.mark.parametrize("text", ["I'll", "I'Sx", "'ſ'ſ", "é🙂é", "中 \n/\n/", "!\n/a  12345"])
 def test_the_scanner_looks_at_nothing_beyond_the_end(pattern, text):
     data = text.encode()

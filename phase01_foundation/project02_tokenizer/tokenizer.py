@@ -83,8 +83,10 @@ class Tokenizer(Generic[AnyModel]):
         Raises ValueError for a special token that is disallowed, as `refuse_special` does, and for one that is not
         known, as `resolve_special` does, even where the text holds none.
         """
-        allowed, refused = resolve_special(self.special_tokens, allowed_special, disallowed_special)
+        allowed, refused = self._resolve(allowed_special, disallowed_special)
         refuse_special(text, refused)
+        if not allowed:
+            return self.encode_ordinary(text)
         ids: list[int] = []
         for part in split_special(text, allowed):
             ids += [self.special_tokens[part]] if part in allowed else self.encode_ordinary(part)
@@ -105,7 +107,7 @@ class Tokenizer(Generic[AnyModel]):
         disallowed_special: All | Collection[str] = "all",
     ) -> Int32[np.ndarray, " tokens"]:
         """As `encode`, without a Python object for every id: for texts of many megabytes."""
-        allowed, refused = resolve_special(self.special_tokens, allowed_special, disallowed_special)
+        allowed, refused = self._resolve(allowed_special, disallowed_special)
         refuse_special(text, refused)
         parts = [
             np.array([self.special_tokens[part]], dtype=np.int32) if part in allowed else self._array(part)
@@ -156,6 +158,14 @@ class Tokenizer(Generic[AnyModel]):
             else:
                 parts.append(self.model.decode(run).encode())
         return b"".join(parts)
+
+    def _resolve(
+        self, allowed: All | Collection[str], disallowed: All | Collection[str]
+    ) -> tuple[Collection[str], Collection[str]]:
+        """As `resolve_special`, which would take half of the time of a short text, for the usual arguments too."""
+        if allowed == () and disallowed == "all":
+            return (), self.special_tokens
+        return resolve_special(self.special_tokens, allowed, disallowed)
 
     def _array(self, text: str) -> Int32[np.ndarray, " tokens"]:
         if isinstance(self.model, ByteBPE) and not self.added_tokens.ids:

@@ -147,8 +147,11 @@ struct Tokens {
     }
 };
 
+struct Encoder;
+
 // Pieces met before, with their ids. Its size is fixed: a new piece takes the place of one with the same hash.
 struct Cache {
+    const Encoder* encoder;
     struct alignas(64) Slot {  // one line of the processor's cache
         uint8_t size = 0, count = 0;
         uint8_t piece[30];
@@ -212,12 +215,12 @@ extern "C" Encoder* encoder_new(
 }
 
 extern "C" void encoder_free(Encoder* encoder) { delete encoder; }
-extern "C" Cache* cache_new() { return new Cache; }
+extern "C" Cache* cache_new(const Encoder* encoder) { return new Cache{encoder}; }
 extern "C" void cache_free(Cache* cache) { delete cache; }
 
 // Encodes a text into `out`, which has room for one id a byte; returns how many there are.
-extern "C" int64_t encode_text(
-    const Encoder* encoder, Cache* cache, const uint8_t* bytes, int64_t size, uint32_t* out) {
+extern "C" int64_t encode_text(Cache* cache, const uint8_t* bytes, int64_t size, uint32_t* out) {
+    const Encoder* const encoder = cache->encoder;
     const Text text{bytes, static_cast<size_t>(size), encoder->kinds};
     uint32_t* const start = out;
     for (size_t at = 0, end; at < text.size; at = end) {

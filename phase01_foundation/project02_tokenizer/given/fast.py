@@ -5,7 +5,7 @@
 
 import ctypes
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import c_int32, c_int64
 from itertools import pairwise
 from pathlib import Path
@@ -26,13 +26,13 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "split_pieces": (c_int64, [ADDRESS, c_int32, ADDRESS, c_int64, ADDRESS]),
     "encoder_new": (ADDRESS, [ADDRESS, c_int32, c_int32, *[ADDRESS] * 3, c_int64, *[ADDRESS] * 3, c_int64]),
     "encoder_free": (None, [ADDRESS]),
-    "cache_new": (ADDRESS, []),
+    "cache_new": (ADDRESS, [ADDRESS]),
     "cache_free": (None, [ADDRESS]),
-    "encode_text": (c_int64, [ADDRESS, ADDRESS, ADDRESS, c_int64, ADDRESS]),
+    "encode_text": (c_int64, [ADDRESS, ADDRESS, c_int64, ADDRESS]),
     "recover_merges": (None, [ADDRESS, ADDRESS, c_int64, ADDRESS, ADDRESS]),
     "counter_new": (ADDRESS, [ADDRESS, c_int32, c_int64, c_int64]),
     "counter_free": (None, [ADDRESS]),
-    "counter_feed": (None, [ADDRESS, ADDRESS, c_int64]),
+    "counter_feed": (None, [ADDRESS, ADDRESS, ADDRESS, c_int64]),
     "counter_size": (c_int64, [ADDRESS, ADDRESS]),
     "counter_read": (None, [ADDRESS, ADDRESS, ADDRESS, ADDRESS]),
     "counter_learn": (c_int64, [ADDRESS, ADDRESS, c_int64, c_int64, c_int32, ADDRESS, ADDRESS]),
@@ -46,6 +46,7 @@ CLASSES = (
     r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
     r"[\r\n]",
 )
+BATCH = 1 << 20  # bytes that are handed to C++ at once
 NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
 
 
@@ -106,6 +107,7 @@ class Encoder:
             ids.ctypes.data, len(ids), left.ctypes.data, right.ctypes.data, made.ctypes.data, len(made),
         )  # fmt: skip
         self._free: list[_Workspace] = []
+        self._encode_text = self._kernels["encode_text"]
 
     def __del__(self) -> None:
         if encoder := self.__dict__.pop("_encoder", None):
@@ -115,18 +117,26 @@ class Encoder:
 
     def encode(self, data: bytes) -> Int32[np.ndarray, " tokens"]:
         """The ids of a text given as UTF-8, which may be broken."""
+        return self._encode(data, np.ndarray.copy)
+
+    def encode_to_list(self, data: bytes) -> list[int]:
+        """The same as a list, without an array in between."""
+        return self._encode(data, np.ndarray.tolist)
+
+    def _encode(self, data: bytes, taken: Callable[[np.ndarray], Any]) -> Any:
+        """What `taken` makes of the ids, which lie in a workspace that the next text will use."""
         try:
             work = self._free.pop()
         except IndexError:  # all are in use by other threads
             ids = np.empty(4096, dtype=np.int32)
-            work = _Workspace(self._kernels["cache_new"](), ids, ids.ctypes.data)
-        ids, address = work.ids, work.address
-        if len(data) > len(ids):  # a token has one byte at least
-            ids = np.empty(len(data), dtype=np.int32)
+            work = _Workspace(self._kernels["cache_new"](self._encoder), ids, ids.ctypes.data)
+        cache, ids, address = work
+        size = len(data)
+        if size > len(ids):  # a token has one byte at least
+            ids = np.empty(size, dtype=np.int32)
             address = ids.ctypes.data
         try:
-            count = self._kernels["encode_text"](self._encoder, work.cache, data, len(data), address)
-            return ids[:count].copy()
+            return taken(ids[: self._encode_text(cache, data, size, address)])
         finally:
             self._free.append(work)
 
@@ -145,9 +155,20 @@ class PieceCounter:
         if counter := self.__dict__.pop("_counter", None):
             self._kernels["counter_free"](counter)
 
-    def feed(self, data: bytes) -> None:
-        """Count the pieces of one text given as UTF-8."""
-        self._kernels["counter_feed"](self._counter, data, len(data))
+    def feed(self, texts: Iterable[bytes]) -> None:
+        """Count the pieces of texts given as UTF-8, many at a call: a call costs as much as some hundred bytes."""
+        batch, size = [], 0
+        for text in texts:
+            batch.append(text)
+            size += len(text)
+            if size >= BATCH:
+                self._feed(batch)
+                batch, size = [], 0
+        self._feed(batch)
+
+    def _feed(self, texts: list[bytes]) -> None:
+        data, ends = _joined(texts)
+        self._kernels["counter_feed"](self._counter, data, ends.ctypes.data, len(ends))
 
     def counts(self) -> dict[bytes, int]:
         """How often each different piece came, in the order of first appearance."""
