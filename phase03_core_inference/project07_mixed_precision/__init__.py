@@ -1,4 +1,4 @@
-"""Project 7, Mixed precision: TODO: what it is, in half a sentence."""
+"""Project 7, Mixed precision: training and inference with half the bits, and what has to stay exact."""
 
 from shared.overlay import overlay
 

@@ -31,7 +31,9 @@ def main() -> None:
     """Measure project 7 with the settings of a preset."""
     settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
     set_threads()
-    command = f"python -m phase03_core_inference.project07_mixed_precision.benchmark --preset {settings.preset}"
+    command = (
+        f"python -m phase03_core_inference.project07_mixed_precision.benchmark --preset {settings.preset}"
+    )
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     values = torch.randn(settings.length)
     # TODO: Arm("ours", lambda: mixed_precision(values)) goes first, and `check` sees that all give the same.
