@@ -73,7 +73,7 @@ def round_magnitude(magnitude: Int[Tensor, "*shape"], format: Format) -> Int[Ten
     Ties go to the even one. For any format of fewer bits:
 
         significand = fraction, and 2^23 more, the 1 before the point, unless the float32 is subnormal
-        exponent    = exponent bits - 127 + format.bias        as the bits of the format, may be 0 or less
+        exponent    = exponent bits, 1 for a subnormal float32, - 127 + format.bias        may be 0 or less
         drop        = 23 - format.fraction, and 1 - exponent more where the exponent is below 1: subnormal there
         rounded     = significand / 2^drop, rounded to the nearest, ties to even
         bits        = rounded + (exponent - 1) × 2^format.fraction, or rounded alone where the exponent is below 1
@@ -83,11 +83,10 @@ def round_magnitude(magnitude: Int[Tensor, "*shape"], format: Format) -> Int[Ten
     What comes out above format.largest, infinity among it, becomes format.above; NaN becomes format.nan. Integers
     alone.
     """
-    exponent = (magnitude >> 23) - 127 + format.bias
+    exponent = (magnitude >> 23).clamp(min=1) - 127 + format.bias
     significand = (magnitude & 0x7F_FFFF) | torch.where(magnitude >> 23 > 0, 0x80_0000, 0)
-    drop = 23 - format.fraction + (1 - exponent).clamp(0, 25)
     # Beyond 25 nothing is left, and a shift by 32 and more would be undefined.
-    drop = drop.clamp(max=25)
+    drop = (23 - format.fraction + (1 - exponent).clamp(min=0)).clamp(max=25)
     odd = (significand >> drop) & 1
     rounded = (significand + (1 << (drop - 1)) - 1 + odd) >> drop
     bits = rounded + ((exponent - 1).clamp(min=0) << format.fraction)

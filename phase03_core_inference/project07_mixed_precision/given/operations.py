@@ -18,16 +18,15 @@ def _names(text: str) -> frozenset[str]:
 
 
 PRODUCTS = _names(
-    """addbmm addmm baddbmm bmm chain_matmul conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-    einsum linear matmul __matmul__ __rmatmul__ mm prelu scaled_dot_product_attention vecdot"""
+    """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
+    einsum linear matmul __matmul__ __rmatmul__ mm linalg_vecdot prelu scaled_dot_product_attention"""
 )
 LOSSES = _names(
     """binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div
     l1_loss margin_ranking_loss mse_loss multi_margin_loss nll_loss poisson_nll_loss prod smooth_l1_loss
-    soft_margin_loss
-    triplet_margin_loss"""
+    soft_margin_loss triplet_margin_loss"""
 )
-NARROW = {"cpu": PRODUCTS, "cuda": PRODUCTS | _names("addmv addr multi_dot mv")}
+NARROW = {"cpu": PRODUCTS, "cuda": PRODUCTS | _names("addmv addr chain_matmul linalg_multi_dot mv")}
 """in the narrow format, whatever comes in: many products are added up, and the hardware adds them in float32"""
 WIDE = {
     "cpu": LOSSES,
@@ -55,6 +54,7 @@ EXAMPLES: dict[str, Example] = {
     "baddbmm": (torch.baddbmm, ((2, 4, 4), (2, *X), (2, 8, 4))),
     "addbmm": (torch.addbmm, ((4, 4), (2, *X), (2, 8, 4))),
     "einsum": (lambda a, b: torch.einsum("ij,jk->ik", a, b), (X, (8, 4))),
+    "vecdot": (torch.linalg.vecdot, (X, X)),
     "conv1d": (F.conv1d, ((2, 3, 8), (4, 3, 3))),
     "conv2d": (F.conv2d, ((2, 3, 8, 8), (4, 3, 3, 3))),
     "conv_transpose1d": (F.conv_transpose1d, ((2, 3, 8), (3, 4, 3))),
