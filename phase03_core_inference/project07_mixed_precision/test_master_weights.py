@@ -98,7 +98,9 @@ def test_a_parameter_without_a_gradient_stays_and_no_gradient_is_kept():
 def test_the_masters_are_their_own_memory_and_no_part_of_a_graph():
     narrow = parameters()
     optimizer = MasterWeights(narrow, MAKERS["sgd"])
-    assert all(torch.equal(master, one.float()) for master, one in zip(optimizer.masters, narrow, strict=True))
+    assert all(
+        torch.equal(master, one.float()) for master, one in zip(optimizer.masters, narrow, strict=True)
+    )
     assert not any(master.requires_grad for master in optimizer.masters)
     optimizer.masters[0].zero_()
     assert narrow[0].any()

@@ -71,7 +71,11 @@ def test_every_upper_half_is_rounded_as_torch_rounds_it(name, lower):
 def test_random_numbers_of_any_shape_are_rounded_as_torch_rounds_them(name):
     way, dtype = WAYS[name]
     generator = torch.Generator().manual_seed(0)
-    x = torch.randint(-(1 << 31), 1 << 31, (40, 50, 100), generator=generator).to(torch.int32).view(torch.float32)
+    x = (
+        torch.randint(-(1 << 31), 1 << 31, (40, 50, 100), generator=generator)
+        .to(torch.int32)
+        .view(torch.float32)
+    )
     x = x.nan_to_num(1.0)
     assert torch.equal(bits(way(x)), bits(x.to(dtype)))
     column = x[0].T  # not side by side in memory

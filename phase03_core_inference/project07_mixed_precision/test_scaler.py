@@ -14,6 +14,12 @@ INF, NAN = math.inf, math.nan
 GRADIENTS = st.sampled_from([1.0, -3.0, 0.0, INF, -INF, NAN, 1e-30])
 
 
+def grad(x: torch.Tensor) -> torch.Tensor:
+    """The gradient of a tensor that has one."""
+    assert x.grad is not None
+    return x.grad
+
+
 def example(*gradients, dtype=torch.float32):
     """An optimizer (SGD, rate 1) of one weight for each gradient; None for none."""
     weights = [torch.nn.Parameter(torch.zeros(2, dtype=dtype)) for _ in gradients]
@@ -90,11 +96,13 @@ def test_unscaled_gradients_are_those_without_scaling_bit_for_bit(power, seed):
     torch.manual_seed(seed)
     layer, x = torch.nn.Linear(6, 5), torch.randn(4, 6)
     layer(x).square().mean().backward()
-    plain = [parameter.grad.clone() for parameter in layer.parameters()]
+    plain = [grad(parameter).clone() for parameter in layer.parameters()]
     layer.zero_grad()
     scaler.scale(layer(x).square().mean()).backward()
     scaler.unscale_(torch.optim.SGD(layer.parameters(), lr=1.0))
-    assert all(torch.equal(parameter.grad, one) for parameter, one in zip(layer.parameters(), plain, strict=True))
+    assert all(
+        torch.equal(grad(parameter), one) for parameter, one in zip(layer.parameters(), plain, strict=True)
+    )
 
 
 @pytest.mark.task(4)
@@ -105,9 +113,9 @@ def test_every_group_is_unscaled_and_a_weight_without_a_gradient_passed_over():
     optimizer.add_param_group({"params": [last]})
     place = first.grad
     GradScaler(init_scale=8.0).unscale_(optimizer)
-    assert first.grad is place, "in place"
-    assert torch.equal(first.grad, torch.ones(2))
-    assert torch.equal(last.grad, torch.full((2,), 2.0))
+    assert grad(first) is place, "in place"
+    assert torch.equal(grad(first), torch.ones(2))
+    assert torch.equal(grad(last), torch.full((2,), 2.0))
     assert without.grad is None
 
 
@@ -127,7 +135,7 @@ def test_an_infinity_anywhere_stops_the_step_of_all_of_its_optimizer(bad, place)
 @pytest.mark.task(4)
 def test_what_overflows_only_in_the_scaled_gradient_is_found():
     optimizer, [weight] = example(3e38)
-    weight.grad *= 2  # infinite, whatever the scale would make of it
+    grad(weight).mul_(2)  # infinite, whatever the scale would make of it
     scaler = GradScaler(init_scale=2.0**127)
     scaler.unscale_(optimizer)
     assert scaler.found_inf[id(optimizer)]
@@ -168,7 +176,7 @@ def test_gradients_are_not_unscaled_twice():
     scaler.unscale_(optimizer)
     with raises(RuntimeError, ("unscale", "step")):
         scaler.unscale_(optimizer)
-    assert torch.equal(weight.grad, torch.ones(2))
+    assert torch.equal(grad(weight), torch.ones(2))
     scaler.step(optimizer)
     with raises(RuntimeError, ("unscale", "step")):
         scaler.unscale_(optimizer)
@@ -205,10 +213,10 @@ def test_gradients_in_float16_are_refused_before_any_is_touched():
     optimizer.add_param_group({"params": [narrow]})
     with raises(ValueError, "torch.float16"):
         GradScaler(init_scale=8.0).unscale_(optimizer)
-    assert torch.equal(weight.grad, torch.full((2,), 8.0))
+    assert torch.equal(grad(weight), torch.full((2,), 8.0))
     optimizer, [weight] = example(8.0, dtype=torch.bfloat16)
     GradScaler(init_scale=8.0).unscale_(optimizer)
-    assert torch.equal(weight.grad, torch.ones(2, dtype=torch.bfloat16))
+    assert torch.equal(grad(weight), torch.ones(2, dtype=torch.bfloat16))
 
 
 def test_states_pass_between_ours_and_torch_s():
