@@ -121,8 +121,9 @@ def training_step(report: Report, device: torch.device, smoke: bool) -> None:
         report.figure(
             f"{prefix}memory of a training step, {name}", (held.total + timed.measured.memory) / GIB, "GiB",
             note=f"weights {held.parameters / MIB:,.0f} MiB, gradients {held.gradients / MIB:,.0f}, optimizer "
-            f"{held.optimizer_state / MIB:,.0f}, copies {held.casts / MIB:,.0f}; {timed.measured.memory / MIB:,.0f} MiB are "
-            "growth at the peak of a step: activations, and gradients and copies where they are made anew",
+            f"{held.optimizer_state / MIB:,.0f}, copies {held.casts / MIB:,.0f}; "
+            f"{timed.measured.memory / MIB:,.0f} MiB are growth at the peak of a step: activations, "
+            "and gradients and copies where they are made anew",
         )  # fmt: skip
     if device.type == "cuda":
         for name, dtype in (

@@ -132,6 +132,9 @@ def test_attention_is_that_of_float32_to_three_digits():
     out = half_attention(0, q, k, v)
     torch.testing.assert_close(out, causal_attention(0, q, k, v), rtol=5e-3, atol=5e-3)
     assert torch.equal(out, out.half().float())
+    assert half_attention(0, *3 * [torch.full((1, 1, 2, 8), 100.0)]).isfinite().all(), (
+        "80,000 is divided in time"
+    )
     later = k.clone()
     later[:, :, 5:] = 100.0
     assert torch.equal(half_attention(0, q, later, v)[:, :, :5], out[:, :, :5]), (
