@@ -124,7 +124,9 @@ class DecodeStep:
         for name, part in model.named_modules():
             if type(part).__module__.startswith("torch.") or type(part).__module__ == type(model).__module__:
                 continue
-            raise ValueError(f"a whole step has project 3's layers inside, and {name} is a {type(part).__name__}")
+            raise ValueError(
+                f"a whole step has project 3's layers inside, and {name} is a {type(part).__name__}"
+            )
         if any(isinstance(part, nn.Linear) and part.bias is not None for part in model.modules()):
             raise ValueError("a whole step has no biases, and this model has")
         self.model, self.threads = model, threads

@@ -40,7 +40,9 @@ def check_prompts(prompts: Sequence[Sequence[int]], model: LLM, limit: int | Non
         if limit is not None and len(prompt) > limit:
             raise ValueError(f"prompt {number} has {len(prompt)} tokens; the model reads at most {limit}")
         if odd := [token for token in prompt if not 0 <= token < vocab_size]:
-            raise ValueError(f"prompt {number} has the id {odd[0]}; the model knows those from 0 to {vocab_size - 1}")
+            raise ValueError(
+                f"prompt {number} has the id {odd[0]}; the model knows those from 0 to {vocab_size - 1}"
+            )
 
 
 def stream_tokens(
@@ -78,7 +80,10 @@ def stream_tokens(
     texts = [list(prompt) for prompt in prompts]
     generators = [torch.Generator().manual_seed(params.seed) for _ in prompts]
     running = list(range(len(prompts)))
-    parts = [step(model, cache, [prompt if row == i else [] for row in running]) for i, prompt in enumerate(prompts)]
+    parts = [
+        step(model, cache, [prompt if row == i else [] for row in running])
+        for i, prompt in enumerate(prompts)
+    ]
     logits = torch.cat(parts)
     for count in range(1, params.max_tokens + 1):
         for i, row_logits in zip(list(running), logits.cpu(), strict=True):

@@ -70,7 +70,9 @@ class KVCache:
         `dtype` is that of the model's values. Raises ValueError for fewer than one row or one slot.
         """
         if rows < 1 or capacity < 1:
-            raise ValueError(f"a cache needs 1 row or more and a capacity of 1 or more, not {rows} and {capacity}")
+            raise ValueError(
+                f"a cache needs 1 row or more and a capacity of 1 or more, not {rows} and {capacity}"
+            )
         self.config, self.rows, self.dtype, self.device = config, rows, dtype, torch.device(device)
         self.limit: int | None = config.context_length
         """the most tokens a row can hold"""
@@ -164,8 +166,7 @@ class KVCache:
         self.reserve(max(lengths))
         self.counts = counts
         places = [
-            torch.arange(start, start + count)
-            for start, count in zip(self.lengths, counts, strict=True)
+            torch.arange(start, start + count) for start, count in zip(self.lengths, counts, strict=True)
         ]
         return torch.cat(places).to(self.device)
 
@@ -219,7 +220,9 @@ class KVCache:
         mixed = self.decode(queries, self.keys[layer], self.values[layer], rows, lengths)
         if mixed is None:
             each = [
-                attend_row(query[:, None], self.keys[layer][row, :, :length], self.values[layer][row, :, :length])
+                attend_row(
+                    query[:, None], self.keys[layer][row, :, :length], self.values[layer][row, :, :length]
+                )
                 for query, row, length in zip(queries, rows, lengths, strict=True)
             ]
             mixed = torch.stack([one[:, 0] for one in each])
@@ -228,7 +231,11 @@ class KVCache:
     def slots(self) -> tuple[list[int], list[int], list[int]]:
         """Of a planned step with one token a row at most: the rows that have one, its slot, and how many are held then."""
         rows = [row for row, count in enumerate(self.counts) if count]
-        return rows, [self.slot(row) for row in rows], [min(self.lengths[row] + 1, self.capacity) for row in rows]
+        return (
+            rows,
+            [self.slot(row) for row in rows],
+            [min(self.lengths[row] + 1, self.capacity) for row in rows],
+        )
 
     def slot(self, row: int) -> int:
         """Where the row's next token goes."""
@@ -239,9 +246,13 @@ class KVCache:
         config = self.config
         expected = (1, config.kv_heads, sum(self.counts), config.head_width)
         if layer >= config.layers:
-            raise ValueError(f"this cache has {config.layers} layers, and layer {layer} asks: another model's?")
+            raise ValueError(
+                f"this cache has {config.layers} layers, and layer {layer} asks: another model's?"
+            )
         if not any(self.counts):
-            raise ValueError("no step is planned: call cache.plan with the number of new tokens of each row first")
+            raise ValueError(
+                "no step is planned: call cache.plan with the number of new tokens of each row first"
+            )
         if tuple(k.shape) != expected:
             raise ValueError(f"this cache expects keys of {expected}, not {tuple(k.shape)}: another model's?")
         if v.dtype != self.dtype:
@@ -256,6 +267,8 @@ class KVCache:
         """
         held = self.lengths[row]
         if not 0 <= length <= held:
-            raise ValueError(f"row {row} holds {held} tokens; it can be rewound to 0 up to {held}, not {length}")
+            raise ValueError(
+                f"row {row} holds {held} tokens; it can be rewound to 0 up to {held}, not {length}"
+            )
         self.lengths[row] = length
         self.counts = [0] * self.rows

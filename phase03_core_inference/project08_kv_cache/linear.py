@@ -87,7 +87,10 @@ static void product_part(const Number* w, const Number* x, float* y, int64_t m, 
 
 
 class OwnLinear(nn.Module):
-    """A linear layer for decoding: up to MOST_ROWS rows go through the kernel, more through torch."""
+    """A linear layer for decoding: up to MOST_ROWS rows go through the kernel, more through torch.
+
+    So does what needs gradients, for the kernel has none, and activations of another dtype than the weights.
+    """
 
     def __init__(self, linear: nn.Linear, threads: int = 1):
         super().__init__()
@@ -98,7 +101,9 @@ class OwnLinear(nn.Module):
     def forward(self, x: Float[Tensor, "*rest inputs"]) -> Float[Tensor, "*rest outputs"]:
         """x wᵀ, in the weight's dtype, summed in float32."""
         rows = x.reshape(-1, x.shape[-1])
-        if self.product is None or not 0 < len(rows) <= MOST_ROWS:
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        fits = 0 < len(rows) <= MOST_ROWS and x.dtype == self.weight.dtype
+        if self.product is None or learns or not fits:
             return F.linear(x, self.weight)
         rows = padded(rows)
         outputs, inputs = self.packed.shape
@@ -112,7 +117,7 @@ class OwnLinear(nn.Module):
 def use_own_products(model: LLM, threads: int = 1) -> list[str]:
     """Put OwnLinear in the place of all of the model's linear layers, by the Linear seam; returns their names.
 
-    For inference only: there is no backward. Without a compiler, torch does the products. Raises ValueError, before
+    Without a compiler, torch does the products. Raises ValueError, before
     any layer is replaced, for weights that are not float32 or bfloat16 on a CPU and for fewer than one thread, naming
     what came in.
     """
@@ -126,6 +131,8 @@ def check_weights(model: nn.Module) -> None:
     for name, weight in model.named_parameters():
         if weight.dtype not in FORMATS:
             known = " and ".join(FORMATS.values())
-            raise ValueError(f"the kernels read {known}, not {str(weight.dtype).removeprefix('torch.')}: {name}")
+            raise ValueError(
+                f"the kernels read {known}, not {str(weight.dtype).removeprefix('torch.')}: {name}"
+            )
         if weight.device.type != "cpu":
             raise ValueError(f"the kernels run on a cpu, and {name} is on {weight.device}")

@@ -28,9 +28,7 @@ def weight_bytes(model: LLM) -> int:
     )
 
 
-def tokens_per_second(
-    bandwidth: float, weights: int, cached: int, rows: int = 1
-) -> float:
+def tokens_per_second(bandwidth: float, weights: int, cached: int, rows: int = 1) -> float:
     """The most tokens a second that memory allows: rows / (the seconds that a step's bytes take).
 
     `bandwidth` is in bytes a second; a step reads `weights` bytes once for all rows, and each row's `cached` bytes. Raises

@@ -30,7 +30,9 @@ class SlidingWindowCache(KVCache):
     ):
         """Raises ValueError for a window below 1 or above the model's context length, naming both."""
         if not 1 <= window <= config.context_length:
-            raise ValueError(f"a window must be from 1 to the context length, {config.context_length}, not {window}")
+            raise ValueError(
+                f"a window must be from 1 to the context length, {config.context_length}, not {window}"
+            )
         super().__init__(config, rows, window, dtype, device)
         self.window, self.limit = window, None
 
@@ -56,7 +58,10 @@ class SlidingWindowCache(KVCache):
         """
         start, new = self.lengths[row], k.shape[1]
         old = torch.arange(max(0, start - self.capacity), start, device=self.device) % self.capacity
-        kept = torch.arange(max(start, start + new - self.capacity), start + new, device=self.device) % self.capacity
+        kept = (
+            torch.arange(max(start, start + new - self.capacity), start + new, device=self.device)
+            % self.capacity
+        )
         joined = []
         for buffers, came in ((self.keys, k), (self.values, v)):
             ring = buffers[layer][row]  # (kv_head, slot, dim)

@@ -44,7 +44,11 @@ def library(name: str, *sources: str) -> Functions | None:
         product, attention, step = sources
         parts += [("product_source", product), ("product.cpp", _read("product.cpp"))]
         parts += [("attention_source", attention), ("attention.cpp", _read("attention.cpp"))]
-        parts += [("step.cpp", _read("step.cpp")), ("step_source", step), ("step_calls.cpp", _read("step_calls.cpp"))]
+        parts += [
+            ("step.cpp", _read("step.cpp")),
+            ("step_source", step),
+            ("step_calls.cpp", _read("step_calls.cpp")),
+        ]
     elif name != "frame":
         parts += [(f"{name}_source", *sources), (f"{name}.cpp", _read(f"{name}.cpp"))]
     # #line: an error names the text it is in, though the compiler sees one.
@@ -66,8 +70,10 @@ def _read(name: str) -> str:
 
 def padded(matrix: Float[Tensor, "row inputs"]) -> Float[Tensor, "row filled"]:
     """The matrix with its rows one after the other, filled up with zeros to a multiple of BLOCK; itself where it is so."""
-    return F.pad(matrix.detach(), (0, -matrix.shape[1] % BLOCK)).contiguous() if matrix.shape[1] % BLOCK else (
-        matrix.detach().contiguous()
+    return (
+        F.pad(matrix.detach(), (0, -matrix.shape[1] % BLOCK)).contiguous()
+        if matrix.shape[1] % BLOCK
+        else (matrix.detach().contiguous())
     )
 
 

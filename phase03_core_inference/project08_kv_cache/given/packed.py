@@ -102,7 +102,9 @@ class Packed:
         for layer, keys, values in zip(self._layers, cache.keys, cache.values, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
 
-    def step(self, cache: KVCache, tokens: Sequence[int], positions: Tensor, logits: Tensor, threads: int) -> Step:
+    def step(
+        self, cache: KVCache, tokens: Sequence[int], positions: Tensor, logits: Tensor, threads: int
+    ) -> Step:
         """The planned step of a cache, one token for each row that `cache.slots` names; logits is (row, vocab)."""
         angles = rotary_angles(positions, self.config.head_width, self.config.rope_base)
         cos, sin = angles.cos().contiguous(), angles.sin().contiguous()
