@@ -29,10 +29,10 @@ def attention_source() -> str:
                                  int64_t group, int64_t held, int64_t width)
 
     q and out are (group, width), keys and values (held, width), row by row; Number is float or bfloat16, `width` a
-    multiple of 16 up to 256, and `held` at least 1. For each query: out = softmax(q · keys / √width) · values, where all
-    `held` keys count, in float32. Scores may be large: the largest is taken off before the exponential. `scores` is
-    room for group × held numbers, held rounded up to a multiple of 16. What lies beyond `held` must not be read: it may
-    be NaN, or no memory at all.
+    multiple of 16 up to 256, and `held` at least 1. For each query: out = softmax(q · keys / √width) · values, where
+    all `held` keys count, in float32. Scores may be large: the largest is taken off before the exponential. `scores`
+    is room for group × held numbers, held rounded up to a multiple of 16. What lies beyond `held` must not be read: it
+    may be NaN, or no memory at all.
 
     given/frame.cpp has what it needs beside `vec`: `widen(from)` (16 numbers of either format as floats), `sum4`, `exp`
     of a vec, `dot`, and `with_count<most>(count, work)`, for the sums of width / 16 vectors in registers.
@@ -117,9 +117,8 @@ def check_cache(cache: KVCache) -> None:
     """Raises ValueError for a cache that the kernel was not made for, naming what it is that does not fit."""
     width = cache.config.head_width
     if width not in WIDTHS:
-        raise ValueError(
-            f"the kernel is made for heads of {WIDTHS.start}, {2 * WIDTHS.step}, ... {WIDTHS[-1]} numbers, not of {width}"
-        )
+        made = f"{WIDTHS.start}, {2 * WIDTHS.step}, ... {WIDTHS[-1]}"
+        raise ValueError(f"the kernel is made for heads of {made} numbers, not of {width}")
     if cache.dtype not in FORMATS:
         known = " and ".join(FORMATS.values())
         raise ValueError(f"the kernel reads {known}, not {str(cache.dtype).removeprefix('torch.')}")

@@ -109,13 +109,13 @@ static void decode_step(const Model<Number>& model, const Step& step) {
 
 
 class DecodeStep:
-    """The step as `stream_tokens` uses it: decode=DecodeStep(model). Weights are packed once, and must stay where they are.
+    """The step as `stream_tokens` uses it: decode=DecodeStep(model). Weights are packed once, and must stay there.
 
     For more than one new token a row, more than MOST_ROWS rows, or without a compiler, project 3's modules do the step.
     """
 
     def __init__(self, model: LLM, threads: int = 1):
-        """Raises ValueError for weights or threads that the kernels do not take, and for a model whose layers were changed.
+        """Raises ValueError for weights or threads that the kernels do not take, and for a model with other layers.
 
         It names the dtype, the device, the number, or a layer that was changed.
         """
@@ -138,7 +138,8 @@ class DecodeStep:
     def __call__(self, cache: KVCache, new: Sequence[Sequence[int]]) -> Float[Tensor, "row vocab"]:
         """Read one new token for each row that brings one; the logits after it, as `step` gives them.
 
-        Raises ValueError for a cache of another shape or dtype than the model's, naming both, and as `KVCache.plan` does.
+        Raises ValueError for a cache of another shape or dtype than the model's, naming both, and as `KVCache.plan`
+        does.
         """
         self._check(cache)
         if self.kernel is None or max(map(len, new), default=0) != 1 or sum(map(len, new)) > MOST_ROWS:

@@ -55,19 +55,19 @@ def stream_tokens(
 ) -> Iterator[tuple[int, int]]:
     """Go on from every prompt; yields (the prompt's index from 0, a new token) as soon as it is chosen.
 
-    Each prompt is read by itself, for that is as fast as all at once and gives the same numbers in company as alone; then
-    each step reads the last token of every running text, by `decode`, or by `step` with the model where that is None. At
-    each step the running ones come in their order.
+    Each prompt is read by itself, for that is as fast as all at once and gives the same numbers in company as alone;
+    then each step reads the last token of every running text, by `decode`, or by `step` with the model where that is
+    None. At each step the running ones come in their order.
 
-    Tokens are chosen by project 1's `choose`, with a generator of its own for each prompt, seeded with `params.seed`, and
-    all tokens of the text as `used`. A text ends after `params.max_tokens`, at a token of `params.stop_ids`, which is not
-    yielded, where the cache is full (after a token that can be chosen, but not read), and where the caller has put its
-    index into `ended`, which is looked at before each step. Stop texts are not looked for: tokens have no text here. One
-    that has ended is not computed any more.
+    Tokens are chosen by project 1's `choose`, with a generator of its own for each prompt, seeded with `params.seed`,
+    and all tokens of the text as `used`. A text ends after `params.max_tokens`, at a token of `params.stop_ids`, which
+    is not yielded, where the cache is full (after a token that can be chosen, but not read), and where the caller has
+    put its index into `ended`, which is looked at before each step. Stop texts are not looked for: tokens have no text
+    here. One that has ended is not computed any more.
 
-    Without a `cache` it makes a KVCache for the model's dtype and device; one that is given must be empty and have a row
-    for each prompt. The model is put into evaluation mode. `check_prompts` comes first, with the cache's `limit`; raises
-    ValueError as it does, and, naming both numbers, for a cache with another number of rows than prompts.
+    Without a `cache` it makes a KVCache for the model's dtype and device; one that is given must be empty and have a
+    row for each prompt. The model is put into evaluation mode. `check_prompts` comes first, with the cache's `limit`;
+    raises ValueError as it does, and, naming both numbers, for a cache with another number of rows than prompts.
     """
     weight = model.embedding.weight
     if cache is None:

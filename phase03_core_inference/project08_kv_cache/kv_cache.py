@@ -3,9 +3,9 @@
 A token's key and value in a layer depend on the tokens before it alone, so they never change again. With all of them
 kept, a new token costs one position's work instead of the whole text's (Shazeer 2019, arXiv:1911.02150, section 2.4).
 
-The cache is an `attend`, the seam of project 3's model. It serves several texts, its `rows`, at different places. A step
-gives each row as many new tokens as it likes, none too; they go through the model end to end, as one row, since all but
-attention treats each token by itself:
+The cache is an `attend`, the seam of project 3's model. It serves several texts, its `rows`, at different places. A
+step gives each row as many new tokens as it likes, none too; they go through the model end to end, as one row, since
+all but attention treats each token by itself:
 
     positions = cache.plan([3, 1, 0])            # row 0 brings three tokens, row 1 one, row 2 none
     logits = model(tokens, positions, cache)     # tokens: (1, 4)
@@ -146,9 +146,9 @@ class KVCache:
     def plan(self, counts: Sequence[int]) -> Int[Tensor, "total"]:
         """Say how many new tokens each row brings in the next step; returns their positions, row after row, end to end.
 
-        A row's new tokens stand right after those it holds: with 5 held, 3 new ones have the positions 5, 6, 7, whatever
-        the other rows do. Makes room for them (`reserve`), and sets `self.counts`, which holds until the step is done;
-        planning again, before that, replaces the plan. The positions are int64, on the cache's device.
+        A row's new tokens stand right after those it holds: with 5 held, 3 new ones have the positions 5, 6, 7,
+        whatever the other rows do. Makes room for them (`reserve`), and sets `self.counts`, which holds until the step
+        is done; planning again, before that, replaces the plan. The positions are int64, on the cache's device.
 
         Raises ValueError, and changes nothing, for another number of counts than rows (naming both), for a negative
         count (naming it), for no token at all, and for a row that would hold more than `limit` (naming the row's number
@@ -180,10 +180,10 @@ class KVCache:
         """The `attend` of a planned step: append each row's new keys and values, and let its queries look at its own.
 
         The tokens of all rows lie end to end, `self.counts` of them each; rows never see each other. Where every row
-        brings one token at most and `self.decode` is set, that does the attention (`_decode`); where it gives None, and
-        else, `append` and then `attend_row` with `self.window` do, row by row. After the last layer, and only then,
-        each row holds its new tokens (`self.lengths`), and no step is planned any more (`self.counts` are zeros): a step
-        that fails in between can be planned again.
+        brings one token at most and `self.decode` is set, that does the attention (`_decode`); where it gives None,
+        and else, `append` and then `attend_row` with `self.window` do, row by row. After the last layer, and only
+        then, each row holds its new tokens (`self.lengths`), and no step is planned any more (`self.counts` are
+        zeros): a step that fails in between can be planned again.
 
         `check_step` comes first: it raises ValueError for another model's keys and values, and for a step that was not
         planned.
@@ -229,7 +229,7 @@ class KVCache:
         return mixed.transpose(0, 1)[None]
 
     def slots(self) -> tuple[list[int], list[int], list[int]]:
-        """Of a planned step with one token a row at most: the rows that have one, its slot, and how many are held then."""
+        """Of a step with one token a row at most: the rows that have one, its slot, and how many are held then."""
         rows = [row for row, count in enumerate(self.counts) if count]
         return (
             rows,
@@ -262,8 +262,8 @@ class KVCache:
     def rewind(self, row: int, length: int) -> None:
         """Forget a row's tokens from place `length` on, as if they had never come; a planned step is dropped.
 
-        Nothing is erased and nothing moves: the next token is written over the first forgotten one. The other rows stay.
-        Raises ValueError for a length below 0 or above what the row holds, naming it and what is held.
+        Nothing is erased and nothing moves: the next token is written over the first forgotten one. The other rows
+        stay. Raises ValueError for a length below 0 or above what the row holds, naming it and what is held.
         """
         held = self.lengths[row]
         if not 0 <= length <= held:

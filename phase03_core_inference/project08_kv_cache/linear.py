@@ -34,8 +34,8 @@ def product_source() -> str:
     it fills column j + r · (n + 3) / 4 of y, where n has one: the last quarter may be shorter, and nothing may be
     written beyond y or read beyond w. Threads share the range of j.
 
-    **The sum for one place of y has the same order whatever m is**, or a text would depend on its company: one vector of
-    16 sums, from zero, takes the blocks of 64 bytes from first to last by `dot`, and `sum4` adds its 16 lanes.
+    **The sum for one place of y has the same order whatever m is**, or a text would depend on its company: one vector
+    of 16 sums, from zero, takes the blocks of 64 bytes from first to last by `dot`, and `sum4` adds its 16 lanes.
 
     given/frame.cpp has what it needs: `vec` (16 floats), `load` (a block of a row), `held` (keeps a block in a register
     where it is used several times), `dot(sum, a, b)`, `sum4(a, b, c, d, to)`, STEP<Number> (numbers in a block), and

@@ -1,7 +1,7 @@
 """What a step has to read from memory, and so how fast it can be at best.
 
-With the cache, a step does two operations for each weight that it reads: the processor waits for memory. So bytes count,
-and the limit can be worked out: what memory delivers a second, divided by what a step reads.
+With the cache, a step does two operations for each weight that it reads: the processor waits for memory. So bytes
+count, and the limit can be worked out: what memory delivers a second, divided by what a step reads.
 """
 
 import torch
@@ -31,8 +31,8 @@ def weight_bytes(model: LLM) -> int:
 def tokens_per_second(bandwidth: float, weights: int, cached: int, rows: int = 1) -> float:
     """The most tokens a second that memory allows: rows / (the seconds that a step's bytes take).
 
-    `bandwidth` is in bytes a second; a step reads `weights` bytes once for all rows, and each row's `cached` bytes. Raises
-    ValueError for a bandwidth that is not above 0 and for fewer than one row, naming them.
+    `bandwidth` is in bytes a second; a step reads `weights` bytes once for all rows, and each row's `cached` bytes.
+    Raises ValueError for a bandwidth that is not above 0 and for fewer than one row, naming them.
     """
     if not bandwidth > 0 or rows < 1:
         raise ValueError(f"bandwidth must be above 0 and rows at least 1, not {bandwidth} and {rows}")

@@ -1,8 +1,8 @@
 """Sliding window: a cache of fixed size, for models (or users) that look back at the last tokens only.
 
-A row keeps its last `window` tokens in a ring: the token at place t lies in slot t mod window, over the one that has just
-left the window. Memory no longer grows with the text, and a text may be longer than the context. Beltagy et al. 2020
-(arXiv:2004.05150), Jiang et al. 2023, Mistral 7B (arXiv:2310.06825).
+A row keeps its last `window` tokens in a ring: the token at place t lies in slot t mod window, over the one that has
+just left the window. Memory no longer grows with the text, and a text may be longer than the context. Beltagy et al.
+2020 (arXiv:2004.05150), Jiang et al. 2023, Mistral 7B (arXiv:2310.06825).
 """
 
 import torch
@@ -50,11 +50,11 @@ class SlidingWindowCache(KVCache):
         k: Float[Tensor, "kv_head new dim"],
         v: Float[Tensor, "kv_head new dim"],
     ) -> tuple[Float[Tensor, "kv_head held dim"], Float[Tensor, "kv_head held dim"]]:
-        """Return what the row held and the new keys and values after it, in the order of their places; then write these.
+        """Return what the row held with the new keys and values after it, in the order of places; then write these.
 
         First read, then write: the first of several new tokens still sees what the last of them overwrites. What is
-        returned begins with the oldest token in the ring, of which there are min(self.lengths[row], window). Of more new
-        tokens than the window has slots, only the last `window` are written. `self.lengths` stays as it is.
+        returned begins with the oldest token in the ring, of which there are min(self.lengths[row], window). Of more
+        new tokens than the window has slots, only the last `window` are written. `self.lengths` stays as it is.
         """
         start, new = self.lengths[row], k.shape[1]
         old = torch.arange(max(0, start - self.capacity), start, device=self.device) % self.capacity
@@ -72,9 +72,9 @@ class SlidingWindowCache(KVCache):
     def rewind(self, row: int, length: int) -> None:
         """Forget a row's tokens from place `length` on. Only a row that has not lost any can go back.
 
-        Once a row has read more tokens than the window has slots, those that would come back into sight are overwritten:
-        then, and for a length below 0 or above what was read, it raises ValueError, naming the length and how many were
-        read; but going "back" to where the row is changes nothing.
+        Once a row has read more tokens than the window has slots, those that would come back into sight are
+        overwritten: then, and for a length below 0 or above what was read, it raises ValueError, naming the length and
+        how many were read; but going "back" to where the row is changes nothing.
         """
         if self.lengths[row] > self.capacity and length != self.lengths[row]:
             raise ValueError(

@@ -69,12 +69,10 @@ def _read(name: str) -> str:
 
 
 def padded(matrix: Float[Tensor, "row inputs"]) -> Float[Tensor, "row filled"]:
-    """The matrix with its rows one after the other, filled up with zeros to a multiple of BLOCK; itself where it is so."""
-    return (
-        F.pad(matrix.detach(), (0, -matrix.shape[1] % BLOCK)).contiguous()
-        if matrix.shape[1] % BLOCK
-        else (matrix.detach().contiguous())
-    )
+    """The matrix, its rows without gaps and filled up with zeros to a multiple of BLOCK; no copy where it is so."""
+    if matrix.shape[1] % BLOCK == 0:
+        return matrix.detach().contiguous()
+    return F.pad(matrix.detach(), (0, -matrix.shape[1] % BLOCK))
 
 
 def addresses(numbers: Sequence[int]) -> ctypes.Array[c_int64]:

@@ -4,7 +4,6 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import c_float, c_int, c_int64, c_void_p
 
-import torch
 from torch import Tensor, nn
 
 from phase03_core_inference.project08_kv_cache.given.kernels import addresses, padded
