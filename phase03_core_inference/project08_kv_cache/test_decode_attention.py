@@ -117,6 +117,16 @@ def test_a_rows_bits_do_not_depend_on_its_company_or_threads(dtype):
 
 @task
 @formats
+def test_threads_share_long_texts_and_change_no_bit(dtype):
+    cache = make(width=64, capacity=1000, dtype=dtype)
+    [q] = random_heads(3, 4, 64, seed=7, dtype=dtype)
+    expected = attend(cache, q, [2, 0, 1], [1000, 700, 900])
+    for threads in (2, 3, 7):
+        assert torch.equal(attend(cache, q, [2, 0, 1], [1000, 700, 900], threads), expected)
+
+
+@task
+@formats
 @pytest.mark.parametrize("config", WIDE)
 def test_in_a_cache_it_gives_what_torch_gives(config, dtype):
     model = random_model(config, dtype)

@@ -75,7 +75,8 @@ def test_in_bfloat16_a_step_is_as_near_to_the_exact_one_as_the_modules(config):
 @task
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_texts_bits_do_not_depend_on_its_company_or_threads(dtype):
-    model, prompts = random_model(WIDE[0], dtype), random_prompts(9, seed=4)
+    config = replace(WIDE[0], hidden_dim=20_000)  # large enough for threads
+    model, prompts = random_model(config, dtype), random_prompts(9, seed=4)
     one_call, three = DecodeStep(model), DecodeStep(model, threads=3)
 
     def logits(prompts, decode):

@@ -12,7 +12,8 @@ template <class Number>
 static void decode_attention(const float* q, const Held<Number>& held, const int64_t* rows, const int64_t* lengths,
                              float* out, int64_t count, int64_t heads, int threads) {
     const int64_t group = heads / held.kv_heads, width = held.width;
-    share(threads, count * held.kv_heads, [&](int64_t begin, int64_t end) {
+    const int64_t slots = std::accumulate(lengths, lengths + count, int64_t(0));
+    share(worth(threads, slots * held.kv_heads * width * 2 * sizeof(Number)), count * held.kv_heads, [&](int64_t begin, int64_t end) {
         std::vector<float> scores;
         for (int64_t at = begin; at < end; at++) {
             const int64_t i = at / held.kv_heads, head = at % held.kv_heads;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <functional>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -227,6 +228,9 @@ class Pool {
     int threads = 0, wanted = 0;
     const std::function<void(int, int)>* current = nullptr;
 };
+
+// How many threads are worth waking to read so many bytes: a megabyte each takes longer than waking them.
+static inline int worth(int threads, int64_t bytes) { return int(std::min<int64_t>(threads, 1 + (bytes >> 20))); }
 
 // Call work(begin, end) on equal shares of 0..count, one a thread.
 template <class Work>

@@ -10,7 +10,7 @@ struct Matrix {
 // y (m, n) = x (m, k) times w (n, k) transposed; each thread has a part of every quarter of w's rows.
 template <class Number>
 static void product(const Matrix<Number>& w, const Number* x, float* y, int64_t m, int threads) {
-    share(threads, (w.n + 3) / 4, [&](int64_t begin, int64_t end) {
+    share(worth(threads, w.n * w.k * sizeof(Number)), (w.n + 3) / 4, [&](int64_t begin, int64_t end) {
         product_part(w.numbers, x, y, m, w.n, w.k, begin, end);
     });
 }
