@@ -39,6 +39,8 @@ from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prep
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
+from phase01_foundation.project03_pretrain.llama2c import load as load_llama2c
+from phase01_foundation.project03_pretrain.llama2c import load_tokenizer as load_llama2c_tokenizer
 from phase01_foundation.project03_pretrain.model import (
     LLM,
     Config,
@@ -97,6 +99,8 @@ __all__ = [
     "learning_rate",
     "load_base",
     "load_gpt2_tokenizer",
+    "load_llama2c",
+    "load_llama2c_tokenizer",
     "load_model",
     "load_openai_tokenizer",
     "load_tiktoken",

@@ -1,0 +1,146 @@
+"""Measures what project 8 promises.
+
+    python -m phase03_core_inference.project08_kv_cache.benchmark --preset cpu
+
+`cpu` first shows that the cache writes what is written without it; then it measures the gain over length, the products
+alone, decoding at 1, 8 and 32 rows beside transformers and a streaming read of the same bytes, and the time to the
+first token, in about three minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
+they are installed, in about ten. `smoke` does all of it in seconds, on a model so small that the figures mean nothing.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from phase03_core_inference.project08_kv_cache.decode_step import DecodeStep
+from phase03_core_inference.project08_kv_cache.generation import generate_tokens
+from phase03_core_inference.project08_kv_cache.given import decoding, gain
+from phase03_core_inference.project08_kv_cache.given.gain import NAMES, Settings
+from phase03_core_inference.project08_kv_cache.given.peers import (
+    MODULES,
+    CTranslate2,
+    LlamaCpp,
+    Transformers,
+    missing,
+)
+from shared.config import parse
+from shared.ladder.project import load
+from shared.machine import cores
+from shared.measuring import plot
+from shared.measuring.arms import Arm, Report, measure
+from shared.phase01 import LLM, SamplingParams
+
+FOLDER = Path(__file__).parent
+PROMPT = 16
+
+
+def measure_texts(report: Report, settings: Settings, folder: Path) -> None:
+    """Whole texts, prompt and all, by everything that is installed: every arm in the same run, one thread and two."""
+    for peer in MODULES:
+        if names := missing(peer):
+            print(f"{peer} is left out: {' and '.join(names)} is not installed", file=sys.stderr)
+    tokens = 8 * settings.steps
+    for threads in dict.fromkeys((1, min(2, cores()))):
+        torch.set_num_threads(threads)
+        for dtype, name in NAMES.items():
+            model = settings.model(dtype)
+            for rows in (1, 8, 32):
+                place = folder / f"{name}-{threads}-{rows}"
+                writers = _writers(model, dtype, threads, rows, tokens, place)
+                prompts = torch.randint(
+                    settings.vocab_size, (rows, PROMPT), generator=torch.Generator().manual_seed(rows)
+                ).tolist()  # fmt: skip
+                arms = [
+                    Arm(arm, partial(write, prompts, tokens), work=rows * tokens)
+                    for arm, write in writers.items()
+                ]
+                measured = measure(arms, check=_same_beginnings, warmup=0, repeats=settings.repeats)
+                ours = measured.pop("ours")
+                report.figure(
+                    f"texts, batch {rows}, {name}, {threads} thread{'s' if threads > 1 else ''}", ours.throughput,
+                    "tokens/s", (">", max(peer.throughput for peer in measured.values())),
+                    {arm: peer.throughput for arm, peer in measured.items()},
+                    note=f"{tokens} tokens after prompts of {PROMPT}, reading these included",
+                )  # fmt: skip
+
+
+def _writers(
+    model: LLM, dtype: torch.dtype, threads: int, rows: int, tokens: int, folder: Path
+) -> dict[str, Callable[[list[list[int]], int], list[list[int]]]]:
+    """What writes texts, by name: ours first."""
+    decode = DecodeStep(model, threads)
+
+    def ours(prompts: list[list[int]], count: int) -> list[list[int]]:
+        return generate_tokens(model, prompts, SamplingParams(max_tokens=count, temperature=0), decode=decode)
+
+    writers = {"ours": ours, "transformers": Transformers(model, folder / "transformers", dtype).write}
+    if not missing("ctranslate2") and dtype == torch.float32:
+        writers["ctranslate2"] = CTranslate2(model, folder / "ctranslate2", dtype, threads).write
+    if not missing("llama.cpp"):
+        writers["llama.cpp"] = LlamaCpp(
+            model, folder / "llama", dtype, threads, rows, PROMPT + tokens + 1
+        ).write
+    return writers
+
+
+def _same_beginnings(out: Mapping[str, list[list[int]]]) -> None:
+    """Raises AssertionError where a peer has another model: later tokens may differ, where a choice was close."""
+    for arm, texts in out.items():
+        alike = sum(ours[0] == theirs[0] for ours, theirs in zip(out["ours"], texts, strict=True))
+        if alike < 0.8 * len(texts):
+            raise AssertionError(f"of {len(texts)} texts of {arm} only {alike} begin as ours do")
+
+
+def draw(record: Path) -> None:
+    """The gain over length, from the record."""
+    content = json.loads(record.read_text(encoding="utf-8"))
+    curves = {
+        name: (one["x"], one["y"])
+        for name, one in content["series"].items()
+        if one["x_label"] == "tokens written"
+    }
+    if curves:
+        title = "With the cache, times as fast as without it"
+        plot.lines(
+            record.parent / "gain.png", curves, title, "tokens written", "times", log_x=True, log_y=True
+        )
+    figures = content["measured"]
+    shares = {
+        name.removeprefix("share of the memory limit, "): figures[name]["value"]
+        for name in figures
+        if name.startswith("share of the memory limit")
+    }
+    if shares:
+        title = "Share of what memory delivers"
+        plot.bars(
+            record.parent / "shares.png", shares, title, "share of a streaming read", hline={"the limit": 1.0}
+        )
+
+
+def main() -> None:
+    """Measure project 8 with the settings of a preset."""
+    settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
+    torch.set_num_threads(1)
+    command = f"python -m phase03_core_inference.project08_kv_cache.benchmark --preset {settings.preset}"
+    report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
+    with tempfile.TemporaryDirectory() as folder:
+        if not settings.peers or settings.preset == "smoke":
+            gain.equality(report, settings)
+            gain.gain_over_length(report, settings)
+            decoding.products_alone(report, settings)
+            decoding.first_token(report, settings, Path(folder))
+            for threads in dict.fromkeys((1, min(2, cores()))):
+                decoding.decoding(report, settings, threads, Path(folder))
+        if settings.peers:
+            measure_texts(report, settings, Path(folder))
+    torch.set_num_threads(1)
+    draw(report.finish())
+
+
+if __name__ == "__main__":
+    main()
