@@ -1,4 +1,4 @@
-"""Project 9, Flash attention: TODO: what it is, in half a sentence."""
+"""Project 9, Flash attention: exact attention that never holds the (queries, keys) matrix, forward and backward."""
 
 from shared.overlay import overlay
 
