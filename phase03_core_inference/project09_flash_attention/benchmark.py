@@ -1,45 +1,35 @@
-"""Measures what project 9 promises.
+"""Measures what project 9 promises: python -m phase03_core_inference.project09_flash_attention.benchmark --preset cpu
 
-    python -m phase03_core_inference.project09_flash_attention.benchmark --preset cpu
-
-TODO: what `cpu` measures, beside what a user would pick instead, and how long it takes. `smoke` does it in seconds.
+`gpu`, on a GPU, measures the Triton kernels against torch's flash kernel, in two to three minutes.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+import typer
 
-from shared.config import parse
-from shared.device import set_threads
+from phase03_core_inference.project09_flash_attention.given.gpu_measurements import gpu
+from shared.device import pick_device, set_threads
 from shared.ladder.project import load
-from shared.measuring.arms import Arm, Report, measure
+from shared.measuring.arms import Report
+from shared.options import run_command
 
 FOLDER = Path(__file__).parent
 
 
-@dataclass
-class Settings:
-    """What a preset in configs/ sets."""
-
-    length: int = 1_000_000
-    """How many values."""
-    preset: str = "cpu"
-
-
-def main() -> None:
-    """Measure project 9 with the settings of a preset."""
-    settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
+def main(preset: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option()] = "cpu") -> None:
+    """Measure project 9: `cpu` in about two minutes, `gpu` on a GPU in about as many, `smoke` in seconds."""
     set_threads()
-    command = f"python -m phase03_core_inference.project09_flash_attention.benchmark --preset {settings.preset}"
-    report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
-    values = torch.randn(settings.length)
-    # TODO: Arm("ours", lambda: flash_attention(values)) goes first, and `check` sees that all give the same.
-    arms = [Arm("torch", lambda: values.cumsum(0))]
-    measured = measure(arms, repeats=3 if settings.preset == "smoke" else 9)
-    report.figure("running sums", measured["torch"].seconds, "s", note=f"{settings.length:,} values")
-    report.finish()
+    command = f"python -m phase03_core_inference.project09_flash_attention.benchmark --preset {preset}"
+    device = pick_device() if preset == "gpu" else torch.device("cpu")
+    if preset == "gpu" and device.type != "cuda":
+        raise typer.BadParameter("the gpu preset needs a CUDA GPU, and this machine has none")
+    report = Report(FOLDER, load(FOLDER).promise, preset, command, device)
+    if preset == "gpu":
+        gpu(report, device)
+        report.finish()
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

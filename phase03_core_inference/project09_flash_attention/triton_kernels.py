@@ -6,7 +6,7 @@ hands the tensors over as descriptors, which Hopper's copy unit reads by itself:
 [batch, head, row, 0], and gets a tile of shape [1, 1, rows, HEAD]. What lies behind the last row is read as 0 and never
 written. Dao 2023, FlashAttention-2 (arXiv:2307.08691), algorithms 1 and 2.
 
-Powers are of two, since a GPU has an instruction for that: e^x = 2^(x · log2 e), and the factor is folded into the scale.
+Powers are of two, since a GPU has an instruction for that: e^x = 2^(x · log2 e), and the scale takes the factor in.
 
     q, out, dq, dout    (batch, heads, queries, HEAD)
     k, v, dk, dv        (batch, heads / group, keys, HEAD)
@@ -15,6 +15,8 @@ Powers are of two, since a GPU has an instruction for that: e^x = 2^(x · log2 e
 The query in row i has the position i + keys - queries. With CAUSAL it sees the keys j up to its position, and with a
 WINDOW above 0 only the last WINDOW of these: position - WINDOW < j ≤ position. Without CAUSAL it sees all keys.
 """
+
+# ruff: noqa: N803 - Triton's constants are written in capitals
 
 from typing import no_type_check
 
@@ -211,7 +213,9 @@ def key_gradient_kernel(
     first = tl.program_id(0) * BLOCK_K
     batch, kv_head = tl.program_id(1) // kv_heads, tl.program_id(1) % kv_heads
     columns = first + tl.arange(0, BLOCK_K)
-    row = first + queries - keys  # the query at the position of the tile's first key; below 0 where there is none
+    row = (
+        first + queries - keys
+    )  # the query at the position of the tile's first key; below 0 where there is none
 
     start, whole_start = 0, 0
     if CAUSAL:

@@ -3,8 +3,8 @@
     out, lse = forward(q, k, v, causal=True, window=None)
     dq, dk, dv = backward(q, k, v, out, lse, dout, causal=True, window=None)
 
-On a machine without a GPU, `interpreted()` gives the kernels as Triton's interpreter runs them, on the CPU: pass them as
-`kernels`. There, bfloat16 products are silently wrong (Triton 3.7); float32 and float16 are right.
+On a machine without a GPU, `interpreted()` gives the kernels as Triton's interpreter runs them, on the CPU: they are
+passed as `kernels`. There, bfloat16 products are silently wrong (Triton 3.7); float32 and float16 are right.
 """
 
 import contextlib
@@ -56,6 +56,7 @@ HOPPER: dict[tuple[str, int], Tiles] = {
 }
 """tiles for 16-bit numbers on an H100, by kernel and head size; the benchmark's gpu preset tries others beside them"""
 SMALL = Tiles(64, 32, 4, 2)  # fits in the shared memory of any GPU with tensor cores
+FLOAT32 = Tiles(32, 32, 4, 2)
 INTERPRETED = Tiles(32, 16)
 
 
@@ -180,8 +181,10 @@ def tiles_for(kernel: str, q: Tensor) -> Tiles:
     """The tiles of a kernel for these queries, on their device."""
     if q.device.type == "cpu":
         return INTERPRETED
+    if q.dtype == torch.float32:
+        return FLOAT32
     hopper = torch.cuda.get_device_capability(q.device)[0] == 9
-    return HOPPER.get((kernel, q.shape[-1]), SMALL) if hopper and q.dtype.itemsize == 2 else SMALL
+    return HOPPER.get((kernel, q.shape[-1]), SMALL) if hopper else SMALL
 
 
 def precision(q: Tensor) -> str:
