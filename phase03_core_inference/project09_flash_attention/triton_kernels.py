@@ -22,6 +22,7 @@ from typing import no_type_check
 
 import triton
 import triton.language as tl
+import triton.tools.tensor_descriptor  # not loaded by triton itself; the launch takes it from here
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
