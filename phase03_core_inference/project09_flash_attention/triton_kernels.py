@@ -22,7 +22,7 @@ from typing import no_type_check
 
 import triton
 import triton.language as tl
-import triton.tools.tensor_descriptor  # not loaded by triton itself; the launch takes it from here
+import triton.tools.tensor_descriptor  # noqa: F401 - the launch takes it from here; Triton does not load it by itself
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
