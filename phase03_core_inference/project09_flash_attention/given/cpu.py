@@ -40,11 +40,6 @@ def kernels() -> tuple[Any, Any] | None:
     return forward, function(library, "flash_backward", None, [shape, c_float, *[ADDRESS] * 9, c_int64])
 
 
-def supports(q: Tensor) -> bool:
-    """Whether the kernel was made for such queries, and there is a compiler."""
-    return fault(q) is None and kernels() is not None
-
-
 def fault(q: Tensor) -> str | None:
     """What the kernel was not made for in these queries, and what is allowed; None where it is all right."""
     if q.dtype not in DTYPES:
@@ -53,9 +48,7 @@ def fault(q: Tensor) -> str | None:
         return f"the C++ kernel takes tensors on the cpu, not on {q.device}"
     dim = q.shape[-1]
     if dim % HEAD_STEP or not 0 < dim <= LARGEST_HEAD:
-        return (
-            f"the C++ kernel takes heads of a multiple of {HEAD_STEP}, up to {LARGEST_HEAD}, not of {dim}"
-        )
+        return f"the C++ kernel takes heads of a multiple of {HEAD_STEP}, up to {LARGEST_HEAD}, not of {dim}"
     return None
 
 
@@ -68,6 +61,8 @@ def forward(
 ) -> tuple[Float[Tensor, "batch head queries dim"], Float[Tensor, "batch head queries"]]:
     """The output, in q's dtype, and the log-sum-exp, in float32. Raises ValueError for what `fault` names."""
     run, _ = _checked(q)
+    if not q.numel() or not k.numel():
+        return torch.zeros_like(q), torch.full(q.shape[:3], float("-inf"))
     exact = [_plain(x) for x in (q, k, v)]
     out = torch.empty(q.shape)
     lse = torch.empty(q.shape[:3])
@@ -93,6 +88,8 @@ def backward(
 ]:
     """dq, dk and dv, in q's dtype. Raises ValueError for what `fault` names."""
     _, run = _checked(q)
+    if not q.numel() or not k.numel():
+        return torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
     exact = [_plain(x) for x in (q, k, v, out, lse, dout)]
     grads = [torch.zeros(x.shape) for x in (q, k, v)]
     shape, scale = _shape(q, k, causal, window)

@@ -130,7 +130,9 @@ def check(dtype: torch.dtype, cases: Sequence[Case], device: torch.device) -> No
             error = (one.double() - right).abs().max().item()
             allowed = 2 * (other.double() - right).abs().max().item()
             allowed = max(allowed, (1e-4 if dtype == torch.float32 else 1e-3) * right.abs().max().item())
-            allowed = max(allowed, 1e-5)  # with a window of 1 a gradient is nothing but what rounding leaves of 0
+            allowed = max(
+                allowed, 1e-5
+            )  # with a window of 1 a gradient is nothing but what rounding leaves of 0
             if not error <= allowed:
                 faults.append(f"{case} {name}: error {error:.2e}, allowed {allowed:.2e}")
     say(f"correctness, {dtype}: {len(cases)} cases, {len(faults)} faults")

@@ -69,8 +69,7 @@ def forward(
     kernels: ModuleType | None = None,
     tiles: Tiles | None = None,
 ) -> tuple[Float[Tensor, "batch head queries dim"], Float[Tensor, "batch head queries"]]:
-    """The output, in q's dtype, and the log-sum-exp, in float32. Raises ValueError for what `check` does."""
-    check(q)
+    """The output, in q's dtype, and the log-sum-exp, in float32."""
     kernels = kernels or compiled()
     batch, heads, queries, dim = q.shape
     kv_heads, keys = k.shape[1:3]
@@ -110,7 +109,6 @@ def backward(
     Float[Tensor, "batch kv_head keys dim"],
 ]:
     """dq, dk and dv, in q's dtype."""
-    check(q)
     kernels = kernels or compiled()
     dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
     if not q.numel() or not k.numel():
@@ -167,14 +165,20 @@ def query_gradient(
         )  # fmt: skip
 
 
-def check(q: Tensor) -> None:
-    """Raise ValueError for a dtype or a head size that the kernels were not made for; it names it and the allowed."""
+def fault(q: Tensor) -> str | None:
+    """What the kernels were not made for in these queries, and what is allowed; None where it is all right."""
     if q.dtype not in DTYPES:
-        raise ValueError(f"the Triton kernels take {', '.join(map(str, DTYPES))}, not {q.dtype}")
+        return f"the Triton kernels take {', '.join(map(str, DTYPES))}, not {q.dtype}"
     if q.shape[-1] not in HEAD_SIZES:
-        raise ValueError(
-            f"the Triton kernels take heads of {', '.join(map(str, HEAD_SIZES))}, not {q.shape[-1]}"
-        )
+        return f"the Triton kernels take heads of {', '.join(map(str, HEAD_SIZES))}, not of {q.shape[-1]}"
+    if q.device.type != "cuda":
+        return f"the Triton kernels take tensors on a cuda device, not on {q.device}"
+    return None if has_triton() else "the Triton kernels need the package triton, which is not installed"
+
+
+def has_triton() -> bool:
+    """Whether the package triton is there; it comes with torch for GPUs, and there is none but for Linux."""
+    return importlib.util.find_spec("triton") is not None
 
 
 def tiles_for(kernel: str, q: Tensor) -> Tiles:
@@ -213,9 +217,7 @@ def describe(kernels: ModuleType) -> Callable[[Tensor, int], Any]:
 
 @functools.cache
 def compiled() -> ModuleType:
-    """The kernels for the GPU. Raises RuntimeError without Triton, which there is for Linux alone."""
-    if importlib.util.find_spec("triton") is None:
-        raise RuntimeError("the Triton kernels need the package triton, which this environment does not have")
+    """The kernels for the GPU."""
     return importlib.import_module(KERNELS)
 
 
