@@ -66,7 +66,7 @@ def forward(
     v: Float[Tensor, "batch kv_head keys dim"],
     causal: bool,
     window: int | None,
-    kernels: ModuleType | None = None,
+    kernels: Any = None,
     tiles: Tiles | None = None,
 ) -> tuple[Float[Tensor, "batch head queries dim"], Float[Tensor, "batch head queries"]]:
     """The output, in q's dtype, and the log-sum-exp, in float32."""
@@ -100,7 +100,7 @@ def backward(
     dout: Float[Tensor, "batch head queries dim"],
     causal: bool,
     window: int | None,
-    kernels: ModuleType | None = None,
+    kernels: Any = None,
     key_tiles: Tiles | None = None,
     query_tiles: Tiles | None = None,
 ) -> tuple[
@@ -121,7 +121,7 @@ def backward(
     return dq, dk, dv
 
 
-def row_dots(out: Tensor, dout: Tensor, kernels: ModuleType) -> Float[Tensor, "batch head queries"]:
+def row_dots(out: Tensor, dout: Tensor, kernels: Any) -> Float[Tensor, "batch head queries"]:
     """D = rowsum(dout · out), in float32."""
     batch, heads, queries, dim = out.shape
     dots = torch.empty(batch, heads, queries, dtype=torch.float32, device=out.device)
@@ -135,7 +135,7 @@ def row_dots(out: Tensor, dout: Tensor, kernels: ModuleType) -> Float[Tensor, "b
 
 def key_gradient(
     q: Tensor, k: Tensor, v: Tensor, dout: Tensor, lse: Tensor, dots: Tensor, dk: Tensor, dv: Tensor,
-    causal: bool, window: int | None, kernels: ModuleType, tiles: Tiles,
+    causal: bool, window: int | None, kernels: Any, tiles: Tiles,
 ) -> None:  # fmt: skip
     """Fill dk and dv. All tensors but lse and dots are `readable`."""
     (batch, kv_heads, keys, dim), (heads, queries) = k.shape, q.shape[1:3]
@@ -151,7 +151,7 @@ def key_gradient(
 
 def query_gradient(
     q: Tensor, k: Tensor, v: Tensor, dout: Tensor, lse: Tensor, dots: Tensor, dq: Tensor,
-    causal: bool, window: int | None, kernels: ModuleType, tiles: Tiles,
+    causal: bool, window: int | None, kernels: Any, tiles: Tiles,
 ) -> None:  # fmt: skip
     """Fill dq. All tensors but lse and dots are `readable`."""
     (batch, heads, queries, dim), (kv_heads, keys) = q.shape, k.shape[1:3]
@@ -203,7 +203,7 @@ def readable(x: Tensor) -> Tensor:
     return x if fits and x.data_ptr() % 16 == 0 else x.contiguous()
 
 
-def describe(kernels: ModuleType) -> Callable[[Tensor, int], Any]:
+def describe(kernels: Any) -> Callable[[Tensor, int], Any]:
     """What tells these kernels where tiles of so many rows × dim lie in (batch, head, time, dim)."""
 
     def descriptor(x: Tensor, rows: int) -> Any:
@@ -249,7 +249,7 @@ def is_reloaded(module: str) -> bool:
 
 
 @contextlib.contextmanager
-def errors_of(kernels: ModuleType) -> Iterator[None]:
+def errors_of(kernels: Any) -> Iterator[None]:
     """The interpreter wraps what a kernel raises; inside, the error itself comes out."""
     wrapper = kernels.triton.runtime.errors.InterpreterError
     try:
