@@ -1,5 +1,7 @@
 """Flash attention as a function to train through, by each backend of the CPU, and in project 3's model."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -61,7 +63,9 @@ def test_backends_of_the_cpu_agree(backend, dtype):
     expected, _ = attention_written_out(q.double(), k.double(), v.double(), True, 40)
     close = 1e-2 if dtype == torch.bfloat16 else 5e-6
     torch.testing.assert_close(out.double(), expected, rtol=close, atol=close)
-    dq, dk, dv = gradients(lambda *x: flash_attention(*x, window=40, backend=backend), q, k, v, dout)
+    dq, dk, dv = gradients(
+        lambda q, k, v: flash_attention(q, k, v, window=40, backend=backend), q, k, v, dout
+    )
     assert (dq.dtype, dk.shape, dv.shape) == (dtype, k.shape, v.shape)
 
 
@@ -112,7 +116,7 @@ def test_bad_input_gets_one_line_before_any_work():
 
 def test_an_unknown_backend_is_named_beside_the_known():
     q, k, v, _ = random_inputs(4, 4, 1, 1)
-    unchecked = getattr(
+    unchecked: Any = getattr(
         flash_attention, "__wrapped__", flash_attention
     )  # the tests' own check knows the names too
     with raises(ValueError, "cuda", "auto", "tiles", "cpu", "triton"):
@@ -122,9 +126,9 @@ def test_an_unknown_backend_is_named_beside_the_known():
 def test_attend_is_causal_attention_of_the_model():
     q, k, v, _ = random_inputs(70, 70, 4, 2)
     torch.testing.assert_close(attend(0, q, k, v), torch_attention(0, q, k, v), rtol=1e-11, atol=1e-12)
-    equal = random_inputs(30, 30, 2, 2)[:3]
+    q, k, v, _ = random_inputs(30, 30, 2, 2)
     torch.testing.assert_close(
-        attend(3, *equal), scaled_dot_product_attention(*equal, is_causal=True), rtol=1e-11, atol=1e-12
+        attend(3, q, k, v), scaled_dot_product_attention(q, k, v, is_causal=True), rtol=1e-11, atol=1e-12
     )
 
 
@@ -135,8 +139,11 @@ def test_a_model_trained_with_it_has_the_losses_of_one_trained_with_torch():
             vocab_size=40, context_length=70, layers=2, heads=4, kv_heads=2, dim=32, hidden_dim=48
         )
         model = LLM(config).double()
-        for block in model.blocks:  # they start at zero, and attention would have no gradient at first
-            torch.nn.init.normal_(block.attention.out.weight, std=0.2)
+        for name, weight in model.named_parameters():
+            if name.endswith(
+                "out.weight"
+            ):  # it starts at zero, and attention would have no gradient at first
+                torch.nn.init.normal_(weight, std=0.2)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
         tokens = torch.randint(40, (2, 71))
         found = []

@@ -143,10 +143,10 @@ def test_large_scores_do_not_overflow_backward():
     # Every score is about -300: weights of rows and columns behind the ends, e^(0 + 300), would be infinite.
     q, k, v, dout = random_inputs(50, 50, 1, 1, dtype=torch.float32)
     q, k = q.abs() * 8, -k.abs() * 8
-    exact_sides = [x.double() for x in (q, k, v)]
-    out, lse = attention_written_out(*exact_sides)
+    q64, k64, v64 = (x.double() for x in (q, k, v))
+    out, lse = attention_written_out(q64, k64, v64)
     attend = lambda q, k, v: attention_written_out(q, k, v)[0]  # noqa: E731
-    expected = gradients(attend, *exact_sides, dout.double())
+    expected = gradients(attend, q64, k64, v64, dout.double())
     found = backward((50, 50, 1, 1, True, None), (q, k, v, dout), out, lse)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one.double(), other, rtol=1e-3, atol=1e-3 * other.abs().max().item())

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 CASES: dict[str, tuple[int, int, int, int, bool, int | None]] = {
     # queries, keys, heads, kv_heads, causal, window
@@ -44,7 +45,7 @@ def gradients(attend, q: Tensor, k: Tensor, v: Tensor, dout: Tensor) -> list[Ten
     return list(torch.autograd.grad(attend(*leaves), leaves, dout))
 
 
-class Largest(torch.utils._python_dispatch.TorchDispatchMode):
+class Largest(TorchDispatchMode):
     """Inside, counts the entries of the largest tensor that any operation of torch returns: `Largest().entries`."""
 
     def __init__(self) -> None:

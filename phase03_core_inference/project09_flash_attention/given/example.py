@@ -15,5 +15,5 @@ def trace_example() -> None:
     out.sum().backward()
     half, lse = out.detach()[:, :2], torch.zeros(1, 2, 70)
     merge(half, lse, half, lse)
-    rows = [x.detach()[0].transpose(0, 1) for x in (q, k, v)]
-    packed_attention(*rows, torch.tensor([0, 30, 70]), backend="tiles")
+    q, k, v = (x.detach()[0].transpose(0, 1) for x in (q, k, v))
+    packed_attention(q, k, v, torch.tensor([0, 30, 70]), backend="tiles")
