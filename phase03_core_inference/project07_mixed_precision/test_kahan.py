@@ -43,7 +43,7 @@ def test_weight_and_compensation_follow_torch_s_adamw_in_float32(rate):
 @pytest.mark.task(7)
 def test_each_step_is_the_formula():
     parameter = example(count=8)
-    lr, beta1, beta2, eps, decay = 1e-3, 0.8, 0.95, 1e-5, 0.2
+    lr, beta1, beta2, eps, decay = 1e-3, 0.8, 0.95, 0.1, 0.2
     optimizer = KahanAdamW([parameter], lr, (beta1, beta2), eps, decay)
     mean, square = torch.zeros(8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
     for step in range(1, 6):

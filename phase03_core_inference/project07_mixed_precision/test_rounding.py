@@ -195,6 +195,12 @@ def test_every_number_is_drawn_for_by_itself_and_from_the_generator():
 
 
 @pytest.mark.task(2)
+def test_the_draws_are_made_where_the_numbers_are():
+    x = torch.ones(3, device="meta")  # a device that has shapes and no numbers, on every machine
+    assert stochastic_round(x).device.type == "meta"
+
+
+@pytest.mark.task(2)
 def test_a_sum_of_small_steps_moves_on_average():
     nearest, drawn = torch.ones(400), torch.ones(400)
     generator = torch.Generator().manual_seed(6)

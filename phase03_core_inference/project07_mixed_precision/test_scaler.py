@@ -194,15 +194,20 @@ def test_a_second_step_needs_an_update_in_between():
 
 @pytest.mark.task(4)
 def test_an_update_needs_something_to_go_by():
+    scaler, (optimizer, _) = GradScaler(init_scale=1.0), example(1.0)
+    scaler.step(optimizer)
+    scaler.update()
     with raises(RuntimeError, ("unscale_", "step")):
-        GradScaler().update()
+        scaler.update()
+    assert scaler.tracker == 1
 
 
 @pytest.mark.task(4)
 def test_a_step_needs_gradients():
-    optimizer, _ = example(None)
+    scaler, (optimizer, _), (without, _) = GradScaler(), example(1.0), example(None)
+    scaler.step(optimizer)
     with raises(RuntimeError, "gradient"):
-        GradScaler().step(optimizer)
+        scaler.step(without)
 
 
 @pytest.mark.task(4)
