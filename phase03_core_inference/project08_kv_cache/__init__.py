@@ -1,4 +1,4 @@
-"""Project 8, KV cache: TODO: what it is, in half a sentence."""
+"""Project 8, KV cache: keys and values that are computed once, and steps that are as fast as memory."""
 
 from shared.overlay import overlay
 

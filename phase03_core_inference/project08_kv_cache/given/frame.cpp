@@ -15,6 +15,8 @@
 #include <thread>
 #include <type_traits>
 #include <vector>
+#include <sys/types.h>
+#include <unistd.h>
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
@@ -170,7 +172,12 @@ static inline void prefetch_pages(const Number* const rows[4], int64_t k) {
 class Pool {
    public:
     static Pool& shared() {
-        static Pool* pool = new Pool;  // never ended: at exit, workers may be asleep
+        static Pool* pool = nullptr;  // never ended: at exit, workers may be asleep
+        static pid_t owner = 0;
+        if (owner != getpid()) {  // a process that was forked has none of its parent's threads
+            owner = getpid();
+            pool = new Pool;
+        }
         return *pool;
     }
 

@@ -111,8 +111,11 @@ class LlamaCpp:
         self.api: Any = importlib.import_module("llama_cpp")
         api, path = self.api, folder / "model.gguf"
         write_gguf(model, path, dtype)
-        # Kept alive, for C calls it; it drops what it is told.
-        self.log = api.llama_log_callback(lambda level, text, data: None)
+        self.said: list[str] = []
+        # Kept alive, for C calls it. It must take the text that it is given: one that drops it ends the process.
+        self.log = api.llama_log_callback(
+            lambda level, text, data: self.said.append(text.decode(errors="replace"))
+        )
         api.llama_log_set(self.log, ctypes.c_void_p(0))
         api.llama_backend_init()
         settings = api.llama_model_default_params()
@@ -123,7 +126,9 @@ class LlamaCpp:
         wanted.n_threads = wanted.n_threads_batch = threads
         self.context = api.llama_init_from_model(self.model, wanted)
         if not self.model or not self.context:
-            raise RuntimeError("llama.cpp could not open the model that was written for it")
+            raise RuntimeError(
+                f"llama.cpp could not open the model that was written for it: {''.join(self.said)}"
+            )
         self.vocab_size = model.config.vocab_size
         self.batch = api.llama_batch_init(512, 0, 1)
 

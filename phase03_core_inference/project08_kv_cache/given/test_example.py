@@ -1,0 +1,7 @@
+from phase03_core_inference.project08_kv_cache.given.example import trace_example
+
+
+def test_the_traced_example_runs_and_is_always_the_same():
+    texts = trace_example()
+    assert trace_example() == texts
+    assert [len(text) for text in texts] == [3, 3]
