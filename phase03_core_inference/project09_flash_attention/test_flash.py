@@ -105,9 +105,9 @@ def test_bad_input_gets_one_line_before_any_work():
         flash_attention(q, k, v, causal=False, window=5)
     with raises(ValueError, "float64", "float32", "bfloat16"):
         flash_attention(q, k, v, backend="cpu")
-    odd = [x.float() for x in random_inputs(4, 4, 1, 1, dim=20)[:3]]
+    wide, narrow, other, _ = random_inputs(4, 4, 1, 1, dim=20, dtype=torch.float32)
     with raises(ValueError, 20, 16):
-        flash_attention(*odd, backend="cpu")
+        flash_attention(wide, narrow, other, backend="cpu")
     with raises(ValueError, "float64", "float16"):
         flash_attention(q, k, v, backend="triton")
     with raises(ValueError, "cuda", "cpu"):

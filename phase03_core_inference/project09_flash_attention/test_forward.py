@@ -79,7 +79,7 @@ def test_no_tensor_comes_near_the_size_of_the_matrix():
 
 
 def test_keys_and_values_are_not_repeated_for_a_group():
-    q, k, v, _ = random_inputs(64, 64, 32, 1, dim=32, batch=1, seed=1)
+    q, k, v, _ = random_inputs(64, 256, 32, 1, dim=32, batch=1, seed=1)
     with Largest() as largest:
         forward(q, k, v, True, None, tile=(4, 16))
     assert largest.entries <= q.numel()

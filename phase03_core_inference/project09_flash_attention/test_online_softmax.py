@@ -109,6 +109,7 @@ def test_what_is_given_to_update_is_not_changed():
     running = update(start(scores, 3), scores, values)
     before = [x.clone() for x in (*running, scores, values)]
     update(running, scores, values)
+    update(running, scores + 1, values)  # a higher peak: what was found before shrinks
     for one, other in zip((*running, scores, values), before, strict=True):
         assert torch.equal(one, other)
 

@@ -1,6 +1,7 @@
 """The backend in C++ for CPUs, `flash.cpp`, compiled on first use: forward and backward as flash.py calls them.
 
-The kernel computes in float32. bfloat16 comes in and goes out by a copy, whose size grows with the length alone.
+It computes in float32. bfloat16 comes in and goes out by a copy, whose size grows with the length alone; where the
+processor multiplies bfloat16 itself, the forward pass takes it as it is (`flash_bfloat16.cpp`).
 """
 
 import ctypes
@@ -17,6 +18,8 @@ from shared.native import ADDRESS, function, load
 
 DTYPES = (torch.float32, torch.bfloat16)
 HEAD_STEP, LARGEST_HEAD = 16, 256
+FOLDER = Path(__file__).parent
+SOURCES = ("flash.cpp", "flash_bfloat16.cpp")
 FLAGS = ("-pthread",)  # and not -ffast-math: -inf is an honest value here, and a sum keeps its order
 
 
@@ -30,14 +33,24 @@ class Shape(ctypes.Structure):
 
 
 @functools.cache
-def kernels() -> tuple[Any, Any] | None:
-    """The C++ functions for forward and backward, or None where there is no compiler, which is said once."""
-    library = load(Path(__file__).with_name("flash.cpp"), "flash", FLAGS)
+def kernels() -> dict[str, Any] | None:
+    """The C++ functions by name, or None where there is no compiler, which is said once.
+
+    "flash_forward_bfloat16" is there only where the processor has products of bfloat16.
+    """
+    # #line: an error names the file it is in, though the compiler sees one text.
+    text = "".join(f'#line 1 "{name}"\n{(FOLDER / name).read_text(encoding="utf-8")}' for name in SOURCES)
+    library = load(text, "flash", FLAGS)
     if library is None:
         return None
     shape = ctypes.POINTER(Shape)
-    forward = function(library, "flash_forward", None, [shape, c_float, *[ADDRESS] * 5, c_int64])
-    return forward, function(library, "flash_backward", None, [shape, c_float, *[ADDRESS] * 9, c_int64])
+    addresses = {"flash_forward": 5, "flash_backward": 9}
+    if function(library, "has_bfloat16", c_int64, [])():
+        addresses["flash_forward_bfloat16"] = 5
+    return {
+        name: function(library, name, None, [shape, c_float, *[ADDRESS] * count, c_int64])
+        for name, count in addresses.items()
+    }
 
 
 def fault(q: Tensor) -> str | None:
@@ -60,15 +73,16 @@ def forward(
     window: int | None,
 ) -> tuple[Float[Tensor, "batch head queries dim"], Float[Tensor, "batch head queries"]]:
     """The output, in q's dtype, and the log-sum-exp, in float32. Raises ValueError for what `fault` names."""
-    run, _ = _checked(q)
+    found = _checked(q)
     if not q.numel() or not k.numel():
         return torch.zeros_like(q), torch.full(q.shape[:3], float("-inf"))
-    exact = [_plain(x) for x in (q, k, v)]
+    run = found.get("flash_forward_bfloat16") if q.dtype == torch.bfloat16 else None
+    given = [x.contiguous() if run else _plain(x) for x in (q, k, v)]
     out = torch.empty(q.shape)
     lse = torch.empty(q.shape[:3])
     shape, scale = _shape(q, k, causal, window)
-    addresses = [x.data_ptr() for x in (*exact, out, lse)]
-    run(shape, scale, *addresses, torch.get_num_threads())
+    addresses = [x.data_ptr() for x in (*given, out, lse)]
+    (run or found["flash_forward"])(shape, scale, *addresses, torch.get_num_threads())
     return out.to(q.dtype), lse
 
 
@@ -87,7 +101,7 @@ def backward(
     Float[Tensor, "batch kv_head keys dim"],
 ]:
     """dq, dk and dv, in q's dtype. Raises ValueError for what `fault` names."""
-    _, run = _checked(q)
+    run = _checked(q)["flash_backward"]
     if not q.numel() or not k.numel():
         return torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
     exact = [_plain(x) for x in (q, k, v, out, lse, dout)]
@@ -99,7 +113,7 @@ def backward(
     return dq, dk, dv
 
 
-def _checked(q: Tensor) -> tuple[Any, Any]:
+def _checked(q: Tensor) -> dict[str, Any]:
     if problem := fault(q):
         raise ValueError(problem)
     found = kernels()

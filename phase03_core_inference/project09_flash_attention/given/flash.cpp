@@ -159,6 +159,56 @@ static void parallel(int64_t count, int64_t threads, Work work) {
 
 static int64_t tiles(int64_t length, int64_t tile) { return (length + tile - 1) / tile; }
 
+// What the queries of a tile have found so far, besides the mixed values: their largest score and the sum of weights.
+struct Found {
+    alignas(64) float peak[TQ], base[TQ], shrink[TQ];
+    Vec total[TQ];  // added up at the end
+    Found() {
+        std::fill_n(peak, TQ, -INF), std::fill_n(base, TQ, 0.0f), std::fill_n(shrink, TQ, 0.0f);
+        std::fill_n(total, TQ, Vec{});
+    }
+};
+
+// Scores of a tile of queries from `first` on with the keys from j on, times `factor`, become weights; what a row has
+// mixed so far must be multiplied by its `shrink`.
+template <bool whole>
+static inline void soften(const Shape& s, int64_t first, int64_t rows, int64_t j, int64_t columns, float factor, float* p,
+                          Found& found) {
+    if (whole) columns = TK;
+    for (int64_t r = 0; r < rows; r++) {
+        float* row = p + r * TK;
+        const int64_t position = first + r + s.keys - s.queries;
+        Vec most = all(-INF);
+        for (int64_t i = 0; i < columns; i += W) {
+            Vec x = load(row + i) * factor;
+            if (!whole) x = seen_by(s, position, j + i) ? x : all(-INF);
+            store(row + i, x);
+            most = most > x ? most : x;
+        }
+        const float now = std::max(found.peak[r], largest(most));
+        found.base[r] = now == -INF ? 0.0f : now;  // -inf - -inf would be NaN
+        found.shrink[r] = found.peak[r] - found.base[r];
+        found.peak[r] = now;
+    }
+    for (int64_t r = 0; r < TQ; r += W) store(found.shrink + r, exp2(load(found.shrink + r)));
+    for (int64_t r = 0; r < rows; r++) {
+        found.total[r] *= found.shrink[r];
+        for (int64_t i = r * TK; i < r * TK + columns; i += W) {
+            Vec weight = exp2(load(p + i) - found.base[r]);
+            store(p + i, weight), found.total[r] += weight;
+        }
+    }
+}
+
+// The output of a tile of queries, and its log-sum-exp.
+static void finish(const Found& found, int64_t rows, int64_t d, const float* mixed, float* out, float* lse) {
+    for (int64_t r = 0; r < rows; r++) {
+        const float total = sum(found.total[r]), part = total == 0.0f ? 0.0f : 1.0f / total;
+        for (int64_t i = 0; i < d; i++) out[r * d + i] = mixed[r * d + i] * part;
+        lse[r] = total == 0.0f ? -INF : (found.peak[r] + std::log2(total)) * LN_2;
+    }
+}
+
 extern "C" void flash_forward(const Shape* shape, float scale, const float* q, const float* k, const float* v,
                               float* out, float* lse, int64_t threads) {
     const Shape s = *shape;
@@ -173,11 +223,9 @@ extern "C" void flash_forward(const Shape* shape, float scale, const float* q, c
         const int64_t first = tile * TQ, rows = std::min(TQ, s.queries - first);
         const float* values = v + kv * s.keys * d;
         std::vector<float> work(TQ * d * 2);
-        float *scaled = work.data(), *mixed = scaled + TQ * d;  // what a row has found so far; the rest in `peak`, `total`
+        float *scaled = work.data(), *mixed = scaled + TQ * d;
         alignas(64) float p[TQ * TK];
-        alignas(64) float peak[TQ], base[TQ], shrink[TQ];
-        Vec total[TQ];  // added up at the end
-        std::fill_n(peak, TQ, -INF), std::fill_n(base, TQ, 0.0f), std::fill_n(total, TQ, Vec{});
+        Found found;
         for (int64_t i = 0; i < rows * d; i++) scaled[i] = q[(head * s.queries + first) * d + i] * scale * LOG2_E;
 
         const Shape::Keys range = s.seen(first, rows);
@@ -185,36 +233,10 @@ extern "C" void flash_forward(const Shape* shape, float scale, const float* q, c
             const int64_t count = std::min(TK, range.stop - j), columns = tiles(count, W) * W;
             const bool whole = j >= range.whole_start && j + TK <= range.whole_stop;
             product(rows, columns, d, scaled, d, 1, &kt[kv * turned + j * d], TK, p, TK, nullptr);
-            for (int64_t r = 0; r < rows; r++) {
-                float* row = p + r * TK;
-                const int64_t position = first + r + s.keys - s.queries;
-                Vec most = all(-INF);
-                for (int64_t i = 0; i < columns; i += W) {
-                    Vec x = load(row + i);
-                    if (!whole) store(row + i, x = seen_by(s, position, j + i) ? x : all(-INF));
-                    most = most > x ? most : x;
-                }
-                const float now = std::max(peak[r], largest(most));
-                base[r] = now == -INF ? 0.0f : now;  // -inf - -inf would be NaN
-                shrink[r] = peak[r] - base[r];
-                peak[r] = now;
-            }
-            for (int64_t r = 0; r < TQ; r += W) store(shrink + r, exp2(load(shrink + r)));
-            for (int64_t r = 0; r < rows; r++) {
-                total[r] *= shrink[r];
-                for (int64_t i = r * TK; i < r * TK + columns; i += W) {
-                    Vec weight = exp2(load(p + i) - base[r]);
-                    store(p + i, weight), total[r] += weight;
-                }
-            }
-            product(rows, d, count, p, TK, 1, values + j * d, d, mixed, d, shrink);
+            (whole ? soften<true> : soften<false>)(s, first, rows, j, columns, 1.0f, p, found);
+            product(rows, d, count, p, TK, 1, values + j * d, d, mixed, d, found.shrink);
         }
-        for (int64_t r = 0; r < rows; r++) {
-            const float all_weights = sum(total[r]), part = all_weights == 0.0f ? 0.0f : 1.0f / all_weights;
-            float* to = out + (head * s.queries + first + r) * d;
-            for (int64_t i = 0; i < d; i++) to[i] = mixed[r * d + i] * part;
-            lse[head * s.queries + first + r] = all_weights == 0.0f ? -INF : (peak[r] + std::log2(all_weights)) * LN_2;
-        }
+        finish(found, rows, d, mixed, out + (head * s.queries + first) * d, lse + head * s.queries + first);
     });
 }
 
