@@ -54,7 +54,7 @@ HOPPER: dict[tuple[str, int], Tiles] = {
     ("query gradient", 64): Tiles(64, 64, 4, 3),
     ("query gradient", 128): Tiles(128, 32, 8, 3),
 }
-"""the fastest tiles for 16-bit numbers on an H100, by kernel and head size, of those the benchmark's gpu preset tries"""
+"""the fastest for 16-bit numbers on an H100, by kernel and head size, of those that the gpu preset tries"""
 SMALL = Tiles(64, 32, 4, 2)  # fits in the shared memory of any GPU with tensor cores
 FLOAT32 = Tiles(32, 32, 4, 2)
 INTERPRETED = Tiles(32, 16)
