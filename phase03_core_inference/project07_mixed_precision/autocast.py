@@ -31,7 +31,8 @@ class Autocast(TorchFunctionMode):
     `Autocast(enabled=False)` makes an exception. `regions` are the blocks that are open, from the outside in, and
     `casts` the narrow copies of weights that are kept until the outermost one ends, by the weight's id, each beside
     its weight: while that is held, nothing else can have its id. Both are the class's: the copies are shared by all
-    open blocks.
+    open blocks. A mode is a thread's own. What is computed anew on the way back (torch.utils.checkpoint) is so in the
+    thread of the backward pass: on a CPU the same one, on a GPU another, which no block covers.
 
     Raises ValueError for a dtype other than bfloat16 and float16, for a device this machine does not have, and for
     one without lists of operations (`given/operations.py`); each names what was given.

@@ -85,7 +85,10 @@ def training_steps(
     ) -> Tensor:
         optimizer.zero_grad()
         with block():
-            loss = model(tokens[:, :-1], targets=tokens[:, 1:]) / (rows * time)
+            # All logits at once: the model's own loss computes them anew on the way back, and on a GPU that runs in
+            # another thread, where our block is not.
+            logits = model(tokens[:, :-1]).flatten(0, 1)  # (rows · time, vocab)
+            loss = torch.nn.functional.cross_entropy(logits.float(), tokens[:, 1:].flatten())
             casts = [copy for _, copy in Autocast.casts.values()]
             (scaler.scale(loss) if scaler else loss).backward()
             if name not in held:
