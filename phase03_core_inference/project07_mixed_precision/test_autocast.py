@@ -104,7 +104,8 @@ def test_gradients_come_back_in_the_format_of_the_weights():
 @pytest.mark.task(3)
 def test_a_weight_is_cast_once_and_kept_until_the_outermost_block_ends():
     weight, x = torch.ones(1, 1, requires_grad=True), torch.ones(1, 1)
-    with Autocast(B16):
+    with Autocast(B16) as block:
+        assert Autocast.regions == [block]
         first = F.linear(x, weight)
         with Autocast(B16):
             F.linear(x, weight)
@@ -134,6 +135,7 @@ def test_only_weights_that_learn_are_kept():
         torch.mm(weight * 1, weight.detach())
         assert not Autocast.casts, "an intermediate result"
         torch.mm(torch.ones(2, 2, dtype=B16, requires_grad=True), weight.detach())
+        torch.mm(torch.ones(2, 2, dtype=F16, requires_grad=True), weight.detach())
         F.mse_loss(torch.ones(2, 2, dtype=B16, requires_grad=True), torch.ones(2, 2, dtype=B16))
         assert not Autocast.casts, "nothing that was narrow before"
         with torch.no_grad():

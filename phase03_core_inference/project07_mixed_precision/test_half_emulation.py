@@ -154,11 +154,18 @@ def test_a_whole_model_is_emulated_and_keeps_its_weights():
     names = emulate_half(model)
     assert len(names) == 2 * 7 + 1
     assert list(map(id, model.parameters())) == weights
+    assert all(isinstance(model.get_submodule(name), HalfLinear) for name in names)
     logits = model(tokens, attend=half_attention)
     torch.testing.assert_close(logits, before, rtol=1e-2, atol=1e-2)
     assert not torch.equal(logits, before)
     logits.square().mean().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.task(8)
+def test_attention_masks_where_its_queries_are():
+    q = torch.ones(1, 2, 3, 4, device="meta")  # a device that has shapes and no numbers, on every machine
+    assert half_attention(0, q, q, q).device.type == "meta"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])

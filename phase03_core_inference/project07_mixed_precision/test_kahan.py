@@ -140,6 +140,9 @@ def test_the_share_of_lost_updates():
     assert lost_share(weights, updates) == pytest.approx(2 / 4)
     assert lost_share(weights, torch.zeros(5)) == 0.0
     assert lost_share(torch.ones(100, dtype=B16), torch.full((100,), -1e-3)) == 1.0
+    one = torch.ones(1, dtype=B16)  # its neighbour above is twice as far away as the one below
+    assert lost_share(one, torch.tensor([0.003])) == 1.0
+    assert lost_share(one, torch.tensor([-0.003])) == 0.0
 
 
 @pytest.mark.parametrize(

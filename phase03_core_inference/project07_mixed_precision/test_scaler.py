@@ -251,3 +251,18 @@ def test_states_pass_between_ours_and_torch_s():
 def test_impossible_settings_are_refused(name, value):
     with raises(ValueError, name, str(value)):
         GradScaler(**{name: value})
+
+
+@pytest.mark.task(4)
+def test_the_scale_grows_up_to_the_largest_number_of_float32():
+    largest = torch.finfo(torch.float32).max
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    found = []
+    for start in (largest / 2, largest / 2 * (1 + 2**-20)):
+        scaler = GradScaler(start, growth_interval=1)
+        weight.grad = torch.ones(1)
+        scaler.step(optimizer)
+        scaler.update()
+        found.append(scaler.get_scale())
+    assert found == [largest, largest / 2 * (1 + 2**-20)]

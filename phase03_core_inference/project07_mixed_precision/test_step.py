@@ -145,3 +145,15 @@ def test_impossible_numbers_are_refused_before_any_work(name, value):
     model, batch = example()
     with raises(ValueError, str(value)):
         scaled_step(model, make(model), batch, never, GradScaler(), **{name: value})
+
+
+@pytest.mark.task(5)
+def test_a_part_that_has_no_gradient_this_time_does_not_move():
+    model, batch = example()
+    unused = torch.nn.Parameter(torch.ones(2))
+    unused.grad = torch.ones(2)
+    model.register_parameter("unused", unused)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+    scaled_step(model, [optimizer], batch, loss_fn, GradScaler(2.0**10))
+    assert unused.grad is None
+    assert torch.equal(unused, torch.ones(2))
