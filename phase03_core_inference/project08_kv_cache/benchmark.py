@@ -106,9 +106,7 @@ def draw(record: Path) -> None:
     }
     if curves:
         title = "With the cache, times as fast as without it"
-        plot.lines(
-            record.parent / "gain.png", curves, title, "tokens written", "times", log_x=True, log_y=True
-        )
+        plot.lines(record.parent / "gain.png", curves, title, "tokens written", "times", log_x=True)
     figures = content["measured"]
     shares = {
         name.removeprefix("share of the memory limit, "): figures[name]["value"]
