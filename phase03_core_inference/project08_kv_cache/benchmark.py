@@ -4,7 +4,7 @@
 
 `cpu` first shows that the cache writes what is written without it; then it measures the gain over length, the products
 alone, decoding at 1, 8 and 32 rows beside transformers and a streaming read of the same bytes, and the time to the
-first token, in about three minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
+first token, in about four minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
 they are installed, in about ten. `smoke` does all of it in seconds, on a model so small that the figures mean nothing.
 """
 
@@ -106,9 +106,7 @@ def draw(record: Path) -> None:
     }
     if curves:
         title = "With the cache, times as fast as without it"
-        plot.lines(
-            record.parent / "gain.png", curves, title, "tokens written", "times", log_x=True, log_y=True
-        )
+        plot.lines(record.parent / "gain.png", curves, title, "tokens written", "times", log_x=True)
     figures = content["measured"]
     shares = {
         name.removeprefix("share of the memory limit, "): figures[name]["value"]
