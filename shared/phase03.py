@@ -16,18 +16,52 @@ from phase03_core_inference.project07_mixed_precision.rounding import (
 from phase03_core_inference.project07_mixed_precision.scaler import GradScaler
 from phase03_core_inference.project07_mixed_precision.step import scaled_step
 
+# project 8, KV cache
+from phase03_core_inference.project08_kv_cache.decode_attention import DecodeAttention
+from phase03_core_inference.project08_kv_cache.decode_step import DecodeStep
+from phase03_core_inference.project08_kv_cache.generation import generate_tokens, step, stream_tokens
+from phase03_core_inference.project08_kv_cache.given.text import stream_text
+from phase03_core_inference.project08_kv_cache.kv_cache import KVCache, attend_row
+from phase03_core_inference.project08_kv_cache.linear import use_own_products
+from phase03_core_inference.project08_kv_cache.memory import bytes_per_token, tokens_per_second, weight_bytes
+from phase03_core_inference.project08_kv_cache.window import SlidingWindowCache
+
+# project 9, flash attention
+from phase03_core_inference.project09_flash_attention.flash import attend as flash_attend
+from phase03_core_inference.project09_flash_attention.flash import flash_attention
+from phase03_core_inference.project09_flash_attention.online_softmax import merge as merge_attention
+from phase03_core_inference.project09_flash_attention.packed import packed_attend, packed_attention
+
 __all__ = [
     "Autocast",
+    "DecodeAttention",
+    "DecodeStep",
     "GradScaler",
+    "KVCache",
     "KahanAdamW",
     "MasterWeights",
+    "SlidingWindowCache",
+    "attend_row",
     "bytes_held",
+    "bytes_per_token",
     "cast_for_inference",
     "emulate_half",
+    "flash_attend",
+    "flash_attention",
+    "generate_tokens",
     "memory_report",
+    "merge_attention",
+    "packed_attend",
+    "packed_attention",
     "round_to_bfloat16",
     "round_to_float8",
     "round_to_float16",
     "scaled_step",
+    "step",
     "stochastic_round",
+    "stream_text",
+    "stream_tokens",
+    "tokens_per_second",
+    "use_own_products",
+    "weight_bytes",
 ]
