@@ -176,7 +176,7 @@ def test_an_id_that_is_no_whole_number_is_refused(bpe, id):
 @pytest.mark.parametrize("id", [2**40, -1])
 def test_an_id_of_any_size_is_named(bpe, id):
     for model in (CharTokenizer("ab"), WordTokenizer(["<unk>"]), bpe.model):
-        with pytest.raises(ValueError, match=f"with the id {id}"):
+        with raises(ValueError, str(id)):
             Tokenizer(model).decode([id])
 
 
