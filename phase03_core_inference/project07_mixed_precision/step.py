@@ -35,11 +35,11 @@ def scaled_step(
     """Take one step on a batch, `micro_batch` rows at a time (0: all at once), each optimizer with the rates it has.
 
     In this order: old gradients go, set to None; `micro_batches` of project 3 cuts the batch, and every part's loss,
-    times its share of the batch's rows, is scaled, and its gradients add up; then, once, every optimizer's gradients are unscaled; only now the norm of all of them
-    together is that of the loss's gradients, and they are clipped to `max_norm` (torch.nn.utils.clip_grad_norm_
-    over the model's parameters does both); every optimizer steps through the scaler; the scaler is updated once,
-    also where the step was skipped. With no infinity and a scale that is a power of two, it is the step that would
-    be taken without a scaler.
+    times its share of the batch's rows, is scaled, and its gradients add up; then, once, every optimizer's gradients
+    are unscaled; only now the norm of all of them together is that of the loss's gradients, and they are clipped to
+    `max_norm` (torch.nn.utils.clip_grad_norm_ over the model's parameters does both); every optimizer steps through the
+    scaler; the scaler is updated once, also where the step was skipped. With no infinity and a scale that is a power of
+    two, it is the step that would be taken without a scaler.
 
     `loss` is the mean over all rows, unscaled, as a float. Raises ValueError for a negative micro_batch and for a
     max_norm that is not above 0, before any work, naming the number.
