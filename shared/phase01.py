@@ -26,7 +26,13 @@ from phase01_foundation.project02_tokenizer.tokenizer_json import save as save_t
 from phase01_foundation.project02_tokenizer.words import WordTokenizer
 
 # project 3, pre-training
-from phase01_foundation.project03_pretrain.batches import IGNORED, Batch, Batches, validation_batches
+from phase01_foundation.project03_pretrain.batches import (
+    IGNORED,
+    Batch,
+    Batches,
+    micro_batches,
+    validation_batches,
+)
 from phase01_foundation.project03_pretrain.error_analysis import analyse
 from phase01_foundation.project03_pretrain.given.blimp import blimp
 from phase01_foundation.project03_pretrain.given.document_batches import DocumentBatches
@@ -108,6 +114,7 @@ __all__ = [
     "load_trained_tokenizer",
     "log_likelihoods",
     "make_optimizers",
+    "micro_batches",
     "next_token_loss",
     "partial_stop_length",
     "penalize_repetition",
