@@ -4,7 +4,7 @@
 
 `cpu` first shows that the cache writes what is written without it; then it measures the gain over length, the products
 alone, decoding at 1, 8 and 32 rows beside transformers and a streaming read of the same bytes, and the time to the
-first token, in about four minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
+first token, in about six minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
 they are installed, in about ten. `smoke` does all of it in seconds, on a model so small that the figures mean nothing.
 """
 

@@ -40,14 +40,18 @@ def product_source() -> str:
     given/frame.cpp has what it needs: `vec` (16 floats), `load` (a block of a row), `held` (keeps a block in a register
     where it is used several times), `dot(sum, a, b)`, `sum4(a, b, c, d, to)`, STEP<Number> (numbers in a block), and
     `with_count<most>(count, work)`, inside which the count is a constant. Six rows of x by four of w are 24 sums, as
-    many as the registers hold; `prefetch_pages` helps from three rows of x.
+    many as the registers hold. From three rows of x, arithmetic takes so long that memory stands idle: `prefetch` what
+    comes two rows of w later, a part of it in each pass over x.
     """
     return r"""
-// sums[c][r]: row r of the four of w times row c of the C of x.
+// sums[c][r]: row r of the four of w times row c of the C of x. Meanwhile, what lies two rows after those of w from
+// `early` to before `late` comes nearer.
 template <int C, class Number>
-static inline void tile(const Number* const w[4], const Number* x, int64_t k, float sums[C][4]) {
+static inline void tile(const Number* const w[4], const Number* x, int64_t k, int64_t early, int64_t late,
+                        float sums[C][4]) {
     vec sum[C][4] = {};
     for (int64_t l = 0; l < k; l += STEP<Number>) {
+        for (int64_t r = early; r < late; r++) prefetch(w[r] + 2 * k + l);
         const auto w0 = held(load(w[0] + l)), w1 = held(load(w[1] + l));
         const auto w2 = held(load(w[2] + l)), w3 = held(load(w[3] + l));
         for (int c = 0; c < C; c++) {
@@ -66,16 +70,16 @@ static void product_part(const Number* w, const Number* x, float* y, int64_t m, 
                          int64_t begin, int64_t end) {
     const int64_t quarter = (n + 3) / 4;
     const int64_t passes = (m + 5) / 6;  // over x, of at most six rows, as equal as they can be
+    const int64_t ahead = m > 2 ? 4 : 0;  // rows of w to ask for: one or two rows of x are read as fast as memory delivers
     for (int64_t j = begin; j < end; j++) {
         const Number* rows[4];
         for (int r = 0; r < 4; r++) rows[r] = w + std::min(j + r * quarter, n - 1) * k;
-        if (m > 2) prefetch_pages(rows, k);
         for (int64_t pass = 0; pass < passes; pass++) {
-            const int64_t first = m * pass / passes;
+            const int64_t first = m * pass / passes, early = ahead * pass / passes, late = ahead * (pass + 1) / passes;
             with_count<6>(m * (pass + 1) / passes - first, [&](auto count) {
                 constexpr int C = decltype(count)::value;
                 float sums[C][4];
-                tile<C>(rows, x + first * k, k, sums);
+                tile<C>(rows, x + first * k, k, early, late, sums);
                 for (int c = 0; c < C; c++)
                     for (int r = 0; r < 4; r++)
                         if (j + r * quarter < n) y[(first + c) * n + j + r * quarter] = sums[c][r];

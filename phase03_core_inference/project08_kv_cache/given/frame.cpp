@@ -155,16 +155,10 @@ static inline void with_count(int64_t count, const Work& work) {
     work(std::integral_constant<int, most>());
 }
 
-// Ask for the first line of each page in the four next rows: the processor reads ahead within a page by itself, but
-// not into the next one, and while it multiplies it does not get there early enough.
-template <class Number>
-static inline void prefetch_pages(const Number* const rows[4], int64_t k) {
-    for (int r = 0; r < 4; r++) {
-        const uintptr_t begin = uintptr_t(rows[r] + k), end = uintptr_t(rows[r] + 2 * k);
-        for (uintptr_t page = (begin + 4095) / 4096 * 4096; page < end; page += 4096)
-            __builtin_prefetch(reinterpret_cast<const void*>(page));
-    }
-}
+// Have the line at `from` brought from memory into the second-level cache, while other work goes on. It is no read:
+// any address will do. The processor reads ahead by itself where it is waiting for memory anyway; while it multiplies, it
+// does not get there early enough.
+static inline void prefetch(const void* from) { __builtin_prefetch(from, 0, 2); }
 
 // ---- threads
 
