@@ -5,7 +5,8 @@
 `cpu` first shows that the cache writes what is written without it; then it measures the gain over length, the products
 alone, decoding at 1, 8 and 32 rows beside transformers and a streaming read of the same bytes, and the time to the
 first token, in about six minutes. `peers` writes whole texts against ctranslate2 and llama.cpp as well, as far as
-they are installed, in about ten. `smoke` does all of it in seconds, on a model so small that the figures mean nothing.
+they are installed, in about a quarter of an hour. `smoke` does all of it in seconds, on a model so small that the
+figures mean nothing.
 """
 
 import json
@@ -32,7 +33,7 @@ from shared.config import parse
 from shared.ladder.project import load
 from shared.machine import cores
 from shared.measuring import plot
-from shared.measuring.arms import Arm, Report, measure
+from shared.measuring.arms import Arm, Measurement, Report, measure
 from shared.phase01 import LLM, SamplingParams
 
 FOLDER = Path(__file__).parent
@@ -49,30 +50,45 @@ def measure_texts(report: Report, settings: Settings, folder: Path) -> None:
         torch.set_num_threads(threads)
         for dtype, name in NAMES.items():
             model = settings.model(dtype)
+            said = f"{name}, {threads} thread{'s' if threads > 1 else ''}"
             for rows in (1, 8, 32):
                 place = folder / f"{name}-{threads}-{rows}"
-                writers = _writers(model, dtype, threads, rows, tokens, place)
-                prompts = torch.randint(
-                    settings.vocab_size, (rows, PROMPT), generator=torch.Generator().manual_seed(rows)
-                ).tolist()  # fmt: skip
-                arms = [
-                    Arm(arm, partial(write, prompts, tokens), work=rows * tokens)
-                    for arm, write in writers.items()
-                ]
-                measured = measure(arms, check=_same_beginnings, warmup=0, repeats=settings.repeats)
-                ours = measured.pop("ours")
+                writers = _writers(model, dtype, threads, rows, PROMPT + tokens, place)
+                measured = _texts(settings, writers, rows, PROMPT, tokens)
+                ours = measured.pop("ours").throughput
+                peers = {arm: peer.throughput for arm, peer in measured.items()}
                 report.figure(
-                    f"texts, batch {rows}, {name}, {threads} thread{'s' if threads > 1 else ''}", ours.throughput,
-                    "tokens/s", (">", max(peer.throughput for peer in measured.values())),
-                    {arm: peer.throughput for arm, peer in measured.items()},
+                    f"texts, batch {rows}, {said}", ours, "tokens/s", (">", max(peers.values())), peers,
                     note=f"{tokens} tokens after prompts of {PROMPT}, reading these included",
                 )  # fmt: skip
+            length = settings.first_prompt
+            writers = _writers(model, dtype, threads, 1, length + 1, folder / f"{name}-{threads}-first")
+            measured = _texts(settings, writers, 1, length, 1)
+            report.figure(
+                f"time to the first token, prompt of {length}, {said}", 1000 * measured.pop("ours").seconds, "ms",
+                peers={arm: 1000 * peer.seconds for arm, peer in measured.items()},
+                note="ours: project 3's modules, so torch's products and attention",
+            )  # fmt: skip
+
+
+Writer = Callable[[list[list[int]], int], list[list[int]]]
+
+
+def _texts(
+    settings: Settings, writers: Mapping[str, Writer], rows: int, prompt: int, tokens: int
+) -> dict[str, Measurement]:
+    """So many rows of tokens after random prompts of one length, by each of the writers."""
+    prompts = torch.randint(
+        settings.vocab_size, (rows, prompt), generator=torch.Generator().manual_seed(rows)
+    ).tolist()
+    arms = [Arm(arm, partial(write, prompts, tokens), work=rows * tokens) for arm, write in writers.items()]
+    return measure(arms, check=_same_beginnings, warmup=0, repeats=settings.repeats)
 
 
 def _writers(
-    model: LLM, dtype: torch.dtype, threads: int, rows: int, tokens: int, folder: Path
-) -> dict[str, Callable[[list[list[int]], int], list[list[int]]]]:
-    """What writes texts, by name: ours first."""
+    model: LLM, dtype: torch.dtype, threads: int, rows: int, length: int, folder: Path
+) -> dict[str, Writer]:
+    """What writes texts of up to `length` tokens, prompt and all, by name: ours first."""
     decode = DecodeStep(model, threads)
 
     def ours(prompts: list[list[int]], count: int) -> list[list[int]]:
@@ -82,9 +98,7 @@ def _writers(
     if not missing("ctranslate2") and dtype == torch.float32:
         writers["ctranslate2"] = CTranslate2(model, folder / "ctranslate2", dtype, threads).write
     if not missing("llama.cpp"):
-        writers["llama.cpp"] = LlamaCpp(
-            model, folder / "llama", dtype, threads, rows, PROMPT + tokens + 1
-        ).write
+        writers["llama.cpp"] = LlamaCpp(model, folder / "llama", dtype, threads, rows, length + 1).write
     return writers
 
 

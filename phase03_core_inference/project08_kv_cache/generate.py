@@ -98,7 +98,7 @@ def main(
         params = SamplingParams(
             max_tokens, temperature, top_k, top_p, repetition_penalty, stops, tuple(tokenizer.start), seed
         )
-        # A little of both before the clock starts, so that neither pays for what is done only once, as compiling kernels.
+        # A little of both before the clock starts, so that neither pays for what is done once, as compiling.
         list(with_cache(llm, tokenizer, prompts, replace(params, max_tokens=2), window, kernels, threads))
         with torch.inference_mode():
             llm(torch.tensor([[0]], device=place), attend=torch_attention)

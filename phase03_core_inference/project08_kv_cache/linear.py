@@ -70,7 +70,7 @@ static void product_part(const Number* w, const Number* x, float* y, int64_t m, 
                          int64_t begin, int64_t end) {
     const int64_t quarter = (n + 3) / 4;
     const int64_t passes = (m + 5) / 6;  // over x, of at most six rows, as equal as they can be
-    const int64_t ahead = m > 2 ? 4 : 0;  // rows of w to ask for: one or two rows of x are read as fast as memory delivers
+    const int64_t ahead = m > 2 ? 4 : 0;  // rows of w to ask for: two rows of x leave memory no rest
     for (int64_t j = begin; j < end; j++) {
         const Number* rows[4];
         for (int r = 0; r < 4; r++) rows[r] = w + std::min(j + r * quarter, n - 1) * k;
