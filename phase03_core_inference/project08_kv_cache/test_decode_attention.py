@@ -1,6 +1,7 @@
 """Decode attention in C++ against float64; the same bits alone and in company; and nothing beyond what is held."""
 
 import math
+import sys
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from phase03_core_inference.project08_kv_cache.decode_attention import DecodeAttention, attention_source
 from phase03_core_inference.project08_kv_cache.generation import generate_tokens, step
+from phase03_core_inference.project08_kv_cache.given.edge import stays_inside
 from phase03_core_inference.project08_kv_cache.given.example import (
     WIDE,
     random_heads,
@@ -15,7 +17,7 @@ from phase03_core_inference.project08_kv_cache.given.example import (
     random_prompts,
     spoiled,
 )
-from phase03_core_inference.project08_kv_cache.given.kernels import FORMATS, library
+from phase03_core_inference.project08_kv_cache.given.kernels import FORMATS, compiled, library
 from phase03_core_inference.project08_kv_cache.kv_cache import KVCache
 from phase03_core_inference.project08_kv_cache.window import SlidingWindowCache
 from shared.phase01 import SamplingParams
@@ -89,6 +91,22 @@ def test_what_lies_beyond_a_rows_length_is_never_read(dtype):
     for buffer in (cache.keys[0], cache.values[0]):
         buffer[2, :, 13:], buffer[0, :, 30:], buffer[1] = torch.nan, torch.nan, torch.nan
     assert torch.equal(attend(cache, q, [2, 0], [13, 30]), before)
+
+
+@task
+@formats
+@pytest.mark.parametrize("held", [1, 2, 7, 17])
+def test_there_may_be_no_memory_beyond_what_is_held(held, dtype):
+    found = compiled("attention", attention_source())
+    if found is None:
+        pytest.skip("there is no C++ compiler")
+    heads, width = 3, 16
+    q, keys, out = bytes(heads * width * 4), bytes(held * width * dtype.itemsize), bytes(heads * width * 4)
+    row, length = (0).to_bytes(8, sys.byteorder), held.to_bytes(8, sys.byteorder)
+    sizes = 1, heads, 1, held, width, 1  # one query a head, one head of keys and values, one thread
+    assert stays_inside(
+        found, f"decode_attention_{FORMATS[dtype]}", q, keys, keys, row, length, out, *sizes
+    ), "it reads keys or values beyond those held"
 
 
 @task

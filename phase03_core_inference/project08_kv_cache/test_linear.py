@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from phase03_core_inference.project08_kv_cache.generation import step
+from phase03_core_inference.project08_kv_cache.given.edge import stays_inside
 from phase03_core_inference.project08_kv_cache.given.example import WIDE, random_heads, random_model
-from phase03_core_inference.project08_kv_cache.given.kernels import FORMATS, library, padded
+from phase03_core_inference.project08_kv_cache.given.kernels import FORMATS, compiled, library, padded
 from phase03_core_inference.project08_kv_cache.kv_cache import KVCache
 from phase03_core_inference.project08_kv_cache.linear import OwnLinear, product_source, use_own_products
 from shared.testing import raises
@@ -38,6 +39,19 @@ def product(x, w, threads=1):
     assert buffer[:GUARD].isnan().all(), "it writes before y"
     assert buffer[-GUARD:].isnan().all(), "it writes beyond y"
     return y.clone()
+
+
+@task
+@formats
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 6), (7, 5), (12, 9)])
+def test_it_stays_within_its_arrays(m, n, dtype):
+    found = compiled("product", product_source())
+    if found is None:
+        pytest.skip("there is no C++ compiler")
+    w, x, y = bytes(n * 32 * dtype.itemsize), bytes(m * 32 * dtype.itemsize), bytes(m * n * 4)
+    assert stays_inside(found, f"product_{FORMATS[dtype]}", w, x, y, m, n, 32, 1), (
+        "it reads beyond w or x, or writes beyond y"
+    )
 
 
 def operands(m, n, k, dtype, seed=0):

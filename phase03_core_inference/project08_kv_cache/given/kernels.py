@@ -33,8 +33,8 @@ Functions = dict[str, Callable[..., Any]]
 
 
 @functools.cache
-def library(name: str, *sources: str) -> Functions | None:
-    """The C++ functions of a kernel by name, or None where there is no compiler, which is said once.
+def compiled(name: str, *sources: str) -> ctypes.CDLL | None:
+    """A kernel's library, or None where there is no compiler, which is said once.
 
     `sources` are the texts that stand before <name>.cpp: one for a product or attention; for a step those of the
     product, attention and step. Raises CompileError, with the compiler's own message, for a text that does not compile.
@@ -53,7 +53,13 @@ def library(name: str, *sources: str) -> Functions | None:
         parts += [(f"{name}_source", *sources), (f"{name}.cpp", _read(f"{name}.cpp"))]
     # #line: an error names the text it is in, though the compiler sees one.
     text = "".join(f'\n#line 1 "{where}"\n{part}' for where, part in parts)
-    found = load(text, f"kv-cache-{name}", ["-pthread"])
+    return load(text, f"kv-cache-{name}", ["-pthread"])
+
+
+@functools.cache
+def library(name: str, *sources: str) -> Functions | None:
+    """The C++ functions of a kernel by name, or None as `compiled` gives it."""
+    found = compiled(name, *sources)
     if found is None:
         return None
     formats = [""] if name == "frame" else [f"_{format}" for format in FORMATS.values()]
