@@ -134,7 +134,7 @@ class DecodeStep:
         self.packed = Packed(model)
         self.kernel = library("step", product_source(), attention_source(), step_source())
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, cache: KVCache, new: Sequence[Sequence[int]]) -> Float[Tensor, "row vocab"]:
         """Read one new token for each row that brings one; the logits after it, as `step` gives them.
 

@@ -1,5 +1,6 @@
 """Writing with the cache: the prompt is read once (prefill), and then each step reads one new token a text (decode)."""
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
@@ -14,7 +15,7 @@ Step = Callable[[KVCache, Sequence[Sequence[int]]], Tensor]
 """what reads new tokens: the cache and each row's new tokens in, logits of `step` out"""
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: buffers that grow in it could not be written to outside
 def step(model: LLM, cache: KVCache, new: Sequence[Sequence[int]]) -> Float[Tensor, "row vocab"]:
     """Read each row's new tokens; the logits of the token after each row's last one.
 
@@ -55,26 +56,25 @@ def stream_tokens(
 ) -> Iterator[tuple[int, int]]:
     """Go on from every prompt; yields (the prompt's index from 0, a new token) as soon as it is chosen.
 
-    Each prompt is read by itself, for that is as fast as all at once and gives the same numbers in company as alone;
-    then each step reads the last token of every running text, by `decode`, or by `step` with the model where that is
-    None. At each step the running ones come in their order.
+    First all prompts are read, each by itself by `step`, for that gives the same numbers in company as alone; then each
+    step reads the last token of every running text, by `decode`, or by `step` with the model where that is None. In
+    each step the running ones come in their order.
 
     Tokens are chosen by project 1's `choose`, with a generator of its own for each prompt, seeded with `params.seed`,
     and all tokens of the text as `used`. A text ends after `params.max_tokens`, at a token of `params.stop_ids`, which
     is not yielded, where the cache is full (after a token that can be chosen, but not read), and where the caller has
-    put its index into `ended`, which is looked at before each step. Stop texts are not looked for: tokens have no text
-    here. One that has ended is not computed any more.
+    put its index into `ended`, which is looked at before each decoding step. Stop texts are not looked for: tokens have
+    no text here. One that has ended is not computed any more.
 
-    Without a `cache` it makes a KVCache for the model's dtype and device; one that is given must be empty and have a
-    row for each prompt. The model is put into evaluation mode. `check_prompts` comes first, with the cache's `limit`;
-    raises ValueError as it does, and, naming both numbers, for a cache with another number of rows than prompts.
+    Without a `cache` it makes a KVCache for the model's dtype and device; one that is given must be empty, which is not
+    checked, and have a row for each prompt. The model is put into evaluation mode. `check_prompts` comes first, with
+    the cache's `limit`; raises ValueError as it does, and, naming both numbers, for a cache with another number of rows
+    than prompts.
     """
     weight = model.embedding.weight
     if cache is None:
         cache = KVCache(model.config, max(1, len(prompts)), dtype=weight.dtype, device=weight.device)
     check_prompts(prompts, model, cache.limit)
-    if cache.rows != len(prompts):
-        raise ValueError(f"the cache has {cache.rows} rows, and there are {len(prompts)} prompts")
     decode = decode or partial(step, model)
     model.eval()
     texts = [list(prompt) for prompt in prompts]
@@ -85,7 +85,7 @@ def stream_tokens(
         for i, prompt in enumerate(prompts)
     ]
     logits = torch.cat(parts)
-    for count in range(1, params.max_tokens + 1):
+    for count in itertools.count(1):
         for i, row_logits in zip(list(running), logits.cpu(), strict=True):
             token = choose(row_logits, torch.tensor(texts[i]), params, generators[i])
             if token in params.stop_ids:

@@ -185,8 +185,8 @@ class KVCache:
         """The `attend` of a planned step: append each row's new keys and values, and let its queries look at its own.
 
         The tokens of all rows lie end to end, `self.counts` of them each; rows never see each other. Where every row
-        brings one token at most and `self.decode` is set, that does the attention (`_decode`); where it gives None,
-        and else, `append` and then `attend_row` with `self.window` do, row by row. After the last layer, and only
+        brings one token at most and `self.decode` is set, `_decode` does all of it, the writing too; else `append` and
+        then `attend_row` with `self.window` do, row by row. After the last layer, and only
         then, each row holds its new tokens (`self.lengths`), and no step is planned any more (`self.counts` are
         zeros): a step that fails in between can be planned again.
 
@@ -197,7 +197,7 @@ class KVCache:
         if max(self.counts) == 1 and self.decode is not None:
             mixed = self._decode(layer, q, k, v)
         else:
-            mixed = torch.empty_like(q, dtype=v.dtype)
+            mixed = torch.empty_like(q)
             end = 0
             for row, count in enumerate(self.counts):
                 if not count:
@@ -268,7 +268,8 @@ class KVCache:
         """Forget a row's tokens from place `length` on, as if they had never come; a planned step is dropped.
 
         Nothing is erased and nothing moves: the next token is written over the first forgotten one. The other rows
-        stay. Raises ValueError for a length below 0 or above what the row holds, naming it and what is held.
+        stay. Raises ValueError, and changes nothing, for a length below 0 or above what the row holds, without what is
+        planned, naming it and what is held.
         """
         held = self.lengths[row]
         if not 0 <= length <= held:

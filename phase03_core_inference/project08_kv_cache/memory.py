@@ -32,7 +32,7 @@ def tokens_per_second(bandwidth: float, weights: int, cached: int, rows: int = 1
     """The most tokens a second that memory allows: rows / (the seconds that a step's bytes take).
 
     `bandwidth` is in bytes a second; a step reads `weights` bytes once for all rows, and each row's `cached` bytes.
-    Raises ValueError for a bandwidth that is not above 0 and for fewer than one row, naming them.
+    Raises ValueError for a bandwidth that is not above 0 and for fewer than one row, naming both in either case.
     """
     if not bandwidth > 0 or rows < 1:
         raise ValueError(f"bandwidth must be above 0 and rows at least 1, not {bandwidth} and {rows}")

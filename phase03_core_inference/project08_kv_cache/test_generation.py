@@ -17,6 +17,7 @@ from phase03_core_inference.project08_kv_cache.given.example import (
     without_cache,
 )
 from phase03_core_inference.project08_kv_cache.kv_cache import KVCache
+from phase03_core_inference.project08_kv_cache.window import SlidingWindowCache
 from shared.phase01 import (
     SamplingParams,
     load_base,
@@ -219,3 +220,24 @@ def test_tiny_base_writes_the_same_with_the_cache():
     assert generate_tokens(model, prompts, params) == [
         without_cache(model, prompt, params) for prompt in prompts
     ]
+
+
+@task
+def test_a_cache_that_has_grown_in_a_step_can_be_written_to_by_hand():
+    model, cache = random_model(), KVCache(TINY, capacity=2, dtype=torch.float64)
+    step(model, cache, [[1, 2, 3]])
+    with torch.no_grad():
+        found = model(torch.tensor([[4]]), cache.plan([1]), cache)[0, -1]
+    torch.testing.assert_close(found, model(torch.tensor([[1, 2, 3, 4]]))[0, -1], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_writes_the_same():
+    model, prompts = random_model(), random_prompts(5)
+    expected = generate_tokens(model, prompts, GREEDY)
+    ring = generate_tokens(model, prompts, GREEDY, SlidingWindowCache(TINY, 6, 5, torch.float64))
+    model.to("cuda")
+    assert generate_tokens(model, prompts, GREEDY) == expected
+    on_gpu = SlidingWindowCache(TINY, 6, 5, torch.float64, "cuda")
+    assert generate_tokens(model, prompts, GREEDY, on_gpu) == ring

@@ -1,11 +1,13 @@
 import math
 import random
+import weakref
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from phase03_core_inference.project08_kv_cache.given.example import (
     SHAPES,
@@ -75,6 +77,47 @@ def test_what_was_held_is_there_after_growing_and_nothing_moves_without_need():
 
 
 @pytest.mark.task(1)
+@pytest.mark.parametrize("rows", [2, 3])
+def test_every_row_keeps_its_own(rows):
+    cache = KVCache(SMALL, rows, capacity=3, dtype=torch.float64)
+    held = random_heads(rows, 2, 3, 4, count=4)
+    for layer in range(2):
+        cache.keys[layer].copy_(held[layer])
+        cache.values[layer].copy_(held[2 + layer])
+    cache.lengths = [3, 1, 2][:rows]
+    cache.reserve(7)
+    for buffer, before in zip([*cache.keys, *cache.values], held, strict=True):
+        for row, length in enumerate(cache.lengths):
+            assert torch.equal(buffer[row, :, :length], before[row, :, :length])
+
+
+@pytest.mark.task(1)
+def test_it_grows_on_its_own_device():
+    cache = KVCache(SMALL, capacity=2, device="meta")
+    cache.reserve(5)
+    assert {buffer.device.type for buffer in [*cache.keys, *cache.values]} == {"meta"}
+
+
+@pytest.mark.task(1)
+def test_one_layer_after_the_other_is_there_twice():
+    cache = KVCache(replace(SMALL, layers=6), capacity=2)
+    old = [weakref.ref(buffer) for buffer in [*cache.keys, *cache.values]]
+    left = []  # at each new buffer, how many old ones are still there
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            if "aten.new_" in str(function) or "aten.empty" in str(function) or "aten.zeros" in str(function):
+                left.append(sum(buffer() is not None for buffer in old))
+            return made
+
+    with Watch():
+        cache.reserve(5)
+    assert len(left) >= 12
+    assert left[-1] <= 2, f"of 12 old buffers, {left[-1]} are left when the last new one is made"
+
+
+@pytest.mark.task(1)
 @pytest.mark.parametrize("length", [21, 1000])
 def test_more_than_the_context_is_refused_and_nothing_changes(length):
     cache = KVCache(SMALL, capacity=4)
@@ -141,6 +184,14 @@ def test_no_query_is_touched_by_a_later_key():
 
 
 @pytest.mark.task(2)
+def test_large_scores_do_not_overflow():
+    [q] = random_heads(4, 3, 8, dtype=torch.float32)
+    k, v = random_heads(2, 7, 8, count=2, seed=1, dtype=torch.float32)
+    expected = written_out(1000 * q.double(), k.double(), v.double())
+    torch.testing.assert_close(attend_row(1000 * q, k, v).double(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.task(2)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_attention_keeps_the_values_dtype(dtype):
     [q] = random_heads(4, 3, 8, dtype=dtype)
@@ -165,6 +216,40 @@ def test_positions_go_on_where_each_row_is():
     assert positions.dtype == torch.int64
     assert cache.counts == [3, 2, 0, 1]
     assert cache.lengths == [5, 0, 2, 7], "the step is still to come"
+
+
+@pytest.mark.task(3)
+def test_a_row_may_become_full():
+    cache = KVCache(SMALL, rows=2)
+    cache.lengths = [0, 17]
+    assert cache.plan([20, 3]).tolist() == [*range(20), 17, 18, 19]
+    cache.lengths = [0, 18]
+    assert cache.plan([5, 0]).tolist() == [0, 1, 2, 3, 4], "no row would hold more than 18"
+
+
+@pytest.mark.task(3)
+def test_a_plan_is_of_the_numbers_that_were_given_whatever_becomes_of_their_list():
+    cache, counts = KVCache(SMALL, rows=2), [1, 2]
+    cache.plan(counts)
+    counts[0] = 9
+    assert cache.counts == [1, 2]
+    cache.plan((3, 0))
+    assert cache.counts == [3, 0]
+
+
+@pytest.mark.task(3)
+def test_positions_are_on_the_caches_device():
+    assert KVCache(SMALL, device="meta").plan([2]).device.type == "meta"
+
+
+@pytest.mark.task(3)
+def test_a_cache_with_a_window_lets_its_queries_see_so_many():
+    cache = KVCache(replace(SMALL, layers=1), dtype=torch.float64)
+    cache.window = 3
+    [q] = random_heads(4, 7, 4)
+    k, v = random_heads(2, 7, 4, count=2, seed=1)
+    cache.plan([7])
+    same(cache(0, q[None], k[None], v[None])[0], written_out(q, k, v, 3))
 
 
 @pytest.mark.task(3)
@@ -305,6 +390,15 @@ def test_a_step_of_another_dtype_or_length_or_without_a_plan_is_refused():
 
 
 @pytest.mark.task(3)
+def test_what_is_checked_is_the_dtype_of_values():
+    cache = KVCache(SMALL)  # float32
+    cache.plan([2])
+    [q], [k] = random_heads(1, 4, 2, 4), random_heads(1, 2, 2, 4)
+    with raises(ValueError, "float32", "float64"):
+        cache(0, q.float(), k.float(), k)
+
+
+@pytest.mark.task(3)
 def test_one_token_a_row_goes_to_the_decode_attention():
     model, cache = random_model(), KVCache(TINY, rows=3, dtype=torch.float64)
     plain = KVCache(TINY, rows=3, dtype=torch.float64)
@@ -317,7 +411,8 @@ def test_one_token_a_row_goes_to_the_decode_attention():
     cache.decode = decode
     start, one = [[1, 2], [3], [4, 5, 6]], [[7], [], [8]]
     for each in (cache, plain):
-        read(model, each, start)
+        read(model, each, [start[0], [], []])
+        read(model, each, [[], *start[1:]])
     assert not asked, "several tokens a row are not its work"
     same(torch.cat(read(model, cache, one)), torch.cat(read(model, plain, one)))
     assert asked == [((2, 4, 6), True, [0, 2], [3, 4])] * 2
@@ -358,6 +453,10 @@ def test_a_rewind_drops_what_was_planned_and_keeps_the_buffers():
     assert cache.counts == [0]
     cache.rewind(0, 0)
     assert cache.keys[0].data_ptr() == before
+    several = KVCache(SMALL, rows=2)
+    several.plan([1, 1])
+    several.rewind(0, 0)
+    assert several.counts == [0, 0], "the whole plan is dropped"
     same(read(model, cache, [[4, 5]])[0], whole(model, [4, 5]))
 
 
@@ -366,9 +465,10 @@ def test_a_rewind_drops_what_was_planned_and_keeps_the_buffers():
 def test_a_rewind_to_where_the_row_has_not_been_is_refused(length):
     cache = KVCache(SMALL, rows=2)
     cache.lengths = [9, 5]
+    cache.plan([0, 1])  # new tokens that are not there yet
     with raises(ValueError, length, 5):
         cache.rewind(1, length)
-    assert cache.lengths == [9, 5]
+    assert (cache.lengths, cache.counts) == ([9, 5], [0, 1])
 
 
 @pytest.mark.parametrize(("rows", "capacity"), [(0, 4), (-1, 4), (1, 0)])

@@ -114,6 +114,20 @@ def test_bfloat16_products_are_summed_in_float32():
 
 
 @task
+@formats
+def test_a_part_fills_its_own_columns_and_no_other(dtype):
+    kernel = library("product", product_source())
+    if kernel is None:
+        pytest.skip("there is no C++ compiler")
+    x, w = operands(3, 21, 64, dtype)  # quarters of 6, the last one of 3
+    y = torch.full((3, 21), torch.nan)
+    kernel[f"part_{FORMATS[dtype]}"](w.data_ptr(), x.data_ptr(), y.data_ptr(), 3, 21, 64, 2, 4)
+    own = [2, 3, 8, 9, 14, 15, 20]
+    assert [j for j in range(21) if not y[:, j].isnan().any()] == own, "the columns of j = 2 and 3"
+    assert torch.equal(y[:, own], product(x, w)[:, own])
+
+
+@task
 def test_the_kernel_reads_only_the_rows_of_its_share():
     """Rows of w that are not a number reach their own columns and no other."""
     x, w = operands(3, 21, 64, torch.float32)

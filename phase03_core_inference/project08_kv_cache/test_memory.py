@@ -54,6 +54,7 @@ def test_the_limit_is_what_memory_delivers_over_what_a_step_reads():
     assert tokens_per_second(20e9, weights=500_000_000, cached=500_000_000) == pytest.approx(20)
     assert tokens_per_second(20e9, weights=500_000_000, cached=0, rows=8) == pytest.approx(320)
     assert tokens_per_second(20e9, weights=400_000_000, cached=50_000_000, rows=8) == pytest.approx(200)
+    assert tokens_per_second(0.5, weights=1, cached=0) == pytest.approx(0.5)
 
 
 @task

@@ -135,8 +135,11 @@ def test_a_ring_that_has_lost_nothing_can_be_rewound():
     cache.rewind(0, 4)
     found = step(model, cache, [[7, 8, 9]])
     torch.testing.assert_close(found[0], masked(model, [1, 2, 3, 4, 7, 8, 9], 6)[-1], rtol=1e-10, atol=1e-10)
+    cache.plan([1])
     cache.rewind(0, 7)
-    assert cache.lengths == [7], "to where it is, any row can go"
+    assert (cache.lengths, cache.counts) == ([7], [0]), (
+        "to where it is, any row can go, and no plan stands then"
+    )
 
 
 @task

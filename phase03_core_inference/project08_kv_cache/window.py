@@ -17,7 +17,8 @@ class SlidingWindowCache(KVCache):
     """A KVCache whose rows hold the last `window` tokens; each token sees so many, itself included, in every layer.
 
     Of its parent it keeps everything but where tokens lie: `self.lengths` still counts all tokens that were read, and
-    positions go on without end (`limit` is None), for what counts is the distance, which stays below the window.
+    positions go on without end (`limit` is None), for what counts is the distance, which stays below the window. And a
+    row with a full ring that was in a step which failed is lost: what the first layers wrote stood over older tokens.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class SlidingWindowCache(KVCache):
 
         Once a row has read more tokens than the window has slots, those that would come back into sight are
         overwritten: then, and for a length below 0 or above what was read, it raises ValueError, naming the length and
-        how many were read; but going "back" to where the row is changes nothing.
+        how many were read; but any row can go "back" to where it is, which drops a planned step as ever.
         """
         if self.lengths[row] > self.capacity and length != self.lengths[row]:
             raise ValueError(

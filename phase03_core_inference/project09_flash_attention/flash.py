@@ -46,9 +46,11 @@ class FlashAttention(torch.autograd.Function):
     ) -> Tensor:
         """The output. q, k, v, the output and the log-sum-exp are kept for the way back, and no other tensor.
 
-        Tensors are kept by `ctx.save_for_backward`, the rest as an attribute of `ctx`.
+        Tensors are kept by `ctx.save_for_backward`, as they came in, the rest as an attribute of `ctx`. Under autocast,
+        products of float32 would be made in 16 bits, here and on the way back: inside, it is off.
         """
-        out, lse = backend.forward(q, k, v, causal, window)
+        with torch.autocast(q.device.type, enabled=False):
+            out, lse = backend.forward(q, k, v, causal, window)
         ctx.save_for_backward(q, k, v, out, lse)
         ctx.settings = causal, window, backend
         return out
@@ -58,7 +60,8 @@ class FlashAttention(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The gradients of q, k and v, from the output's, grads[0]; None for each of the three other arguments."""
         causal, window, backend = ctx.settings
-        dq, dk, dv = backend.backward(*ctx.saved_tensors, grads[0], causal, window)
+        with torch.autocast(grads[0].device.type, enabled=False):
+            dq, dk, dv = backend.backward(*ctx.saved_tensors, grads[0], causal, window)
         return dq, dk, dv, None, None, None
 
 

@@ -37,8 +37,8 @@ def update(
     """What the rows have found when these keys are added to what they had.
 
     A score of -inf is a key that the row does not see: it gets the weight 0. A row that has seen no key at all, here
-    and before, keeps peak -inf, total 0 and mixed 0, with no NaN on the way. The leading dimensions of values broadcast
-    to those of scores. What is given is not changed.
+    and before, keeps peak -inf, total 0 and mixed 0, with no NaN on the way; but a score that is NaN makes its row NaN.
+    The leading dimensions of values broadcast to those of scores. What is given is not changed.
     """
     peak = torch.maximum(running.peak, scores.amax(-1))
     base = peak.masked_fill(peak == float("-inf"), 0.0)  # -inf - -inf would be NaN

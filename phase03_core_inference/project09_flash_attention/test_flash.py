@@ -44,6 +44,44 @@ def test_what_is_kept_grows_with_the_length_and_not_with_its_square():
     assert sorted(kept) == sorted([q.numel(), k.numel(), v.numel(), out.numel(), out.numel() // 16])
 
 
+def test_what_is_kept_are_the_tensors_that_came_in_and_no_copies():
+    q, k, v, _ = (
+        x.transpose(1, 2).contiguous().transpose(1, 2).requires_grad_() for x in random_inputs(9, 9, 4, 2)
+    )
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.data_ptr()) or x, lambda x: x):
+        out = flash_attention(q, k, v)
+    assert {q.data_ptr(), k.data_ptr(), v.data_ptr(), out.data_ptr()} < set(kept)
+
+
+def test_each_call_has_settings_of_its_own():
+    q, k, v, dout = random_inputs(40, 40, 2, 2)
+    leaves = [x.requires_grad_() for x in (q, k, v)]
+    out = (
+        flash_attention(q, k, v)
+        + 2 * flash_attention(q, k, v, window=3)
+        + 3 * flash_attention(q, k, v, causal=False)
+    )
+    formula = attention_written_out(q, k, v)[0] + 2 * attention_written_out(q, k, v, True, 3)[0]
+    formula = formula + 3 * attention_written_out(q, k, v, False)[0]
+    for one, other in zip(
+        torch.autograd.grad(out, leaves, dout), torch.autograd.grad(formula, leaves, dout), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", ["auto", "tiles"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_takes_no_digits(backend, dtype):
+    q, k, v, dout = random_inputs(70, 70, 4, 2, dtype=dtype)
+    ours = lambda q, k, v: flash_attention(q, k, v, backend=backend)  # noqa: E731
+    expected = [ours(q, k, v), *gradients(ours, q, k, v, dout)]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [ours(q, k, v), *gradients(ours, q, k, v, dout)]
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_the_three_settings_have_no_gradient():
     q, k, v, dout = random_inputs(3, 3, 1, 1)
     leaves = [x.requires_grad_() for x in (q, k, v)]
@@ -92,6 +130,9 @@ def test_auto_takes_the_kernel_where_it_can_and_the_tiles_elsewhere(monkeypatch)
 def test_bad_input_gets_one_line_before_any_work():
     q, k, v, _ = random_inputs(4, 4, 3, 2)
     with raises(ValueError, 3, 2):
+        flash_attention(q, k, v)
+    q, k, v, _ = random_inputs(4, 4, 2, 4)
+    with raises(ValueError, 2, 4):
         flash_attention(q, k, v)
     q, k, v, _ = random_inputs(4, 4, 2, 2)
     with raises(ValueError, "float64", "float32"):

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
+from phase03_core_inference.project09_flash_attention import forward as file
 from phase03_core_inference.project09_flash_attention.forward import forward
 from phase03_core_inference.project09_flash_attention.given.attention_written_out import attention_written_out
 from phase03_core_inference.project09_flash_attention.given.cases import CASES, Largest, random_inputs
+from phase03_core_inference.project09_flash_attention.tiles import key_tiles, visible
 
 pytestmark = pytest.mark.task(3)
 
@@ -71,6 +73,32 @@ def test_a_changed_key_leaves_the_queries_before_it_bit_for_bit(changed):
     assert (before[:, :, changed:] != after[:, :, changed:]).any(-1).all()
 
 
+def test_tiles_have_the_size_that_was_asked_for_and_are_masked_where_they_must_be(monkeypatch):
+    met, masked = [], []
+
+    def key_tiles_seen(first, stop, queries, keys, causal, window, tile):
+        met.append((stop - first, tile))
+        found = key_tiles(first, stop, queries, keys, causal, window, tile)
+        masked.extend(part for part in found if part[2])
+        return found
+
+    looked = []
+    monkeypatch.setattr(file, "key_tiles", key_tiles_seen)
+    monkeypatch.setattr(file, "visible", lambda *arguments: looked.append(1) or visible(*arguments))
+    forward(*random_inputs(63, 63, 1, 1)[:3], True, None, tile=(10, 4))
+    assert set(met) == {(10, 4), (3, 4)}, "tiles of 10 queries, the last one of 3, and of 4 keys"
+    assert len(looked) <= len(masked), f"{len(masked)} tiles need a mask, and {len(looked)} masks were made"
+
+
+def test_queries_keys_and_values_may_lie_in_memory_as_they_like():
+    q, k, v, _ = random_inputs(40, 40, 4, 2)
+    expected = forward(q, k, v, True, 9)
+    for order in ((0, 2, 1, 3), (0, 1, 3, 2), (3, 1, 0, 2)):  # the last is the innermost in memory
+        strewn = [x.permute(order).contiguous().permute(*map(order.index, range(4))) for x in (q, k, v)]
+        for one, other in zip(forward(*strewn, True, 9), expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
 def test_no_tensor_comes_near_the_size_of_the_matrix():
     q, k, v, _ = random_inputs(512, 512, 1, 1, dim=8, batch=1)
     with Largest() as largest:
@@ -98,7 +126,7 @@ def test_tiles_that_nobody_sees_are_not_computed():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_the_work_is_done_in_float32_and_the_output_has_the_dtype_of_q(dtype):
-    q, k, v, _ = random_inputs(100, 100, 2, 1, dtype=dtype)
+    q, k, v, _ = random_inputs(100, 100, 2, 1, dim=24, dtype=dtype)  # 24 ** -0.5 has no end
     out, lse = forward(q, k, v, True, None)
     assert out.dtype == dtype
     assert lse.dtype == torch.float32

@@ -89,6 +89,15 @@ def test_hidden_keys_have_no_weight_and_a_row_without_keys_gets_nothing():
     torch.testing.assert_close(lse[:, 1:], expected_lse, rtol=1e-12, atol=1e-12)
 
 
+def test_a_score_that_is_nan_is_not_hidden():
+    scores, values = scores_and_values()
+    scores[..., 0, 2] = float("nan")
+    out, lse = carried_on(scores, values, [4])
+    assert out[:, 0].isnan().all()
+    assert lse[:, 0].isnan().all()
+    assert out[:, 1:].isfinite().all()
+
+
 def test_a_row_without_keys_stays_as_it_was_at_the_start():
     scores, values = scores_and_values()
     peak, total, mixed = update(start(scores, 3), torch.full_like(scores, NOTHING), values)

@@ -129,6 +129,13 @@ def test_a_model_reads_packed_texts_as_it_reads_them_alone():
 
 
 def test_packed_texts_are_one_row():
-    q = torch.zeros(3, 2, 5, 4)
-    with raises(ValueError, 3):
-        packed_attend(ends([5]))(0, q, q, q)
+    for rows in (0, 2, 3):
+        q = torch.zeros(rows, 2, 5, 4)
+        with raises(ValueError, rows):
+            packed_attend(ends([5]))(0, q, q, q)
+
+
+def test_the_backend_that_was_asked_for_computes():
+    q = torch.zeros(1, 2, 5, 16, dtype=torch.float64)
+    with raises(ValueError, "float64"):
+        packed_attend(ends([5]), backend="cpu")(0, q, q, q)

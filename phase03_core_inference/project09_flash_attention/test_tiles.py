@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase03_core_inference.project09_flash_attention import tiles
 from phase03_core_inference.project09_flash_attention.tiles import key_tiles, visible
 
 pytestmark = pytest.mark.task(2)
@@ -60,6 +61,11 @@ def test_tiles_are_those_that_somebody_sees_and_masked_unless_all_see_all(
     found = key_tiles(first, stop, queries, keys, causal, wide, tile)
     assert [(begin, end) for begin, end, _ in found] == [(begin, end) for begin, end, _ in expected]
     assert [bool(masked) for *_, masked in found] == [masked for *_, masked in expected]
+
+
+def test_no_pair_of_query_and_key_is_looked_at(monkeypatch):
+    monkeypatch.setattr(tiles, "visible", lambda *_: pytest.fail("key_tiles calls visible"))
+    assert key_tiles(2, 4, 6, 6, True, None, 3) == [(0, 3, False), (3, 6, True)]
 
 
 def test_half_of_the_tiles_are_left_out():

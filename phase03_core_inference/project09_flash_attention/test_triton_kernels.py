@@ -37,6 +37,29 @@ def backward(case, given, out, lse, **tiles):
     return launch.backward(q, k, v, out, lse, dout, *case[4:], kernels=launch.interpreted(), **tiles)
 
 
+def guarded(queries):
+    """Room for a number a query, (1, 1, queries), and the buffer in which it lies, 64 guards after it."""
+    buffer = torch.full((queries + 64,), 7.0)
+    return buffer[:queries].view(1, 1, queries), buffer
+
+
+# This one is the first: what is written beyond a buffer can end the process, in any test.
+@pytest.mark.task(7)
+def test_rows_behind_the_last_query_write_no_log_sum_exp():
+    q, k, v, _ = random_inputs(47, 47, 1, 1, batch=1, dtype=torch.float32)
+    lse, buffer = guarded(47)
+    launch.fill(q, k, v, torch.empty_like(q), lse, True, None, launch.interpreted(), Tiles(32, 32))
+    assert (buffer[47:] == 7).all(), "the store of lse goes beyond the last query: it needs a mask"
+
+
+@pytest.mark.task(8)
+def test_rows_behind_the_last_query_write_no_dots():
+    q, _, _, dout = random_inputs(47, 47, 1, 1, batch=1, dtype=torch.float32)
+    dots, buffer = guarded(47)
+    launch.row_dots(q, dout, launch.interpreted(), dots)
+    assert (buffer[47:] == 7).all(), "the store of dots goes beyond the last query: it needs a mask"
+
+
 @pytest.mark.task(7)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("case", WITH_WORK.values(), ids=WITH_WORK)
@@ -106,6 +129,8 @@ def test_dots_are_sums_over_rows():
     q, _, _, dout = random_inputs(70, 1, 3, 1, dtype=torch.float32)
     dots = launch.row_dots(q, dout, launch.interpreted())
     torch.testing.assert_close(dots.double(), (q.double() * dout.double()).sum(-1), rtol=1e-5, atol=1e-5)
+    large = torch.full((1, 1, 5, 16), 300.0, dtype=torch.float16)  # 300 · 300 is more than float16 holds
+    assert (launch.row_dots(large, large, launch.interpreted()) == 16 * 90_000).all()
 
 
 @pytest.mark.task(8)
@@ -177,3 +202,18 @@ def test_tiles_that_nobody_sees_are_not_read_for_gradients():
     k[:, :, 64:] = v[:, :, 64:] = float("nan")
     dq, _, _ = backward(case, (q, k, v, dout), out, lse, **tiles)
     assert dq[:, :, :64].isfinite().all()
+
+
+@pytest.mark.task(8)
+def test_tiles_outside_the_window_are_not_read_for_gradients():
+    case = (96, 96, 1, 1, True, 20)
+    (q, k, v, dout), (out, lse, *_) = exact(case)
+    tiles = {"key_tiles": Tiles(32, 32), "query_tiles": Tiles(32, 32)}
+    dout[:, :, 64:] = float("nan")  # these queries see the keys from 45 on
+    _, dk, dv = backward(case, (q, k, v, dout), out, lse, **tiles)
+    assert dk[:, :, :32].isfinite().all()
+    assert dv[:, :, :32].isfinite().all()
+    dout[:, :, 64:] = 1.0
+    k[:, :, :32] = v[:, :, :32] = float("nan")
+    dq, _, _ = backward(case, (q, k, v, dout), out, lse, **tiles)
+    assert dq[:, :, 64:].isfinite().all()

@@ -36,7 +36,7 @@ def key_tiles(
 
     Tiles begin at multiples of `tile` and have `tile` keys, only the last one of all may have fewer. A tile of which no
     query sees a key is left out. One has to be masked unless every query sees every key of it. The list is found by
-    arithmetic, without looking at any pair of query and key. `window` only comes with causal.
+    arithmetic, without looking at any pair of query and key. `first` is below `stop`; `window` only comes with causal.
     """
     low, high = first + keys - queries, stop - 1 + keys - queries  # positions of the first and the last query
     # The union of what they see is [begin, end), and what every one of them sees is [whole_begin, whole_end).

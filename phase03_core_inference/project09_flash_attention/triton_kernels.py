@@ -53,6 +53,8 @@ def attend_tiles(
 ):  # fmt: skip
     """One tile of queries meets the keys from `start` (a multiple of BLOCK_K) up to `stop`: online softmax.
 
+    `stop` may lie inside a tile, or not above `start`: then there are none.
+
     `total` and `peak` (BLOCK_Q) and `mixed` (BLOCK_Q, HEAD), all float32, are what was found so far: the sum of
     2^(score · factor - peak), the largest score · factor, and the sum of values with the same weights. Returns the
     three as they are after these keys. `rows` are the numbers of the queries; the scores are q kᵀ.

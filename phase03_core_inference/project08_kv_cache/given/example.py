@@ -16,7 +16,7 @@ TINY = Config(
 SHAPES = [
     TINY,
     replace(TINY, kv_heads=4, tied_embeddings=True, rope_base=500.0),
-    replace(TINY, kv_heads=1, qk_norm=True, layers=3),
+    replace(TINY, kv_heads=1, qk_norm=True, layers=3, norm_eps=0.1),
     replace(TINY, activation="squared_relu", logit_softcap=2.0),
 ]
 """one with each option at work"""

@@ -146,7 +146,7 @@ static inline vec exp(vec x) {
 // ---- counts known to the compiler
 
 // Call work(std::integral_constant<int, count>()) for a count of 1 to most: inside, decltype(size)::value is a constant,
-// so arrays of that size live in registers.
+// so arrays of that size live in registers. A larger count counts as `most`.
 template <int most, class Work>
 static inline void with_count(int64_t count, const Work& work) {
     if constexpr (most > 1) {

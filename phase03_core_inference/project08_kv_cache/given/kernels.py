@@ -23,7 +23,10 @@ BLOCK = 32
 """rows of weights and activations have a multiple of so many numbers"""
 SIGNATURES: dict[str, dict[str, tuple[Any, list[Any]]]] = {
     "frame": {"stream_read": (c_float, [ADDRESS, c_int64, c_int])},
-    "product": {"product": (None, [*[ADDRESS] * 3, *[c_int64] * 3, c_int])},
+    "product": {
+        "product": (None, [*[ADDRESS] * 3, *[c_int64] * 3, c_int]),
+        "part": (None, [*[ADDRESS] * 3, *[c_int64] * 5]),
+    },
     "attention": {"decode_attention": (None, [*[ADDRESS] * 6, *[c_int64] * 5, c_int])},
     "step": {"decode_step": (None, [ADDRESS, ADDRESS])},
 }

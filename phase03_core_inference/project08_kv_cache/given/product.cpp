@@ -15,6 +15,17 @@ static void product(const Matrix<Number>& w, const Number* x, float* y, int64_t 
     });
 }
 
+// One thread's part alone, for tests.
+extern "C" void part_float32(const float* w, const float* x, float* y, int64_t m, int64_t n, int64_t k, int64_t begin,
+                             int64_t end) {
+    product_part(w, x, y, m, n, k, begin, end);
+}
+
+extern "C" void part_bfloat16(const bfloat16* w, const bfloat16* x, float* y, int64_t m, int64_t n, int64_t k,
+                              int64_t begin, int64_t end) {
+    product_part(w, x, y, m, n, k, begin, end);
+}
+
 extern "C" void product_float32(const float* w, const float* x, float* y, int64_t m, int64_t n, int64_t k, int threads) {
     product({w, n, k}, x, y, m, threads);
 }

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from phase03_core_inference.project09_flash_attention.given import triton_launch as launch
+from phase03_core_inference.project09_flash_attention.given.attention_written_out import attention_written_out
+from phase03_core_inference.project09_flash_attention.given.cases import gradients, random_inputs
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,29 @@ def test_only_what_a_descriptor_cannot_point_at_is_copied():
         copy = launch.readable(odd)
         assert copy.is_contiguous()
         assert torch.equal(copy, odd)
+
+
+def test_what_comes_in_may_lie_in_memory_as_it_likes():
+    pytest.importorskip("triton", reason="there is no package triton here")
+    q, k, v, dout = random_inputs(20, 20, 2, 1, dtype=torch.float32)
+    expected, lse = attention_written_out(*(x.double() for x in (q, k, v)))
+    strewn = [x.mT.contiguous().mT for x in (q, k, v)]
+    out, _ = launch.forward(*strewn, True, None, kernels=launch.interpreted())
+    torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+    found = launch.backward(
+        *strewn,
+        out.mT.contiguous().mT,
+        lse.float(),
+        dout.mT.contiguous().mT,
+        True,
+        None,
+        kernels=launch.interpreted(),
+    )
+    exact = gradients(
+        lambda q, k, v: attention_written_out(q, k, v)[0], *(x.double() for x in (q, k, v, dout))
+    )
+    for one, other in zip(found, exact, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_launched_without_queries_or_keys():

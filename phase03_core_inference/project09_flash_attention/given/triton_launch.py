@@ -71,16 +71,25 @@ def forward(
 ) -> tuple[Float[Tensor, "batch head queries dim"], Float[Tensor, "batch head queries"]]:
     """The output, in q's dtype, and the log-sum-exp, in float32."""
     kernels = kernels or compiled()
-    batch, heads, queries, dim = q.shape
-    kv_heads, keys = k.shape[1:3]
-    out = torch.empty_like(q)
+    batch, heads, queries, _ = q.shape
+    keys = k.shape[2]
+    out = torch.empty_like(q, memory_format=torch.contiguous_format)
     lse = torch.empty(batch, heads, queries, dtype=torch.float32, device=q.device)
     if not q.numel():
         return out, lse
     if not keys:
         return out.zero_(), lse.fill_(float("-inf"))
-    tiles = tiles or tiles_for("forward", q)
     q, k, v = map(readable, (q, k, v))
+    fill(q, k, v, out, lse, causal, window, kernels, tiles or tiles_for("forward", q))
+    return out, lse
+
+
+def fill(
+    q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor,
+    causal: bool, window: int | None, kernels: Any, tiles: Tiles,
+) -> None:  # fmt: skip
+    """Fill out and lse. All tensors but lse are `readable`."""
+    (batch, heads, queries, dim), (kv_heads, keys) = q.shape, k.shape[1:3]
     descriptor = describe(kernels)
     with errors_of(kernels):
         kernels.forward_kernel[(-(-queries // tiles.block_q), batch * heads)](
@@ -88,7 +97,6 @@ def forward(
             descriptor(out, tiles.block_q), lse, dim**-0.5, heads, heads // kv_heads, queries, keys,
             CAUSAL=causal, WINDOW=window or 0, HEAD=dim, PRECISION=precision(q), **tiles.options(),
         )  # fmt: skip
-    return out, lse
 
 
 def backward(
@@ -110,7 +118,7 @@ def backward(
 ]:
     """dq, dk and dv, in q's dtype."""
     kernels = kernels or compiled()
-    dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+    dq, dk, dv = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v))
     if not q.numel() or not k.numel():
         return dq.zero_(), dk.zero_(), dv.zero_()
     q, k, v, out, dout = map(readable, (q, k, v, out, dout))
@@ -121,10 +129,13 @@ def backward(
     return dq, dk, dv
 
 
-def row_dots(out: Tensor, dout: Tensor, kernels: Any) -> Float[Tensor, "batch head queries"]:
-    """D = rowsum(dout · out), in float32."""
+def row_dots(
+    out: Tensor, dout: Tensor, kernels: Any, dots: Tensor | None = None
+) -> Float[Tensor, "batch head queries"]:
+    """D = rowsum(dout · out), in float32, into `dots` if it is given."""
     batch, heads, queries, dim = out.shape
-    dots = torch.empty(batch, heads, queries, dtype=torch.float32, device=out.device)
+    if dots is None:
+        dots = torch.empty(batch, heads, queries, dtype=torch.float32, device=out.device)
     descriptor = describe(kernels)
     with errors_of(kernels):
         kernels.dots_kernel[(-(-queries // 64), batch * heads)](
