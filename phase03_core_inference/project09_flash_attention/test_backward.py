@@ -138,10 +138,10 @@ def test_the_work_is_done_in_float32_and_the_gradients_have_the_dtype_of_q(dtype
 
 def test_sums_are_not_rounded_to_the_dtype_of_q_on_the_way():
     q, k, v, dout = random_inputs(400, 400, 8, 1, dim=24, batch=1, dtype=torch.bfloat16)
-    exact = [x.double() for x in (q, k, v, dout)]
-    out, lse = attention_written_out(*exact[:3])
+    q64, k64, v64, dout64 = (x.double() for x in (q, k, v, dout))
+    out, lse = attention_written_out(q64, k64, v64)
     found = backward(q, k, v, out.bfloat16(), lse.float(), dout, True, None)
-    expected = gradients(lambda q, k, v: attention_written_out(q, k, v)[0], *exact)
+    expected = gradients(lambda q, k, v: attention_written_out(q, k, v)[0], q64, k64, v64, dout64)
     for one, other in zip(found, expected, strict=True):
         error = ((one.double() - other).abs().mean() / other.abs().mean()).item()
         assert error < 2e-3, f"a mean error of {error:.1e}: rounding the result alone makes 1.4e-3"

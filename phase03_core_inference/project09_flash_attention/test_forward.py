@@ -85,7 +85,8 @@ def test_tiles_have_the_size_that_was_asked_for_and_are_masked_where_they_must_b
     looked = []
     monkeypatch.setattr(file, "key_tiles", key_tiles_seen)
     monkeypatch.setattr(file, "visible", lambda *arguments: looked.append(1) or visible(*arguments))
-    forward(*random_inputs(63, 63, 1, 1)[:3], True, None, tile=(10, 4))
+    q, k, v, _ = random_inputs(63, 63, 1, 1)
+    forward(q, k, v, True, None, tile=(10, 4))
     assert set(met) == {(10, 4), (3, 4)}, "tiles of 10 queries, the last one of 3, and of 4 keys"
     assert len(looked) <= len(masked), f"{len(masked)} tiles need a mask, and {len(looked)} masks were made"
 
@@ -94,9 +95,10 @@ def test_queries_keys_and_values_may_lie_in_memory_as_they_like():
     q, k, v, _ = random_inputs(40, 40, 4, 2)
     expected = forward(q, k, v, True, 9)
     for order in ((0, 2, 1, 3), (0, 1, 3, 2), (3, 1, 0, 2)):  # the last is the innermost in memory
-        strewn = [x.permute(order).contiguous().permute(*map(order.index, range(4))) for x in (q, k, v)]
-        for one, other in zip(forward(*strewn, True, 9), expected, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+        back = [order.index(i) for i in range(4)]
+        one, two, three = (x.permute(order).contiguous().permute(back) for x in (q, k, v))
+        for found, other in zip(forward(one, two, three, True, 9), expected, strict=True):
+            torch.testing.assert_close(found, other, rtol=1e-11, atol=1e-12)
 
 
 def test_no_tensor_comes_near_the_size_of_the_matrix():

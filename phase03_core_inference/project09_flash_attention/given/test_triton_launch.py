@@ -37,22 +37,14 @@ def test_only_what_a_descriptor_cannot_point_at_is_copied():
 def test_what_comes_in_may_lie_in_memory_as_it_likes():
     pytest.importorskip("triton", reason="there is no package triton here")
     q, k, v, dout = random_inputs(20, 20, 2, 1, dtype=torch.float32)
-    expected, lse = attention_written_out(*(x.double() for x in (q, k, v)))
-    strewn = [x.mT.contiguous().mT for x in (q, k, v)]
-    out, _ = launch.forward(*strewn, True, None, kernels=launch.interpreted())
+    q64, k64, v64, dout64 = (x.double() for x in (q, k, v, dout))
+    expected, lse = attention_written_out(q64, k64, v64)
+    q, k, v, dout = (x.mT.contiguous().mT for x in (q, k, v, dout))
+    kernels = launch.interpreted()
+    out, _ = launch.forward(q, k, v, True, None, kernels)
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
-    found = launch.backward(
-        *strewn,
-        out.mT.contiguous().mT,
-        lse.float(),
-        dout.mT.contiguous().mT,
-        True,
-        None,
-        kernels=launch.interpreted(),
-    )
-    exact = gradients(
-        lambda q, k, v: attention_written_out(q, k, v)[0], *(x.double() for x in (q, k, v, dout))
-    )
+    found = launch.backward(q, k, v, out.mT.contiguous().mT, lse.float(), dout, True, None, kernels)
+    exact = gradients(lambda q, k, v: attention_written_out(q, k, v)[0], q64, k64, v64, dout64)
     for one, other in zip(found, exact, strict=True):
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4)
 
