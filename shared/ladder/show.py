@@ -8,10 +8,14 @@ from rich.markup import escape
 
 from shared.ladder.house import counted, say, short
 from shared.ladder.progress import stubs
-from shared.ladder.project import Project, Task
+from shared.ladder.project import Project, Task, root_folder
 from shared.ladder.runner import Results
 
 DID_NOT_RAISE = re.compile(r"DID NOT RAISE (?:<class ')?([\w.]+)")
+FATAL = (
+    "Fatal Python error: "  # so begins what Python's faulthandler prints, with a line for each call after it
+)
+FRAME = re.compile(r'\s*File "(.+)", line (\d+) in (.+)')
 LONGEST_MESSAGE = 14  # lines
 LONGEST_PRINT = 20
 
@@ -112,9 +116,19 @@ def show_failure(failure: dict[str, Any]) -> None:
 
 def show_cut_off(results: Results) -> None:
     """The run ended before its tests did: a crash, or a call of sys.exit."""
-    say("[red]✗ The run ended before the tests did.[/] The last it printed:\n")
-    for line in results.output.strip().splitlines()[-LONGEST_PRINT:]:
-        say(f"  {escape(line)}")
+    lines = results.output.strip().splitlines()
+    crash = next((i for i, line in enumerate(lines) if line.startswith(FATAL)), None)
+    if crash is None:
+        say("[red]✗ The run ended before the tests did.[/] The last it printed:\n")
+        for line in lines[-LONGEST_PRINT:]:
+            say(f"  {escape(line)}")
+        return
+    say(f"[red]✗ The run crashed: {escape(lines[crash].removeprefix(FATAL))}.[/]\n")
+    say("Code that reads or writes beyond its arrays does that. It was called here, innermost first:")
+    frames = [found for line in lines[crash:] if (found := FRAME.match(line))]
+    for file, number, function in (frame.groups() for frame in frames):
+        if Path(file).is_relative_to(root_folder()) and ".venv" not in Path(file).parts:
+            say(f"  [cyan]{short(file)}:{number}[/] [dim]in {escape(function)}[/]")
 
 
 def _printed(text: str) -> None:

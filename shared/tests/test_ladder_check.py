@@ -9,6 +9,7 @@ import pytest
 from shared.ladder import check, progress, runner, tasks
 from shared.ladder.project import find
 from shared.ladder.runner import Results, read_events, run_tests
+from shared.ladder.show import show_cut_off
 
 SUMS = "work/phase01_demo/project01_sum/sums.py"
 STUB_1 = 'raise NotImplementedError("project 1, task 1: total — Adds up whole numbers.")'
@@ -156,6 +157,23 @@ def test_code_that_ends_the_run(yours, ladder):
     said = ladder("check", 1)
     assert said.code == 1
     assert "✗ The run ended before the tests did." in said.out
+
+
+def test_a_crash_is_named_with_the_calls_of_this_house(house, capsys):
+    printed = f"""free(): invalid size
+Fatal Python error: Aborted
+
+Current thread 0x1 (most recent call first):
+  File "{house}/work/phase01_demo/sums.py", line 5 in total
+  File "/usr/lib/python3/site-packages/pluggy/_execution.py", line 147 in _multicall
+  File "{house}/.venv/lib/pluggy/_manager.py", line 183 in _hookexec
+"""
+    show_cut_off(Results(output=printed))
+    said = capsys.readouterr().out
+    assert "✗ The run crashed: Aborted." in said
+    assert "beyond its arrays" in said
+    assert "work/phase01_demo/sums.py:5 in total" in said
+    assert "pluggy" not in said
 
 
 def test_skipped_and_missing_tests_do_not_pass_a_task(house, ladder, yours):
