@@ -141,15 +141,22 @@ def main() -> None:
     command = f"python -m phase03_core_inference.project08_kv_cache.benchmark --preset {settings.preset}"
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     with tempfile.TemporaryDirectory() as folder:
-        if not settings.peers or settings.preset == "smoke":
-            gain.equality(report, settings)
-            gain.gain_over_length(report, settings)
-            decoding.products_alone(report, settings)
-            decoding.first_token(report, settings, Path(folder))
-            for threads in dict.fromkeys((1, min(2, cores()))):
-                decoding.decoding(report, settings, threads, Path(folder))
+        place = Path(folder)
+        parts: list[tuple[str, Callable[[], None]]] = [
+            ("the same texts with the cache as without it", lambda: gain.equality(report, settings)),
+            ("the gain over length", lambda: gain.gain_over_length(report, settings)),
+            ("products alone", lambda: decoding.products_alone(report, settings)),
+            ("the first token of a long prompt", lambda: decoding.first_token(report, settings, place)),
+            ("decoding, one thread", lambda: decoding.decoding(report, settings, 1, place)),
+        ]
+        if cores() > 1:
+            parts.append(("decoding, two threads", lambda: decoding.decoding(report, settings, 2, place)))
+        texts = ("whole texts beside the peers", lambda: measure_texts(report, settings, place))
         if settings.peers:
-            measure_texts(report, settings, Path(folder))
+            parts = [*parts, texts] if settings.preset == "smoke" else [texts]
+        for title, part in parts:
+            print(f"measuring {title} …", file=sys.stderr)
+            part()
     torch.set_num_threads(1)
     draw(report.finish())
 

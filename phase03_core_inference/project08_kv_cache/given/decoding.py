@@ -161,9 +161,7 @@ def _decode_arms(
     ]  # from the longest down: rewinding only
     config, start = model.config, filled(model, rows, longest, dtype)
     tokens = [[5]] * rows
-    prompt = torch.randint(
-        config.vocab_size, (longest,), generator=torch.Generator().manual_seed(1)
-    ).expand(rows, -1)  # fmt: skip
+    prompt = torch.randint(config.vocab_size, (1, longest), generator=torch.Generator().manual_seed(1))
 
     def steps(read: Step, cache: KVCache) -> Tensor:
         logits = []
@@ -186,7 +184,7 @@ def _decode_arms(
 
     arms = [
         Arm("ours", partial(steps, DecodeStep(model, threads)), partial(refill, start), rows * count),
-        Arm("transformers", their_steps, lambda: theirs.read(prompt), rows * count),
+        Arm("transformers", their_steps, lambda: theirs.read(prompt, rows), rows * count),
     ]
     if rows == 1:
         own = settings.model(dtype)

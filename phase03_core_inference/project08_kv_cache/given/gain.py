@@ -105,13 +105,15 @@ def _check(model: LLM, prompt: list[int], text: list[int], window: int | None) -
 
 
 def filled(model: LLM, rows: int, length: int, dtype: torch.dtype) -> KVCache:
-    """A cache that has read `length` random tokens a row, the same in all rows, one row after the other."""
+    """A cache that has read `length` random tokens a row, the same in all rows."""
     cache = KVCache(model.config, rows, length + 1, dtype)
     tokens = torch.randint(
         model.config.vocab_size, (length,), generator=torch.Generator().manual_seed(1)
     ).tolist()
-    for row in range(rows):
-        step(model, cache, [tokens if other == row else [] for other in range(rows)])
+    step(model, cache, [tokens] + [[]] * (rows - 1))
+    for buffer in [*cache.keys, *cache.values]:
+        buffer[1:] = buffer[:1]
+    cache.lengths = [length] * rows
     return cache
 
 

@@ -38,10 +38,13 @@ class Transformers:
         self.length = 0
 
     @torch.inference_mode()
-    def read(self, tokens: Tensor) -> Tensor:
-        """Start anew with (row, time) tokens; the logits of the last place."""
+    def read(self, tokens: Tensor, rows: int = 1) -> Tensor:
+        """Start anew with (row, time) tokens, each of them in so many rows; the logits of the last place."""
         self.cache, self.length = self.new_cache(), 0
-        return self.step(tokens)
+        logits = self.step(tokens)
+        if rows > 1:
+            self.cache.batch_repeat_interleave(rows)
+        return logits
 
     @torch.inference_mode()
     def step(self, tokens: Tensor) -> Tensor:
