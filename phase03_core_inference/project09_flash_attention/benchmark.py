@@ -1,9 +1,9 @@
 """Measures what project 9 promises: python -m phase03_core_inference.project09_flash_attention.benchmark --preset cpu
 
 `cpu` measures the C++ kernel beside torch's fused attention and attention written out, its memory, a whole prefill and
-some steps of training, in about a minute; `full` does so at more lengths, up to 16,384, in about three. `gpu`, on a GPU,
-measures the Triton kernels beside torch's flash kernel, in two to three minutes. `smoke` shows in seconds that the parts
-for a CPU run.
+some steps of training, in about a minute; `full` does so at more lengths, up to 16,384, in about three. `gpu`, on a
+GPU, measures the Triton kernels beside torch's flash kernel, in two to three minutes. `smoke` shows in seconds that the
+parts for a CPU run.
 """
 
 import json
