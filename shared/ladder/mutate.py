@@ -23,10 +23,12 @@ from shared.ladder.house import LadderError, console, counted, say
 from shared.ladder.jobs import WHOLE_SECONDS, Job
 from shared.ladder.mutants import read_mistakes
 from shared.ladder.mutating import HANGS, KILLED, SURVIVES, UNPATCHED, Change, try_changes
-from shared.ladder.mutations import mutations
+from shared.ladder.mutations import kernels, mutations
 from shared.ladder.project import Project, load, root_folder
 from shared.ladder.verdicts import head, is_drawn
 from shared.options import run_command
+
+KERNELS_ONE_IN = 20
 
 
 @dataclass
@@ -57,9 +59,10 @@ def mutate(
 ) -> bool:
     """Try every change, or a sample drawn by the commit, and say what survives. True: nothing without a reason.
 
-    `function` is a part of the name. With `others`, what survives its task is tried on all other tests of the project:
-    one that notices it asks of a learner what the task's own tests do not. Raises ProjectError for a task that the
-    project does not have.
+    Of Triton's kernels, whose every change takes a process and the tests' imports, it is one in KERNELS_ONE_IN, always
+    the same, unless a task, a function or a sample is asked for. `function` is a part of the name. With `others`, what
+    survives its task is tried on all other tests of the project: one that notices it asks of a learner what the task's
+    own tests do not. Raises ProjectError for a task that the project does not have.
     """
     for number in tasks:
         project.task(number)
@@ -68,6 +71,9 @@ def mutate(
         for change in all_changes(project)
         if (not tasks or change.task in tasks) and function in change.function
     ]
+    everything = one_in == 1 and not tasks and not function
+    if everything:
+        changes = [change for change in changes if not change.kernel or _is_sample(change)]
     if one_in > 1:
         commit = head(root_folder())
         changes = [
@@ -77,7 +83,7 @@ def mutate(
         ]
     with tempfile.TemporaryDirectory(prefix="ladder-") as folder, forked.quiet_environment():
         found = run(project, changes, Path(folder), at_once, others)
-    if one_in == 1 and not tasks and not function:
+    if everything:
         found.faults += _stale(project)
     _show(project, len(changes), found)
     return not found.survivors and not found.faults
@@ -91,8 +97,15 @@ def all_changes(project: Project) -> list[Change]:
         tasks = {
             target.name: task.number for task in project.tasks for target in task.write if target.file == file
         }
-        found += [Change(tasks[one.function], file, one) for one in mutations(text, tasks)]
+        compiled = kernels(text)
+        found += [
+            Change(tasks[one.function], file, one, one.function in compiled) for one in mutations(text, tasks)
+        ]
     return sorted(found, key=lambda change: change.task)
+
+
+def _is_sample(change: Change) -> bool:
+    return is_drawn("", change.function, change.mutation.change, one_in=KERNELS_ONE_IN)
 
 
 def run(

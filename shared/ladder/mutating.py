@@ -40,6 +40,8 @@ class Change:
     task: int
     file: str
     mutation: Mutation
+    kernel: bool = False
+    """whether Triton compiles the function"""
 
     @property
     def function(self) -> str:

@@ -98,6 +98,17 @@ def mutations(text: str, functions: Iterable[str]) -> list[Mutation]:
     return list(found.values())
 
 
+def kernels(text: str) -> set[str]:
+    """The functions that Triton compiles, from the text of their file: a change in memory does not reach them."""
+    return {
+        name
+        for name, node in _functions(cst.parse_module(text).body)
+        if any(
+            cst.Module([]).code_for_node(one.decorator).startswith("triton.jit") for one in node.decorators
+        )
+    }
+
+
 def _functions(body: Sequence[cst.CSTNode], owner: str = "") -> Iterator[tuple[str, cst.FunctionDef]]:
     for node in body:
         if isinstance(node, cst.FunctionDef):

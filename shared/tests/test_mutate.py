@@ -1,5 +1,7 @@
 """`ladder mutate` tells what is noticed from what is not, and a reason has to hold."""
 
+import re
+
 FOLDER = "phase01_demo/project01_sum"
 
 
@@ -119,3 +121,21 @@ def test_a_part_can_be_asked_for(house, ladder):
     assert "Project 1: 4 changes" in said.out
     assert ladder("mutate", 1, "--task", 3).code == 2
     assert "0 changes: none tried" in ladder("mutate", 1, "--function", "nothing").out
+
+
+def test_of_triton_s_kernels_a_sample_is_tried_unless_they_are_asked_for(house, ladder, change, monkeypatch):
+    """Each of their changes takes a process: what is not theirs is tried whole."""
+    change(
+        "sums.py",
+        (
+            "def running",
+            "class triton:\n    jit = staticmethod(lambda kernel: kernel)\n\n\n@triton.jit\ndef running",
+        ),
+    )
+    every = int(
+        re.search(r"(\d+) changes", ladder("mutate", 1, "--one-in", 1, "--task", 1, "--task", 2).out)[1]
+    )
+    monkeypatch.setattr("shared.ladder.mutate.KERNELS_ONE_IN", 10**9)
+    fewer = int(re.search(r"(\d+) changes", ladder("mutate", 1).out)[1])
+    kernel = int(re.search(r"(\d+) changes", ladder("mutate", 1, "--function", "running").out)[1])
+    assert (fewer, kernel > 0) == (every - kernel, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.ladder.mutations import mutations
+from shared.ladder.mutations import kernels, mutations
 
 START = "def f(x, y=1):\n    "
 
@@ -103,3 +103,23 @@ def test_the_change_is_shown_over_several_lines():
         if one.operator == "constant"
     ]
     assert one.change == "1, => 2,"
+
+
+def test_kernels_are_known_by_their_decorator():
+    text = """
+@triton.jit(do_not_specialize=["n"])
+@plain
+def f():
+    pass
+
+
+@triton.jit
+def g():
+    pass
+
+
+@jit
+def h():
+    pass
+"""
+    assert kernels(text) == {"f", "g"}
