@@ -24,7 +24,7 @@ def row_dots(
 ) -> Float[Tensor, "*batch row"]:
     """D: for each row the sum of dout · out, in float32 at least, whatever comes in."""
     exact = torch.promote_types(out.dtype, torch.float32)
-    return (out.to(exact) * dout.to(exact)).sum(-1)
+    return (out.to(exact) * dout).sum(-1)
 
 
 def backward(

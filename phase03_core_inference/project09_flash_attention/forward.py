@@ -49,6 +49,5 @@ def forward(
                 seen = visible(places[first:stop], places[begin:end], queries, keys, causal, window)
                 scores = scores.masked_fill(~seen, float("-inf"))
             running = update(running, scores, v[..., begin:end, :])
-        mixed, lse[..., first:stop] = finish(running)
-        out[..., first:stop, :] = mixed.to(q.dtype)
+        out[..., first:stop, :], lse[..., first:stop] = finish(running)
     return out.flatten(1, 2), lse.flatten(1, 2)

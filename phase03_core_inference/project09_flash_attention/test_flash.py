@@ -105,6 +105,22 @@ def test_backends_of_the_cpu_agree(backend, dtype):
         lambda q, k, v: flash_attention(q, k, v, window=40, backend=backend), q, k, v, dout
     )
     assert (dq.dtype, dk.shape, dv.shape) == (dtype, k.shape, v.shape)
+    formula = lambda q, k, v: attention_written_out(q, k, v, True, 40)[0]  # noqa: E731
+    exact = gradients(formula, *(x.double() for x in (q, k, v, dout)))
+    close = 2e-2 if dtype == torch.bfloat16 else 1e-5
+    for one, other in zip((dq, dk, dv), exact, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=close, atol=close)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_tiles_on_a_gpu_are_those_of_the_cpu():
+    q, k, v, dout = random_inputs(70, 90, 4, 2)
+    tiles = lambda q, k, v: flash_attention(q, k, v, window=40, backend="tiles")  # noqa: E731
+    expected = [tiles(q, k, v), *gradients(tiles, q, k, v, dout)]
+    q, k, v, dout = (x.cuda() for x in (q, k, v, dout))
+    for one, other in zip([tiles(q, k, v), *gradients(tiles, q, k, v, dout)], expected, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-9, atol=1e-9)
 
 
 def test_auto_takes_the_kernel_where_it_can_and_the_tiles_elsewhere(monkeypatch):

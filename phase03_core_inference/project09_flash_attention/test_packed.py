@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase03_core_inference.project09_flash_attention import flash
 from phase03_core_inference.project09_flash_attention.flash import flash_attention
 from phase03_core_inference.project09_flash_attention.packed import (
     check_cu_seqlens,
@@ -139,3 +140,12 @@ def test_the_backend_that_was_asked_for_computes():
     q = torch.zeros(1, 2, 5, 16, dtype=torch.float64)
     with raises(ValueError, "float64"):
         packed_attend(ends([5]), backend="cpu")(0, q, q, q)
+    with raises(ValueError, "float64"):  # also where there is nothing to compute
+        packed_attention(q[0, :0], q[0, :0], q[0, :0], ends([]), backend="cpu")
+
+
+def test_every_text_goes_to_the_backend_that_was_asked_for(monkeypatch):
+    fails = flash.BACKENDS["tiles"]._replace(forward=lambda *_: pytest.fail("another backend computes"))
+    monkeypatch.setattr(flash, "BACKENDS", {**flash.BACKENDS, "cpu": fails})
+    q = torch.ones(5, 2, 16)
+    assert torch.equal(packed_attention(q, q, q, ends([2, 3]), backend="tiles"), q)
