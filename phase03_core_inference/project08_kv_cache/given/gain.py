@@ -36,6 +36,8 @@ class Settings:
     """where the curve is measured; the first is the prompt's"""
     first_prompt: int = 512
     """the prompt of the time to the first token"""
+    threads: tuple[int, ...] = (1, 2)
+    """with which decoding is measured, and texts beside the peers; no more than there are cores"""
     steps: int = 16
     """of decoding a run, spread over 16 to 144 tokens; a half at 8 rows, a quarter at 32"""
     repeats: int = 3
