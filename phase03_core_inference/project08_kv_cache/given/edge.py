@@ -1,6 +1,6 @@
 """Whether a kernel stays within its arrays: each ends where a page of memory begins that nobody may touch.
 
-Who touches it is ended at once, so a process of its own makes the call: it runs this file, which needs no torch.
+Who touches it is ended at once, so a process of its own makes the call: it runs this text, which needs no torch.
 """
 
 import ctypes
@@ -8,6 +8,7 @@ import mmap
 import subprocess
 import sys
 from ctypes import c_char, c_int, c_int64, c_size_t, c_void_p
+from pathlib import Path
 
 
 def stays_inside(library: ctypes.CDLL, name: str, *arguments: bytes | int) -> bool:
@@ -17,8 +18,9 @@ def stays_inside(library: ctypes.CDLL, name: str, *arguments: bytes | int) -> bo
     said, where the call could not be made.
     """
     words = [f"array:{value.hex()}" if isinstance(value, bytes) else f"number:{value}" for value in arguments]
+    text = Path(__file__).read_text(encoding="utf-8") + "\nmain()\n"
     done = subprocess.run(
-        [sys.executable, "-I", __file__, library._name, name, *words], capture_output=True, check=False
+        [sys.executable, "-I", "-c", text, library._name, name, *words], capture_output=True, check=False
     )
     if done.returncode > 0:
         raise RuntimeError(done.stderr.decode("utf-8", "replace"))
@@ -52,7 +54,3 @@ def main() -> None:
     function = ctypes.CDLL(path)[name]
     function.restype = None
     function(*arguments)
-
-
-if __name__ == "__main__":
-    main()
