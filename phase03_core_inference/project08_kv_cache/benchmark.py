@@ -31,7 +31,6 @@ from phase03_core_inference.project08_kv_cache.given.peers import (
 )
 from shared.config import parse
 from shared.ladder.project import load
-from shared.machine import cores
 from shared.measuring import plot
 from shared.measuring.arms import Arm, Measurement, Report, measure
 from shared.phase01 import LLM, SamplingParams
@@ -46,7 +45,7 @@ def measure_texts(report: Report, settings: Settings, folder: Path) -> None:
         if names := missing(peer):
             print(f"{peer} is left out: {' and '.join(names)} is not installed", file=sys.stderr)
     tokens = 8 * settings.steps
-    for threads in filter(lambda count: count <= cores(), settings.threads):
+    for threads in settings.thread_counts():
         torch.set_num_threads(threads)
         for dtype, name in NAMES.items():
             model = settings.model(dtype)
@@ -150,8 +149,7 @@ def main() -> None:
             ("the first token of a long prompt", lambda: decoding.first_token(report, settings, place)),
             *(
                 (f"decoding, threads: {count}", partial(decoding.decoding, report, settings, count, place))
-                for count in settings.threads
-                if count <= cores()
+                for count in settings.thread_counts()
             ),
         ]
         texts = ("whole texts beside the peers", lambda: measure_texts(report, settings, place))

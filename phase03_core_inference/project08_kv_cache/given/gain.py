@@ -13,6 +13,7 @@ from phase03_core_inference.project08_kv_cache.generation import Step, generate_
 from phase03_core_inference.project08_kv_cache.given.example import TINY, random_model, random_prompts
 from phase03_core_inference.project08_kv_cache.kv_cache import KVCache, attend_row
 from phase03_core_inference.project08_kv_cache.window import SlidingWindowCache
+from shared.machine import cores
 from shared.measuring.arms import Arm, Report, measure
 from shared.phase01 import LLM, Config, SamplingParams, torch_attention
 
@@ -44,6 +45,10 @@ class Settings:
     peers: bool = False
     """measure texts against ctranslate2 and llama.cpp instead, where they are installed"""
     preset: str = "cpu"
+
+    def thread_counts(self) -> list[int]:
+        """Those of `threads` for which there are cores."""
+        return [count for count in self.threads if count <= cores()]
 
     def model(self, dtype: torch.dtype = torch.float32) -> LLM:
         """The model: a Llama of GPT-2 small's shape, unless a preset makes it smaller."""
