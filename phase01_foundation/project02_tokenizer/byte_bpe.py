@@ -36,12 +36,14 @@ class ByteBPE:
         check_pattern(pattern)
         self.tokens, self.pattern, self.whole_pieces = dict(tokens), pattern, whole_pieces
         self.id_of = {token: id for id, token in self.tokens.items()}
-        _check(self.tokens, self.id_of, merges)
-        self.merges = list(dict.fromkeys(reversed(merges)))[::-1]
-        self._encoder = None
+        _check(self.tokens, self.id_of)
+        made = _made(self.tokens, self.id_of, merges)
+        self.merges = list(made)
+        self._encoder, self._ranks = None, {}
         if native and fast.kernels() is not None:
-            self._encoder = fast.Encoder(self.tokens, self.merges, pattern, whole_pieces)
-        self._ranks = {} if self._encoder else self._make_ranks()
+            self._encoder = fast.Encoder(self.tokens, made, pattern, whole_pieces)
+        else:
+            self._ranks = {pair: (rank, id) for rank, (pair, id) in enumerate(made.items())}
         self._encode_piece = lru_cache(maxsize=1 << 16)(
             self._encode_new_piece
         )  # most words of a text come again
@@ -69,7 +71,7 @@ class ByteBPE:
         wanted = vocab_size - len(BYTES)
         if native and fast.kernels() is not None:
             counter = fast.PieceCounter(pattern, LONGEST_PIECE, piece_limit)
-            counter.feed(map(to_bytes, texts))
+            counter.feed(texts)
             merges = counter.learn(wanted, least)
         else:
             merges = bpe.learn_merges(bpe.count_pieces(texts, pattern, piece_limit), wanted, least)
@@ -130,12 +132,8 @@ class ByteBPE:
             )
         return bpe.encode_piece(piece, self.id_of, self._ranks)
 
-    def _make_ranks(self) -> dict[Pair, tuple[int, int]]:
-        made = [self.id_of[self.tokens[left] + self.tokens[right]] for left, right in self.merges]
-        return {pair: (rank, id) for rank, (pair, id) in enumerate(zip(self.merges, made, strict=True))}
 
-
-def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequence[Pair]) -> None:
+def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int]) -> None:
     if lacking := [byte for byte in range(256) if bytes([byte]) not in id_of]:
         raise ValueError(f"{len(lacking)} of the 256 bytes have no token, the first is 0x{lacking[0]:02X}")
     if len(id_of) < len(tokens):
@@ -145,9 +143,19 @@ def _check(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequ
         raise ValueError(f"ids must be whole numbers, not {odd[0]!r}")
     if min(tokens) < 0 or max(tokens) >= 2**31:
         raise ValueError(f"ids must be from 0 to {2**31 - 1}, not {min(tokens)} to {max(tokens)}")
-    for rank, (left, right) in enumerate(merges):
+
+
+def _made(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Sequence[Pair]) -> dict[Pair, int]:
+    """The id that each merge makes, in the order of the merges. Of one that comes again the last counts."""
+    made = {}
+    for rank, pair in enumerate(merges):
+        left, right = pair
         if left not in tokens or right not in tokens:
             raise ValueError(f"merge {rank} joins the ids {left} and {right}, which are not both tokens")
-        if tokens[left] + tokens[right] not in id_of:
-            whole = tokens[left] + tokens[right]
+        whole = tokens[left] + tokens[right]
+        if whole not in id_of:
             raise ValueError(f"merge {rank} makes {whole!r}, which is no token")
+        if pair in made:
+            del made[pair]
+        made[pair] = id_of[whole]
+    return made

@@ -193,10 +193,10 @@ struct Encoder {
 }  // namespace
 
 // Token i has the bytes from ends[i - 1] to ends[i] and the id ids[i]; they are kept by the caller. Merge i makes
-// made[i] of left[i] and right[i]; earlier ones go first.
+// made[i] of pairs[2 * i] and pairs[2 * i + 1]; earlier ones go first.
 extern "C" Encoder* encoder_new(
     const uint8_t* kinds, int32_t pattern, int32_t whole_pieces, const uint8_t* bytes, const int64_t* ends,
-    const int32_t* ids, int64_t count, const int32_t* left, const int32_t* right, const int32_t* made, int64_t merges) {
+    const int32_t* ids, int64_t count, const int32_t* pairs, const int32_t* made, int64_t merges) {
     auto* encoder = new Encoder{
         kinds, static_cast<Pattern>(pattern), whole_pieces != 0, {bytes, ends, count}, {ids, ids + count},
         std::vector<uint32_t>(table_size(count)), {}, PairTable(merges)};
@@ -209,7 +209,8 @@ extern "C" Encoder* encoder_new(
         encoder->whole[at] = static_cast<uint32_t>(i + 1);
     }
     for (int64_t i = 0; i < merges; ++i) {
-        encoder->pairs.insert(left[i], right[i], static_cast<uint64_t>(i) << 32 | static_cast<uint32_t>(made[i]));
+        const uint64_t rank = static_cast<uint64_t>(i) << 32;
+        encoder->pairs.insert(pairs[2 * i], pairs[2 * i + 1], rank | static_cast<uint32_t>(made[i]));
     }
     return encoder;
 }

@@ -1,4 +1,4 @@
-"""The same as bpe.py in C++: scan.cpp, encode.cpp and train.cpp, compiled on first use.
+"""The same as bpe.py in C++: scan.cpp, encode.cpp, count.cpp and learn.cpp, compiled on first use.
 
 `kernels()` is None where there is no compiler; then bpe.py does the work. The tests prove the two equal.
 """
@@ -7,7 +7,7 @@ import ctypes
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import c_int32, c_int64
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +17,14 @@ from jaxtyping import Int32, Int64, UInt8
 
 from phase01_foundation.project02_tokenizer.bpe import Pair
 from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
-from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, check_pattern
+from phase01_foundation.project02_tokenizer.pretokenize import PATTERNS, check_pattern, to_bytes
 from shared.native import ADDRESS, function, load
 
 FOLDER = Path(__file__).parent
-SOURCES = ("scan.cpp", "encode.cpp", "train.cpp")
+SOURCES = ("scan.cpp", "encode.cpp", "count.cpp", "learn.cpp")
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "split_pieces": (c_int64, [ADDRESS, c_int32, ADDRESS, c_int64, ADDRESS]),
-    "encoder_new": (ADDRESS, [ADDRESS, c_int32, c_int32, *[ADDRESS] * 3, c_int64, *[ADDRESS] * 3, c_int64]),
+    "encoder_new": (ADDRESS, [ADDRESS, c_int32, c_int32, *[ADDRESS] * 3, c_int64, *[ADDRESS] * 2, c_int64]),
     "encoder_free": (None, [ADDRESS]),
     "cache_new": (ADDRESS, [ADDRESS]),
     "cache_free": (None, [ADDRESS]),
@@ -32,7 +32,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "recover_merges": (None, [ADDRESS, ADDRESS, c_int64, ADDRESS, ADDRESS]),
     "counter_new": (ADDRESS, [ADDRESS, c_int32, c_int64, c_int64]),
     "counter_free": (None, [ADDRESS]),
-    "counter_feed": (None, [ADDRESS, ADDRESS, ADDRESS, c_int64]),
+    "counter_feed": (None, [ADDRESS, ADDRESS, c_int64]),
     "counter_size": (c_int64, [ADDRESS, ADDRESS]),
     "counter_read": (None, [ADDRESS, ADDRESS, ADDRESS, ADDRESS]),
     "counter_learn": (c_int64, [ADDRESS, ADDRESS, c_int64, c_int64, c_int32, ADDRESS, ADDRESS]),
@@ -46,7 +46,8 @@ CLASSES = (
     r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
     r"[\r\n]",
 )
-BATCH = 1 << 20  # bytes that are handed to C++ at once
+BATCH = 1 << 18  # characters that are handed to C++ at once
+BETWEEN_TEXTS = b"\xff"  # which is in no UTF-8
 NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
 
 
@@ -93,18 +94,17 @@ class _Workspace(NamedTuple):
 class Encoder:
     """Encodes bytes by merge rank; see bpe.encode_piece. Threads may use one at once."""
 
-    def __init__(self, tokens: Mapping[int, bytes], merges: Sequence[Pair], pattern: str, whole_pieces: bool):
-        """`tokens` are the bytes by id, every single byte among them; earlier merges go first."""
+    def __init__(self, tokens: Mapping[int, bytes], made: Mapping[Pair, int], pattern: str, whole_pieces: bool):
+        """`tokens` are the bytes by id, every single byte among them; `made` are the ids by merge, earlier ones first."""
         self._kernels, self._kinds = _kernels(), kinds()
-        id_of = {token: id for id, token in tokens.items()}
-        made = np.array([id_of[tokens[left] + tokens[right]] for left, right in merges], dtype=np.int32)
-        left, right = np.array(merges, dtype=np.int32).reshape(-1, 2).T.copy()
+        pairs = np.fromiter(chain.from_iterable(made), np.int32, 2 * len(made))
+        made_ids = np.fromiter(made.values(), np.int32, len(made))
         # The encoder points into these, so they must live as long as it.
         self._bytes, self._ends = _joined(tokens.values())
-        ids = np.array(list(tokens), dtype=np.int32)
+        ids = np.fromiter(tokens, np.int32, len(tokens))
         self._encoder = self._kernels["encoder_new"](
             self._kinds.ctypes.data, NUMBER_OF_PATTERN[pattern], whole_pieces, self._bytes, self._ends.ctypes.data,
-            ids.ctypes.data, len(ids), left.ctypes.data, right.ctypes.data, made.ctypes.data, len(made),
+            ids.ctypes.data, len(ids), pairs.ctypes.data, made_ids.ctypes.data, len(made),
         )  # fmt: skip
         self._free: list[_Workspace] = []
         self._encode_text = self._kernels["encode_text"]
@@ -155,8 +155,8 @@ class PieceCounter:
         if counter := self.__dict__.pop("_counter", None):
             self._kernels["counter_free"](counter)
 
-    def feed(self, texts: Iterable[bytes]) -> None:
-        """Count the pieces of texts given as UTF-8, many at a call: a call costs as much as some hundred bytes."""
+    def feed(self, texts: Iterable[str]) -> None:
+        """Count the pieces of texts, many at a call: a call costs as much as some hundred characters."""
         batch, size = [], 0
         for text in texts:
             batch.append(text)
@@ -166,9 +166,12 @@ class PieceCounter:
                 batch, size = [], 0
         self._feed(batch)
 
-    def _feed(self, texts: list[bytes]) -> None:
-        data, ends = _joined(texts)
-        self._kernels["counter_feed"](self._counter, data, ends.ctypes.data, len(ends))
+    def _feed(self, texts: list[str]) -> None:
+        try:
+            data = BETWEEN_TEXTS.join(map(str.encode, texts))
+        except UnicodeEncodeError:
+            data = BETWEEN_TEXTS.join(map(to_bytes, texts))
+        self._kernels["counter_feed"](self._counter, data, len(data))
 
     def counts(self) -> dict[bytes, int]:
         """How often each different piece came, in the order of first appearance."""
@@ -214,7 +217,7 @@ def _kernels() -> dict[str, Any]:
 def _joined(tokens: Iterable[bytes]) -> tuple[bytes, Int64[np.ndarray, " tokens"]]:
     """All tokens in one, and the end of each."""
     tokens = list(tokens)
-    return b"".join(tokens), np.cumsum([len(token) for token in tokens], dtype=np.int64)
+    return b"".join(tokens), np.fromiter(map(len, tokens), np.int64, len(tokens)).cumsum()
 
 
 def _cut(data: bytes, ends: Int64[np.ndarray, " pieces"]) -> list[bytes]:
