@@ -93,7 +93,7 @@ class ByteBPE:
     def encode(self, text: str) -> list[int]:
         """The ids of a text."""
         if self._encoder:
-            return self._encoder.encode_to_list(to_bytes(text))
+            return self._encoder.encode(to_bytes(text), memoryview.tolist)
         return self.encode_bytes(to_bytes(text)).tolist()
 
     def encode_bytes(self, data: bytes) -> Int32[np.ndarray, " tokens"]:

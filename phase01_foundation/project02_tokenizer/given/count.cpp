@@ -25,7 +25,7 @@ public:
         table[at] = {key, times, pieces.size()};
         pieces.push_back({bytes.size(), 0, size});
         bytes.insert(bytes.end(), piece, piece + size);
-        if (2 * pieces.size() > table.size()) grow();
+        if (4 * pieces.size() > 3 * table.size()) grow();
     }
 
     // Brings the pieces' counts up to date.
@@ -80,7 +80,7 @@ private:
     }
 
     void grow() {
-        std::vector<Slot> old(4 * table.size());
+        std::vector<Slot> old(2 * table.size());
         old.swap(table);
         for (const Slot& slot : old) {
             if (!slot.count) continue;

@@ -26,8 +26,9 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "split_pieces": (c_int64, [ADDRESS, c_int32, ADDRESS, c_int64, ADDRESS]),
     "encoder_new": (ADDRESS, [ADDRESS, c_int32, c_int32, *[ADDRESS] * 3, c_int64, *[ADDRESS] * 2, c_int64]),
     "encoder_free": (None, [ADDRESS]),
-    "cache_new": (ADDRESS, [ADDRESS]),
+    "cache_new": (ADDRESS, [ADDRESS, ADDRESS]),
     "cache_free": (None, [ADDRESS]),
+    "encode_short": (c_int64, [ADDRESS, ADDRESS, c_int64]),
     "encode_text": (c_int64, [ADDRESS, ADDRESS, c_int64, ADDRESS]),
     "recover_merges": (None, [ADDRESS, ADDRESS, c_int64, ADDRESS, ADDRESS]),
     "counter_new": (ADDRESS, [ADDRESS, c_int32, c_int64, c_int64]),
@@ -46,6 +47,7 @@ CLASSES = (
     r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
     r"[\r\n]",
 )
+SHORT = 4096  # bytes of a text; it has as many ids at most
 BATCH = 1 << 18  # characters that are handed to C++ at once
 BETWEEN_TEXTS = b"\xff"  # which is in no UTF-8
 NUMBER_OF_PATTERN = {name: number for number, name in enumerate(PATTERNS)}
@@ -87,8 +89,7 @@ class _Workspace(NamedTuple):
     """What one thread needs to encode: a cache of pieces, and room for the ids of a short text."""
 
     cache: int
-    ids: np.ndarray
-    address: int
+    ids: memoryview
 
 
 class Encoder:
@@ -107,7 +108,7 @@ class Encoder:
             ids.ctypes.data, len(ids), pairs.ctypes.data, made_ids.ctypes.data, len(made),
         )  # fmt: skip
         self._free: list[_Workspace] = []
-        self._encode_text = self._kernels["encode_text"]
+        self._encode_short, self._encode_text = self._kernels["encode_short"], self._kernels["encode_text"]
 
     def __del__(self) -> None:
         if encoder := self.__dict__.pop("_encoder", None):
@@ -115,28 +116,23 @@ class Encoder:
                 self._kernels["cache_free"](workspace.cache)
             self._kernels["encoder_free"](encoder)
 
-    def encode(self, data: bytes) -> Int32[np.ndarray, " tokens"]:
-        """The ids of a text given as UTF-8, which may be broken."""
-        return self._encode(data, np.ndarray.copy)
+    def encode(self, data: bytes, taken: Callable[[memoryview], Any] = np.array) -> Any:
+        """The ids of a text given as UTF-8, which may be broken: what `taken` makes of them, by default an array.
 
-    def encode_to_list(self, data: bytes) -> list[int]:
-        """The same as a list, without an array in between."""
-        return self._encode(data, np.ndarray.tolist)
-
-    def _encode(self, data: bytes, taken: Callable[[np.ndarray], Any]) -> Any:
-        """What `taken` makes of the ids, which lie in a workspace that the next text will use."""
+        It gets them as they lie in memory that the next text will use.
+        """
         try:
             work = self._free.pop()
         except IndexError:  # all are in use by other threads
-            ids = np.empty(4096, dtype=np.int32)
-            work = _Workspace(self._kernels["cache_new"](self._encoder), ids, ids.ctypes.data)
-        cache, ids, address = work
+            ids = np.empty(SHORT, dtype=np.int32)
+            work = _Workspace(self._kernels["cache_new"](self._encoder, ids.ctypes.data), memoryview(ids))
+        cache, ids = work
         size = len(data)
-        if size > len(ids):  # a token has one byte at least
-            ids = np.empty(size, dtype=np.int32)
-            address = ids.ctypes.data
         try:
-            return taken(ids[: self._encode_text(cache, data, size, address)])
+            if size <= SHORT:
+                return taken(ids[: self._encode_short(cache, data, size)])
+            ids = np.empty(size, dtype=np.int32)
+            return taken(memoryview(ids)[: self._encode_text(cache, data, size, ids.ctypes.data)])
         finally:
             self._free.append(work)
 
