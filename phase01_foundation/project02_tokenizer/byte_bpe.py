@@ -155,7 +155,6 @@ def _made(tokens: Mapping[int, bytes], id_of: Mapping[bytes, int], merges: Seque
         whole = tokens[left] + tokens[right]
         if whole not in id_of:
             raise ValueError(f"merge {rank} makes {whole!r}, which is no token")
-        if pair in made:
-            del made[pair]
+        made.pop(pair, None)
         made[pair] = id_of[whole]
     return made

@@ -149,6 +149,15 @@ def test_pieces_that_begin_alike_are_counted_apart_in_cpp():
     assert counter.counts() == count_pieces(lines * 2)
 
 
+@counting
+@needs_compiler
+def test_halves_of_surrogate_pairs_and_empty_texts_are_counted_the_same_in_cpp():
+    texts = ["", "a\ud83d", "\ude42 b", "", "\ud83d\ude42", ""]
+    counter = fast.PieceCounter("gpt2", 1024, 10**6)
+    counter.feed(texts)
+    assert counter.counts() == count_pieces(texts)
+
+
 # ---- task 4: merging and learning
 
 

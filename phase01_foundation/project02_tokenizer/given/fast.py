@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import regex
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Int64, UInt8
 
 from phase01_foundation.project02_tokenizer.bpe import Pair
 from phase01_foundation.project02_tokenizer.given.byte_level import BYTES
@@ -95,8 +95,10 @@ class _Workspace(NamedTuple):
 class Encoder:
     """Encodes bytes by merge rank; see bpe.encode_piece. Threads may use one at once."""
 
-    def __init__(self, tokens: Mapping[int, bytes], made: Mapping[Pair, int], pattern: str, whole_pieces: bool):
-        """`tokens` are the bytes by id, every single byte among them; `made` are the ids by merge, earlier ones first."""
+    def __init__(
+        self, tokens: Mapping[int, bytes], made: Mapping[Pair, int], pattern: str, whole_pieces: bool
+    ):
+        """`tokens` are the bytes by id, every single byte among them; `made` the ids by merge, earlier ones first."""
         self._kernels, self._kinds = _kernels(), kinds()
         pairs = np.fromiter(chain.from_iterable(made), np.int32, 2 * len(made))
         made_ids = np.fromiter(made.values(), np.int32, len(made))
@@ -125,14 +127,14 @@ class Encoder:
             work = self._free.pop()
         except IndexError:  # all are in use by other threads
             ids = np.empty(SHORT, dtype=np.int32)
-            work = _Workspace(self._kernels["cache_new"](self._encoder, ids.ctypes.data), memoryview(ids))
+            work = _Workspace(self._kernels["cache_new"](self._encoder, ids.ctypes.data), ids.data)
         cache, ids = work
         size = len(data)
         try:
             if size <= SHORT:
                 return taken(ids[: self._encode_short(cache, data, size)])
             ids = np.empty(size, dtype=np.int32)
-            return taken(memoryview(ids)[: self._encode_text(cache, data, size, ids.ctypes.data)])
+            return taken(ids.data[: self._encode_text(cache, data, size, ids.ctypes.data)])
         finally:
             self._free.append(work)
 

@@ -68,13 +68,13 @@ private:
         uint32_t id, pair, piece;  // the pair is the one with the token after it
     };
     struct Id {
-        uint32_t length = 1;                                  // in bytes
+        uint32_t length = 1;                                   // in bytes
         uint32_t before_made = UNKNOWN, after_made = UNKNOWN;  // its pairs with the id that is being made
     };
     struct Pair {
-        uint64_t key;    // left id << 32 | right id
-        size_t start;    // its places are where[start], where[start + 1], ...: from left to right
-        uint32_t places;  // some of which it may have left since
+        uint64_t key;     // left id << 32 | right id
+        size_t start;     // its places are where[start], where[start + 1], ...: from left to right
+        uint32_t places;  // how many, some of which it may have left since
     };
     struct Candidate {
         int64_t count;
@@ -85,7 +85,7 @@ private:
         }
     };
     struct Place {
-        uint32_t pair, at;
+        uint32_t pair, at;  // at: two million pieces of 1,024 bytes are fewer than 2^32
     };
 
     // Lets the token at a place begin a pair, which is `known` unless this is its first place.
