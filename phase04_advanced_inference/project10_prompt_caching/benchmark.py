@@ -1,4 +1,6 @@
-"""Measures what project 10 promises: python -m phase04_advanced_inference.project10_prompt_caching.benchmark --preset cpu
+"""Measures what project 10 promises.
+
+    python -m phase04_advanced_inference.project10_prompt_caching.benchmark --preset cpu
 
 `cpu` first shows that the cache changes no logits and that the pool loses no block; then it measures the time to the
 first token beside transformers with a reused cache, what the cache costs where it hits nothing, and what conversations
@@ -41,7 +43,9 @@ def main() -> None:
     """Measure project 10 with the settings of a preset."""
     settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
     torch.set_num_threads(1)
-    command = f"python -m phase04_advanced_inference.project10_prompt_caching.benchmark --preset {settings.preset}"
+    command = (
+        f"python -m phase04_advanced_inference.project10_prompt_caching.benchmark --preset {settings.preset}"
+    )
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     with tempfile.TemporaryDirectory() as folder:
         parts = {

@@ -38,25 +38,29 @@ def hash_block(parent_hash: bytes, tokens: Sequence[int], salt: str) -> bytes:
 
     What is hashed are these bytes, one after the other; numbers are unsigned, of 4 bytes, the lowest byte first:
 
-        the length of parent_hash in bytes, that of the salt in UTF-8 in bytes, the number of tokens
-        parent_hash, the salt in UTF-8, the tokens
+        the length of the salt in UTF-8 in bytes, that of parent_hash in bytes, the number of tokens
+        the salt in UTF-8, parent_hash, the tokens
 
     Because of the lengths no field can be taken for a part of its neighbour, and because all is fixed to the byte, two
     processes give a block the same name. Raises ValueError for a token below 0 or above 2^32 - 1, naming it.
     """
-    name = salt.encode()
-    sizes = len(parent_hash), len(name), len(tokens)
-    try:
-        return sha256(_packer(*sizes)(*sizes, parent_hash, name, *tokens)).digest()
-    except struct.error:
-        odd = next(token for token in tokens if not 0 <= token <= LARGEST_TOKEN)
-        raise ValueError(f"a token is from 0 to {LARGEST_TOKEN}, not {odd}") from None
+    return sha256(_head(salt, len(parent_hash), len(tokens)) + parent_hash + _packed(tokens)).digest()
 
 
 @lru_cache
-def _packer(parent: int, salt: int, tokens: int):  # noqa: ANN202 (struct has no name for it)
-    """What packs fields of these sizes in one go: blocks of a text are all alike, so it is made once."""
-    return struct.Struct(f"<3I{parent}s{salt}s{tokens}I").pack
+def _head(salt: str, parent: int, tokens: int) -> bytes:
+    """What stands before the parent's hash; a text's blocks but the first have it in common."""
+    name = salt.encode()
+    return struct.pack("<3I", len(name), parent, tokens) + name
+
+
+def _packed(tokens: Sequence[int]) -> bytes:
+    """The tokens in 4 bytes each, in one go. Raises ValueError as `hash_block` says."""
+    try:
+        return struct.pack(f"<{len(tokens)}I", *tokens)
+    except struct.error:
+        odd = next(token for token in tokens if not 0 <= token <= LARGEST_TOKEN)
+        raise ValueError(f"a token is from 0 to {LARGEST_TOKEN}, not {odd}") from None
 
 
 def block_keys(
@@ -65,19 +69,23 @@ def block_keys(
     """The keys of a text's full blocks of `block_size` tokens, from its beginning, each with the one before as parent.
 
     The last tokens, where they do not fill a block, have no key. `known` are the keys of the text's first blocks, from
-    when it was shorter, or longer: as many of them as are wanted are taken as they are, and only what they lack is
-    hashed, each block by one call of `hash_block`. The result is a new list. Raises ValueError for a block_size below 1,
-    naming it.
+    when it was shorter, or longer: as many of them as are wanted are taken as they are, their tokens are not looked at
+    again, and only the blocks that they lack are hashed, so that each is hashed once as the text grows. The result is a
+    new list. A key's hash is what `hash_block` gives; to pack the tokens of all blocks at once is faster than to call
+    it for each. Raises ValueError as it does, and for a block_size below 1, naming it.
     """
     if block_size < 1:
         raise ValueError(f"a block holds 1 token or more, not {block_size}")
     count = len(tokens) // block_size
     keys = list(known[:count])
     parent = keys[-1] if keys else None
-    for start in range(len(keys) * block_size, count * block_size, block_size):
-        block = tuple(tokens[start : start + block_size])
-        name = hash_block(parent.hash if parent else b"", block, salt)
-        parent = BlockKey(parent, block, salt, name)
+    name = parent.hash if parent else b""
+    text = tuple(tokens[len(keys) * block_size : count * block_size])
+    packed = _packed(text)
+    for start in range(0, len(text), block_size):
+        end = start + block_size
+        name = sha256(_head(salt, len(name), block_size) + name + packed[4 * start : 4 * end]).digest()
+        parent = BlockKey(parent, text[start:end], salt, name)
         keys.append(parent)
     return keys
 

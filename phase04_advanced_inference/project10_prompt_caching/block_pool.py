@@ -143,12 +143,12 @@ class BlockPool:
         return blocks
 
     def publish(self, block: int, key: BlockKey) -> int:
-        """From now on, `block` can be hit under `key`: it is full, and all of it is computed. Returns the block to hold.
+        """From now on, `block` can be hit under `key`, full and computed as it is. Returns the block to hold.
 
         That is `block`, unless there is a published block of the same prefix already, a twin, as where two texts with
-        one beginning are computed in the same step. Then the twin is returned, nothing is published, and whoever goes on
-        to publish the next block of the text holds the twin in place of `block`, for it is the twin that is the next
-        one's parent.
+        one beginning are computed in the same step. Then the twin is returned, nothing is published, and whoever goes
+        on to publish the next block of the text holds the twin in place of `block`, for it is the twin that is the
+        next one's parent.
 
         Raises ValueError, and changes nothing: for a number that is no block's, a block that nobody holds, and one that
         is published already, naming the block; for a key with another number of tokens than `block_size`, naming both

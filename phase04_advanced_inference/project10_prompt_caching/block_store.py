@@ -73,9 +73,10 @@ class BlockStore:
         cache.rewind(row, end)
 
     def _layers(self, cache: KVCache, row: int, start: int, end: int) -> list[tuple[Tensor, Tensor]]:
-        """Every layer's keys and values, as views (kv_head, block, block_size × head_dim): all blocks here, the row's there.
+        """Views of every layer's keys and values: all blocks here, and a row's stretch there.
 
-        A block's tokens lie one after the other in either, so each is copied as one stretch.
+        Each is (kv_head, block, block_size × head_dim): a block's tokens lie one after the other in either, so that it
+        is copied as one stretch.
         """
         heads, width = self.config.kv_heads, self.block_size * self.config.head_width
         count = (end - start) // self.block_size

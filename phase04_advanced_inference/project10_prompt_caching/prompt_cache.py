@@ -51,7 +51,7 @@ class PromptCache:
         chunk: int | None = None,
         read: Read | None = None,
     ):
-        """Nothing cached. A prompt is read at most `chunk` tokens at a time, or at once, by `read` or project 8's `step`.
+        """Nothing cached. Prompts are read at most `chunk` tokens at a time, or at once, by `read` or project 8's step.
 
         With 0 blocks it works and keeps nothing. It has the model's dtype and device, and serves this model alone: who
         changes its weights makes a new one, and who swaps adapters gives each a salt. Raises ValueError for numbers out

@@ -49,14 +49,18 @@ def main(
         tokenizer = PromptTokenizer(bare)
         texts, without = PromptCache(llm, blocks, block_size), PromptCache(llm, 0)
         told = story(number, questions)
-        ask(llm, tokenizer, without, tokenizer.encode("It was"))  # what is done once is done before the clock starts
+        ask(
+            llm, tokenizer, without, tokenizer.encode("It was")
+        )  # what is done once is done before the clock starts
         print(f"{printable(told.text)}\n")
         answers, replies = ResponseCache(), []
         for _ in told.questions:
             tokens = prompts_about(tokenizer, told, conversation, replies)
             replies.append(_asked(llm, tokenizer, texts, without, told, tokens, len(replies)))
             answers.put(request_key(model, tokens, GREEDY), replies[-1].text[len(tokens) :])
-        _again(tokenizer, answers, request_key(model, prompts_about(tokenizer, told, False, []), GREEDY), told)
+        _again(
+            tokenizer, answers, request_key(model, prompts_about(tokenizer, told, False, []), GREEDY), told
+        )
         _sum(texts, replies)
 
 
@@ -73,7 +77,9 @@ def _asked(
     slow, reply = ask(llm, tokenizer, without, tokens), ask(llm, tokenizer, texts, tokens)
     question = told.questions[number]
     print(f"{question.text}  {printable(reply.answer)}  (right: {question.answer})")
-    same = "" if slow.answer == reply.answer else f"; without the cache the answer is {printable(slow.answer)!r}"
+    same = (
+        "" if slow.answer == reply.answer else f"; without the cache the answer is {printable(slow.answer)!r}"
+    )
     print(
         f"    {len(tokens)} tokens, {reply.cached} of them cached: first token after {1000 * reply.seconds:.1f} ms, "
         f"without the cache {1000 * slow.seconds:.1f} ms{same}"

@@ -54,8 +54,8 @@ class ResponseCache:
 
         Then, while there are too many answers or too many bytes (8 a token), the one used longest ago goes, and
         `evictions` counts it. An answer larger than `max_bytes` is not kept, nor any in a cache of 0 entries: then
-        nothing else goes because of it, but an older answer of the same key does, uncounted. An answer without tokens is
-        an answer.
+        nothing else goes because of it, but an older answer of the same key does, uncounted. An answer without tokens
+        is an answer.
         """
         self.nbytes -= BYTES_A_TOKEN * len(self.answers.pop(key, ()))
         size = BYTES_A_TOKEN * len(answer)

@@ -23,7 +23,10 @@ def test_they_are_sums_over_all_and_over_the_last_ones(asked, window):
     found = HitRate(window)
     for number, one in enumerate(asked, start=1):
         found.record(*one)
-        for counts, part in ((found.total, asked[:number]), (found.recent, asked[max(0, number - window) : number])):
+        for counts, part in (
+            (found.total, asked[:number]),
+            (found.recent, asked[max(0, number - window) : number]),
+        ):
             expected = Counts(len(part), *[sum(column) for column in zip(*part, strict=True)])
             assert counts == expected
             assert counts.rate == (expected.hit / expected.queried if expected.queried else 0.0)
@@ -78,5 +81,3 @@ def test_what_cannot_be_is_refused_and_not_counted(odd):
 def test_a_window_has_a_request(window):
     with raises(ValueError, window):
         HitRate(window)
-
-

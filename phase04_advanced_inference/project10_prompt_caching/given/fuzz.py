@@ -7,13 +7,15 @@ of theirs.
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from phase04_advanced_inference.project10_prompt_caching.block_hash import BlockKey, block_keys
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
 
 BLOCK_SIZE = 2
+Keys = Callable[..., list[BlockKey]]
+"""what makes keys, as `block_keys` does"""
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Holder:
 class Fuzz:
     """A pool and those who hold blocks of it."""
 
-    def __init__(self, seed: int, num_blocks: int = 12, most: int = 5):
+    def __init__(self, seed: int, num_blocks: int = 12, most: int = 5, keys: Keys = block_keys):
+        self.block_keys = keys
         self.draw = random.Random(seed)
         self.pool = BlockPool(num_blocks, BLOCK_SIZE)
         self.holders: list[Holder] = []
@@ -53,7 +56,7 @@ class Fuzz:
             return
         tokens = [self.draw.randint(0, 1) for _ in range(self.draw.randint(1, 9))]
         salt = self.draw.choice(["", "", "other"])
-        keys = block_keys(tokens, BLOCK_SIZE, salt)
+        keys = self.block_keys(tokens, BLOCK_SIZE, salt)
         blocks = self.pool.match(keys)
         for block, key in zip(blocks, keys, strict=False):
             assert _whole(self.pool.keys[block]) == _whole(key), f"block {block} holds another text"
@@ -71,7 +74,7 @@ class Fuzz:
                 holder.blocks.append(self.pool.allocate())
             return
         holder.tokens.append(self.draw.randint(0, 1))
-        holder.keys = block_keys(holder.tokens, BLOCK_SIZE, holder.salt, holder.keys)
+        holder.keys = self.block_keys(holder.tokens, BLOCK_SIZE, holder.salt, holder.keys)
 
     def publish(self) -> None:
         """A text's next full block has been computed. Where it has a twin, the text goes on with that."""

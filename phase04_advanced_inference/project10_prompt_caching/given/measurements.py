@@ -1,9 +1,9 @@
-"""The time to the first token, with a prefix that is cached and without, and what the cache costs where it hits nothing."""
+"""The time to the first token, with a cached prefix and without, and what the cache costs where it hits nothing."""
 
 import copy
 import importlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,9 @@ def _first_token_figure(
     if kind == "full hit":
         peers["the last token through modules"] = slow / seconds["full hit, modules"]
     report.figure(
-        f"{kind}, prompt of {length:,}, {name}", slow / seconds[kind], "times", (">=", wanted) if wanted else None, peers,
-        note=f"{1000 * seconds[kind]:.1f} ms instead of {1000 * slow:.0f} ms without a cache, to which all are compared; "
-        f"copying included; {PREFILL}",
+        f"{kind}, prompt of {length:,}, {name}", slow / seconds[kind], "times", (">=", wanted) if wanted else None,
+        peers, note=f"{1000 * seconds[kind]:.1f} ms instead of {1000 * slow:.0f} ms without a cache, to which all are "
+        f"compared; copying included; {PREFILL}",
     )  # fmt: skip
 
 
@@ -112,7 +112,9 @@ def _first_token_arms(
     begin = tokens[: (length - new) // size * size]
     for texts, text in ((full, tokens), (modules, tokens), (partly, begin)):
         texts.prefill(_emptied(row), 0, text)
-    tails = iter([tokens[len(begin) :]])  # the first time the prompt's own, so that the logits can be compared
+    tails = iter(
+        [tokens[len(begin) :]]
+    )  # the first time the prompt's own, so that the logits can be compared
 
     def tail() -> list[int]:
         _emptied(row)
@@ -150,7 +152,7 @@ def same_logits(dtype: torch.dtype, out: Mapping[str, Tensor]) -> None:
 
 
 def partings(report: Report, settings: Settings, model: LLM, tokens: list[int]) -> None:
-    """The time to the first token where a prompt differs from what is cached at one place: what stands before it counts."""
+    """The time to the first token where a prompt differs from what is cached at one place: what is before it counts."""
     row, read = FlashCache(model.config, 1, len(tokens)), reader(model)
     draw = random.Random(1)
     texts = PromptCache(model, 2 * len(tokens) // settings.block_size, settings.block_size, read=read)
@@ -159,7 +161,9 @@ def partings(report: Report, settings: Settings, model: LLM, tokens: list[int]) 
     keys = block_keys(tokens, settings.block_size)
 
     def other(place: int) -> list[int]:
-        texts.load(row, 0, keys)  # used just now, so that the changed prompts evict each other, and not this one
+        texts.load(
+            row, 0, keys
+        )  # used just now, so that the changed prompts evict each other, and not this one
         _emptied(row)
         changed = (tokens[place] + 1 + draw.randrange(settings.vocab_size - 1)) % settings.vocab_size
         return [*tokens[:place], changed, *tokens[place + 1 :]]
@@ -179,7 +183,7 @@ def partings(report: Report, settings: Settings, model: LLM, tokens: list[int]) 
 
 
 def cost(report: Report, settings: Settings) -> None:
-    """What a prompt that hits nothing pays: its blocks' names, the search, and copying what was computed into the store."""
+    """What a prompt that hits nothing pays: names of its blocks, the search, and copying what was computed."""
     model, length, draw = settings.model(), max(settings.lengths), random.Random(2)
     tokens = [draw.randrange(settings.vocab_size) for _ in range(length)]
     row, read = FlashCache(model.config, 1, length), reader(model)
@@ -224,5 +228,3 @@ def _python_hashes(tokens: Sequence[int], size: int, salt: str) -> list[int]:
         before = hash((before, tuple(tokens[start : start + size]), salt))
         names.append(before)
     return names
-
-
