@@ -181,7 +181,8 @@ def test_a_chain_that_is_shared_is_not_gone_through():
         def __eq__(self, other):
             raise AssertionError("compared")
 
-        __hash__ = None
+        def __hash__(self):
+            return tuple.__hash__(self)
 
         def __ne__(self, other):
             raise AssertionError("compared")

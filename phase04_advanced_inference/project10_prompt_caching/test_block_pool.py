@@ -413,7 +413,8 @@ def test_matching_a_text_compares_each_of_its_blocks_once():
             compared.append(self)
             return tuple(self) == tuple(other)
 
-        __hash__ = None
+        def __hash__(self):
+            return tuple.__hash__(self)
 
     pool = BlockPool(60, 1)
     keys = chain(*[(i,) for i in range(60)])

@@ -96,7 +96,7 @@ def test_what_is_read_is_what_was_written_bit_for_bit(dtype):
     source, made = filled_cache(1, 15, dtype=dtype), store(dtype=dtype)
     made.write(source, 0, 0, [4, 0, 5])
     made.write(source, 0, 9, [2, 1])
-    cache = spoiled(KVCache(TINY, 3, 2, dtype))
+    cache = spoiled(KVCache(TINY, 3, 20, dtype))
     made.read(cache, 1, [4, 0, 5, 2, 1])
     equal(held(cache, 1, 0, 15), held(source, 0, 0, 15))
     assert cache.lengths == [0, 15, 0]

@@ -430,7 +430,7 @@ def test_a_conversation_computes_each_token_once(monkeypatch):
         assert len(keys) == (len(text) - 1) // 2
         assert sum(hashed) == len(keys) - len(found.keys), "the prompt's blocks are not hashed again"
         first_blocks = len(keys)
-    assert calls == [[5], [6], [6]], "the question, the token chosen last, and what did not fill a block"
+    assert calls == [[5], [6], [7]], "the question, the token chosen last, and what did not fill a block"
     assert texts.pool.num_published == first_blocks
 
 

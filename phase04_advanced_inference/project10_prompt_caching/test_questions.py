@@ -52,7 +52,7 @@ def test_the_story_is_read_once(model):
     first, *others = cached(done.stdout)
     beginning = len(PROMPTS.encode(f"Question: {told.text}\n"))
     assert first[1] == 0
-    assert [hit for _, hit in others] == [(beginning // 16) * 16] * 2
+    assert all(beginning // 16 * 16 <= hit < count for count, hit in others)
     assert all(question.text in done.stdout for question in told.questions)
     assert f"Again: {told.questions[0].text}" in done.stdout
     assert "were hits" in done.stdout
