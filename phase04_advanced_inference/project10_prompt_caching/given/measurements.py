@@ -54,7 +54,7 @@ class Transformers:
     def prefix(self, length: int) -> Any:
         """A cache of so many of the tokens, by itself."""
         cache = copy.deepcopy(self.kept)
-        cache.crop(length)
+        cache.crop(length - self.tokens.shape[1])  # negative: so many tokens are removed
         for layer in cache.layers:  # crop leaves views of the long one, whose copy would be as long
             layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
         return cache
