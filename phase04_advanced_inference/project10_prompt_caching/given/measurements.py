@@ -17,17 +17,21 @@ from phase04_advanced_inference.project10_prompt_caching.given.settings import N
 from phase04_advanced_inference.project10_prompt_caching.prompt_cache import PromptCache, Read
 from shared.measuring.arms import Arm, Measurement, Report, measure
 from shared.phase01 import LLM, save_model
-from shared.phase03 import DecodeStep, KVCache, step
+from shared.phase03 import DecodeStep, KVCache, step, use_own_products
 
 PREFILL = (
-    "prompts are read with project 9's flash attention in all arms of ours, one thread; a single token by project 8's "
-    "decode_step"
+    "all arms of ours read by what is fastest here: project 9's flash attention, torch's products for long prompts, "
+    "project 8's for few tokens and its whole step in C++ for one; one thread"
 )
 
 
 def reader(model: LLM) -> Read:
-    """What reads tokens fastest here: one token by a step in C++, more through modules."""
+    """What reads tokens fastest here: one token by a step in C++, few by project 8's products, more by torch's.
+
+    It puts project 8's linear layers into the model, which leave many rows to torch.
+    """
     one = DecodeStep(model)
+    use_own_products(model)
 
     def read(cache: KVCache, new: Sequence[Sequence[int]]) -> Tensor:
         return one(cache, new) if sum(map(len, new)) == 1 else step(model, cache, new)
@@ -71,9 +75,10 @@ def first_token(report: Report, settings: Settings, folder: Path) -> None:
     for dtype, name in NAMES.items():
         model = settings.model(dtype)
         peer = Transformers(model, folder / name, dtype, tokens)
+        read = reader(model)
         ratios: dict[str, list[float]] = {"full hit": [], f"{settings.new} new tokens": []}
         for length in settings.lengths:
-            measured = _first_token_arms(settings, model, peer, dtype, tokens[:length])
+            measured = _first_token_arms(settings, model, read, peer, dtype, tokens[:length])
             for kind, curve in ratios.items():
                 curve.append(measured["without"].seconds / measured[kind].seconds)
                 _first_token_figure(report, measured, kind, length, name)
@@ -81,7 +86,7 @@ def first_token(report: Report, settings: Settings, folder: Path) -> None:
             report.series(f"{kind}, {name}", settings.lengths, curve, "tokens of the prompt", "times as fast")
         if settings.partings and dtype == torch.float32:
             length = settings.lengths[len(settings.lengths) // 2]
-            partings(report, settings, model, tokens[:length])
+            partings(report, settings, model, read, tokens[:length])
 
 
 def _first_token_figure(
@@ -101,11 +106,11 @@ def _first_token_figure(
 
 
 def _first_token_arms(
-    settings: Settings, model: LLM, peer: Transformers, dtype: torch.dtype, tokens: list[int]
+    settings: Settings, model: LLM, read: Read, peer: Transformers, dtype: torch.dtype, tokens: list[int]
 ) -> dict[str, Measurement]:
     length, size, new = len(tokens), settings.block_size, settings.new
     row = FlashCache(model.config, 1, length, dtype)
-    read, draw = reader(model), random.Random(length)
+    draw = random.Random(length)
     blocks = length // size
     full, modules = PromptCache(model, blocks, size, read=read), PromptCache(model, blocks, size)
     partly = PromptCache(model, blocks + 8, size, read=read)
@@ -151,10 +156,9 @@ def same_logits(dtype: torch.dtype, out: Mapping[str, Tensor]) -> None:
             raise AssertionError(f"the logits of {arm} differ from those without a cache by {error:.2%}")
 
 
-def partings(report: Report, settings: Settings, model: LLM, tokens: list[int]) -> None:
+def partings(report: Report, settings: Settings, model: LLM, read: Read, tokens: list[int]) -> None:
     """The time to the first token where a prompt differs from what is cached at one place: what is before it counts."""
-    row, read = FlashCache(model.config, 1, len(tokens)), reader(model)
-    draw = random.Random(1)
+    row, draw = FlashCache(model.config, 1, len(tokens)), random.Random(1)
     texts = PromptCache(model, 2 * len(tokens) // settings.block_size, settings.block_size, read=read)
     texts.prefill(_emptied(row), 0, tokens)
 
