@@ -115,11 +115,10 @@ def _first_token_arms(
     full, modules = PromptCache(model, blocks, size, read=read), PromptCache(model, blocks, size)
     partly = PromptCache(model, blocks + 8, size, read=read)
     begin = tokens[: (length - new) // size * size]
-    for texts, text in ((full, tokens), (modules, tokens), (partly, begin)):
-        texts.prefill(_emptied(row), 0, text)
-    tails = iter(
-        [tokens[len(begin) :]]
-    )  # the first time the prompt's own, so that the logits can be compared
+    full.prefill(_emptied(row), 0, tokens)
+    modules.keep(row, 0, tokens)
+    partly.keep(row, 0, begin)
+    tails = iter([tokens[len(begin) :]])  # the prompt's own once, so that the logits can be compared
 
     def tail() -> list[int]:
         _emptied(row)
