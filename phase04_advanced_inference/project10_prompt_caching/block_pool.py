@@ -18,6 +18,10 @@ from collections.abc import Sequence
 from phase04_advanced_inference.project10_prompt_caching.block_hash import BlockKey, same_prefix
 
 
+class OutOfBlocksError(Exception):
+    """A block is wanted, and all of them are held."""
+
+
 class BlockPool:
     """`num_blocks` blocks of `block_size` tokens."""
 
@@ -58,7 +62,7 @@ class BlockPool:
 
         An empty one, while there is one. Else the idle one that was released longest ago, which is no longer published
         then: it leaves `idle` and `index` (a hash without blocks does too), `keys` and `parents` say None, and
-        `evictions` counts it. Raises RuntimeError, naming `num_blocks`, where all blocks are held.
+        `evictions` counts it. Raises OutOfBlocksError, naming `num_blocks`, where all blocks are held.
         """
         if self.empty:
             block = self.empty.pop()
@@ -66,7 +70,9 @@ class BlockPool:
             block, _ = self.idle.popitem(last=False)
             self._unpublish(block)
         else:
-            raise RuntimeError(f"all {self.num_blocks} blocks are held; `num_free` says how many are left")
+            raise OutOfBlocksError(
+                f"all {self.num_blocks} blocks are held; `num_free` says how many are left"
+            )
         self.references[block] = 1
         return block
 

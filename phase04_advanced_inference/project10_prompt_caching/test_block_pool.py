@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase04_advanced_inference.project10_prompt_caching.block_hash import block_keys
-from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
+from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool, OutOfBlocksError
 from phase04_advanced_inference.project10_prompt_caching.given.example import chain, hold, put, same_hashes
 from phase04_advanced_inference.project10_prompt_caching.given.fuzz import Fuzz
 from shared.testing import raises
@@ -28,14 +28,14 @@ def test_all_blocks_are_handed_out_once_with_one_reference():
     assert sorted(blocks) == [0, 1, 2, 3, 4]
     assert pool.references == [1] * 5
     assert pool.num_free == 0
-    with raises(RuntimeError, 5):
+    with raises(OutOfBlocksError, 5):
         pool.allocate()
     assert pool.references == [1] * 5
 
 
 @pytest.mark.task(2)
 def test_a_pool_without_blocks_hands_none_out():
-    with raises(RuntimeError, 0):
+    with raises(OutOfBlocksError, 0):
         BlockPool(0, 4).allocate()
 
 
@@ -162,7 +162,7 @@ def test_a_held_block_is_never_handed_out():
     pool.take(idle)
     others = [pool.allocate()]
     assert not set(others) & {*kept, *idle}
-    with raises(RuntimeError, 3):
+    with raises(OutOfBlocksError, 3):
         pool.allocate()
 
 

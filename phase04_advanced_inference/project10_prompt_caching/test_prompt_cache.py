@@ -89,6 +89,19 @@ def test_what_is_kept_is_loaded_bit_for_bit():
 
 
 @pytest.mark.task(6)
+def test_of_a_text_that_has_grown_the_rest_is_kept():
+    text = random_text(18)
+    texts = PromptCache(MODEL, 8, block_size=4)
+    for end in (6, 9, 18):
+        texts.keep(computed(text[:end]), 0, text[:end])
+        assert texts.pool.num_published == end // 4
+    cache, source = row_cache(), computed(text)
+    assert texts.load(cache, 0, block_keys(text, 4)) == 16
+    for found, expected in zip(held(cache, 0, 16), held(source, 0, 16), strict=True):
+        same(found, expected)
+
+
+@pytest.mark.task(6)
 def test_as_much_is_loaded_as_is_the_same():
     text = random_text(16)
     texts, cache = PromptCache(MODEL, 8, block_size=4), row_cache(2)
