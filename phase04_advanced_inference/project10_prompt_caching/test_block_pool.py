@@ -413,6 +413,10 @@ def test_matching_a_text_compares_each_of_its_blocks_once():
             compared.append(self)
             return tuple(self) == tuple(other)
 
+        def __ne__(self, other):
+            compared.append(self)
+            return tuple(self) != tuple(other)
+
         def __hash__(self):
             return tuple.__hash__(self)
 
