@@ -240,9 +240,9 @@ def test_where_copying_fails_nothing_is_lost(monkeypatch):
 
     monkeypatch.setattr(texts.store, "write", fail)
     monkeypatch.setattr(texts.store, "read", fail)
-    with pytest.raises(OSError, match="no memory"):
+    with raises(OSError, "no memory"):
         texts.keep(computed(tokens), 0, tokens)
-    with pytest.raises(OSError, match="no memory"):
+    with raises(OSError, "no memory"):
         texts.load(row_cache(), 0, block_keys(tokens, 4))
     assert drained(texts)
     assert len(texts.pool.match(block_keys(tokens, 4))) == 1, "the others were never written"
