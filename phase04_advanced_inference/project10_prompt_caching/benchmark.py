@@ -30,7 +30,7 @@ def draw(record: Path) -> None:
     series = json.loads(record.read_text(encoding="utf-8"))["series"]
     gains = {name: (one["x"], one["y"]) for name, one in series.items() if one["y_label"] == "times as fast"}
     if gains:
-        title = "With its beginning cached, the first token comes times as fast"
+        title = "How many times as fast the first token comes, its beginning cached"
         plot.lines(record.parent / "first_token.png", gains, title, "tokens of the prompt", "times")
     for name, one in series.items():
         if one["x_label"] == "place of the changed token":
