@@ -42,6 +42,8 @@ class Outcome:
     """steps left out because a gradient was not finite"""
     scale: float
     """of the loss, in the end"""
+    corpus: str
+    """what it was trained on, which may have stood in for the corpus asked for"""
 
 
 @dataclass
@@ -111,7 +113,7 @@ def train_one(
             learner.model(batches.next()["tokens"].to(device))
             copies = [copy for _, copy in Autocast.casts.values()]
             memory = memory_report(learner.model, [learner.optimizer], copies)
-    return Outcome(steps, losses, memory, still, skipped, learner.scaler.get_scale())
+    return Outcome(steps, losses, memory, still, skipped, learner.scaler.get_scale(), data.name)
 
 
 def unmoved(learner: Learner, before: list[torch.Tensor]) -> float:

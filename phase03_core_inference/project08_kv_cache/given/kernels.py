@@ -36,33 +36,35 @@ Functions = dict[str, Callable[..., Any]]
 
 
 @functools.cache
-def compiled(name: str, *sources: str) -> ctypes.CDLL | None:
+def compiled(name: str, *sources: str, around: str | None = None) -> ctypes.CDLL | None:
     """A kernel's library, or None where there is no compiler, which is said once.
 
     `sources` are the texts that stand before <name>.cpp: one for a product or attention; for a step those of the
-    product, attention and step. Raises CompileError, with the compiler's own message, for a text that does not compile.
+    product, attention and step. A cache that lies otherwise in memory (project 13) brings the text that stands `around`
+    its attention, in the place of attention.cpp, for the attention alone and for a step. Raises CompileError, with the
+    compiler's own message, for a text that does not compile.
     """
     parts = [("frame.cpp", _read("frame.cpp"))]
     if name == "step":
         product, attention, step = sources
         parts += [("product_source", product), ("product.cpp", _read("product.cpp"))]
-        parts += [("attention_source", attention), ("attention.cpp", _read("attention.cpp"))]
+        parts += [("attention_source", attention), ("attention.cpp", around or _read("attention.cpp"))]
         parts += [
             ("step.cpp", _read("step.cpp")),
             ("step_source", step),
             ("step_calls.cpp", _read("step_calls.cpp")),
         ]
     elif name != "frame":
-        parts += [(f"{name}_source", *sources), (f"{name}.cpp", _read(f"{name}.cpp"))]
+        parts += [(f"{name}_source", *sources), (f"{name}.cpp", around or _read(f"{name}.cpp"))]
     # #line: an error names the text it is in, though the compiler sees one.
     text = "".join(f'\n#line 1 "{where}"\n{part}' for where, part in parts)
     return load(text, f"kv-cache-{name}", ["-pthread"])
 
 
 @functools.cache
-def library(name: str, *sources: str) -> Functions | None:
+def library(name: str, *sources: str, around: str | None = None) -> Functions | None:
     """The C++ functions of a kernel by name, or None as `compiled` gives it."""
-    found = compiled(name, *sources)
+    found = compiled(name, *sources, around=around)
     if found is None:
         return None
     formats = [""] if name == "frame" else [f"_{format}" for format in FORMATS.values()]

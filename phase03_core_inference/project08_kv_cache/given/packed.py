@@ -3,12 +3,29 @@
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_float, c_int, c_int64, c_void_p
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from phase03_core_inference.project08_kv_cache.given.kernels import addresses, padded
-from phase03_core_inference.project08_kv_cache.kv_cache import KVCache
 from shared.phase01 import LLM, rotary_angles
+
+
+@runtime_checkable
+class Buffers(Protocol):
+    """What C++ asks of a cache: KVCache has it, and so may one that lies otherwise in memory."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    @property
+    def capacity(self) -> int:
+        """How many slots a row has in each head."""
+        ...
+
+    def slots(self) -> tuple[list[int], list[int], list[int]]:
+        """The rows of the step's tokens, the slot of each, and how many are held with it."""
+        ...
 
 
 class Matrix(ctypes.Structure):
@@ -95,14 +112,14 @@ class Packed:
         weight = dict(part.named_parameters()).get("weight")
         return None if weight is None else self._keep(weight.detach().float().contiguous()).data_ptr()
 
-    def use(self, cache: KVCache) -> None:
+    def use(self, cache: Buffers) -> None:
         """Note where the cache's buffers are now: they move when it grows."""
         self.struct.capacity = cache.capacity
         for layer, keys, values in zip(self._layers, cache.keys, cache.values, strict=True):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
 
     def step(
-        self, cache: KVCache, tokens: Sequence[int], positions: Tensor, logits: Tensor, threads: int
+        self, cache: Buffers, tokens: Sequence[int], positions: Tensor, logits: Tensor, threads: int
     ) -> Step:
         """The planned step of a cache, one token for each row that `cache.slots` names; logits is (row, vocab)."""
         angles = rotary_angles(positions, self.config.head_width, self.config.rope_base)
