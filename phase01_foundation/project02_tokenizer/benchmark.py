@@ -219,7 +219,7 @@ def measure_corners(report: Report, tokenizer: Tokenizer, text: str) -> None:
     report.figure(
         "a text of one word", measured["ours"].seconds * 1000, "µs", ("<=", measured["tiktoken"].seconds * 1000),
         {"tiktoken": measured["tiktoken"].seconds * 1000},
-        note="what a call costs, however short the text; ours enters C++ through ctypes, which takes a third of it",
+        note="what a call costs, however short the text; ours enters C++ through ctypes",
     )  # fmt: skip
 
 
