@@ -7,7 +7,7 @@ sequence sees only its own keys and values, and its tokens are drawn by a genera
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as List
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from phase04_advanced_inference.project12_dynamic_batching.sequence import Sched
 from shared.phase01 import Config, SamplingParams, choose
 
 
+@runtime_checkable
 class Batcher(Protocol):
     """What decides who goes on: the Scheduler, or the StaticBatcher."""
 
@@ -35,6 +36,7 @@ class Batcher(Protocol):
     def update(self, scheduled: List[Scheduled], chosen: List[List[int]]) -> list[list[int]]: ...
 
 
+@runtime_checkable
 class StepRunner(Protocol):
     """What computes a step: here the Runner."""
 

@@ -5,11 +5,12 @@ room is reserved for the longest text that there may be; project 13 gives out bl
 names.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from phase04_advanced_inference.project12_dynamic_batching.sequence import Sequence
 
 
+@runtime_checkable
 class Memory(Protocol):
     """What a scheduler asks of a memory."""
 
