@@ -137,4 +137,4 @@ class Scheduled(NamedTuple):
     """A sequence's part in a step: how many of its pending tokens are computed."""
 
     sequence: Sequence
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride] (a tuple's own, of no use here)

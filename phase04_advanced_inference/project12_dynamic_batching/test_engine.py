@@ -1,7 +1,9 @@
 """The same texts alone and in company, in every configuration; and whatever goes wrong costs nobody else anything."""
 
+import functools
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -35,6 +37,10 @@ MODEL = random_model()
 GREEDY = SamplingParams(max_tokens=6, temperature=0)
 
 
+def make(*arguments, **settings) -> Any:
+    return make_engine(*arguments, **settings)
+
+
 def requests(count, seed=0):
     """Prompts with all kinds of settings, each with a seed of its own."""
     draw = random.Random(seed)
@@ -51,9 +57,14 @@ def requests(count, seed=0):
     ]  # fmt: skip
 
 
+@functools.cache
+def written(prompt, params):
+    return generate_tokens(MODEL, [prompt], params)[0]
+
+
 def alone(prompt, params):
     """What project 8 writes of one prompt."""
-    return generate_tokens(MODEL, [prompt], params)[0]
+    return list(written(tuple(prompt), params))
 
 
 def texts_of(engine, asked, draw=None):
@@ -89,9 +100,9 @@ def test_in_company_everybody_writes_what_he_would_write_alone(name, comes):
     configuration = dict(CONFIGURATIONS[name])
     if "memory" in configuration:
         configuration["memory"] = configuration["memory"]()
-    asked = requests(20, seed=1)
+    asked = requests(14, seed=1)
     draw = None if comes == "at once" else random.Random(3)
-    engine = make_engine(MODEL, **configuration)
+    engine = make(MODEL, **configuration)
     assert texts_of(engine, asked, draw) == [alone(*one) for one in asked]
     memory = engine.scheduler.memory
     assert not memory.taken
@@ -108,10 +119,10 @@ def test_static_batches_write_the_same():
 @task
 def test_in_whatever_order_they_come_the_texts_are_the_same():
     asked = requests(12, seed=3)
-    expected = texts_of(make_engine(MODEL, chunk=4), asked)
+    expected = texts_of(make(MODEL, chunk=4), asked)
     order = list(range(12))
     random.Random(5).shuffle(order)
-    found = texts_of(make_engine(MODEL, chunk=4), [asked[i] for i in order])
+    found = texts_of(make(MODEL, chunk=4), [asked[i] for i in order])
     assert found == [expected[i] for i in order]
 
 
@@ -120,27 +131,28 @@ def test_a_seeded_text_is_the_same_beside_unseeded_ones():
     prompt, params = [3, 1, 4], SamplingParams(max_tokens=8, seed=11)
     expected = alone(prompt, params)
     for place in range(3):
-        engine, chance = make_engine(MODEL), torch.Generator()
+        engine, chance = make(MODEL), torch.Generator()
         chance.seed()
-        for other in range(3):
-            if other == place:
-                key = engine.add(prompt, params)
-            else:
-                engine.add([5, 9], SamplingParams(max_tokens=5), generator=chance)
-        assert engine.run()[key] == expected
+        keys = [
+            engine.add(prompt, params)
+            if other == place
+            else engine.add([5, 9], SamplingParams(max_tokens=5), generator=chance)
+            for other in range(3)
+        ]
+        assert engine.run()[keys[place]] == expected
 
 
 @task
 def test_a_generator_of_ones_own_draws():
     prompt, params = [3, 1, 4], SamplingParams(max_tokens=8, seed=11)
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     key = engine.add(prompt, params, generator=torch.Generator().manual_seed(12))
     assert engine.run()[key] == alone(prompt, replace(params, seed=12))
 
 
 @task
 def test_a_step_gives_each_new_token_once_and_says_who_has_ended():
-    engine = make_engine(MODEL, max_sequences=2, max_tokens=8, chunk=3)
+    engine = make(MODEL, max_sequences=2, max_tokens=8, chunk=3)
     one, two = engine.add([1, 2, 3, 4], replace(GREEDY, max_tokens=2)), engine.add([5], GREEDY)
     first, second = alone([1, 2, 3, 4], replace(GREEDY, max_tokens=2)), alone([5], GREEDY)
     running, length = SequenceStatus.RUNNING, SequenceStatus.FINISHED_LENGTH
@@ -155,14 +167,14 @@ def test_a_step_gives_each_new_token_once_and_says_who_has_ended():
 @task
 def test_a_text_that_is_stopped_has_an_output_without_a_token():
     [first, *_] = alone([1, 2], GREEDY)
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     key = engine.add([1, 2], replace(GREEDY, stop_ids=(first,)))
     assert engine.step() == [Output(key, [], SequenceStatus.FINISHED_STOPPED)]
 
 
 @task
 def test_run_gives_whole_texts_by_their_keys():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     engine.add([1, 2], GREEDY, key=40)
     engine.step()
     assert engine.add([3], GREEDY) == 41
@@ -181,7 +193,7 @@ def test_run_gives_whole_texts_by_their_keys():
     ],
 )
 def test_what_the_model_cannot_start_from_is_refused_and_nobody_notices(prompt, kind, facts):
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     key = engine.add([1, 2], GREEDY)
     engine.step()
     with raises(kind, *facts):
@@ -192,7 +204,7 @@ def test_what_the_model_cannot_start_from_is_refused_and_nobody_notices(prompt, 
 
 @task
 def test_what_the_scheduler_refuses_is_refused():
-    engine = make_engine(MODEL, max_waiting=2)
+    engine = make(MODEL, max_waiting=2)
     engine.add([1], GREEDY, key=3)
     with raises(DuplicateKeyError, 3):
         engine.add([1], GREEDY, key=3)
@@ -205,14 +217,14 @@ def test_what_the_scheduler_refuses_is_refused():
 
 @task
 def test_a_prompt_as_long_as_the_context_has_one_token_to_come():
-    engine, prompt = make_engine(MODEL), [1, 2] * 20
+    engine, prompt = make(MODEL), [1, 2] * 20
     key = engine.add(prompt, replace(GREEDY, max_tokens=30))
     assert engine.run()[key] == alone(prompt, replace(GREEDY, max_tokens=30))
 
 
 @task
 def test_priorities_are_the_schedulers():
-    engine, order = make_engine(MODEL, max_sequences=1), []
+    engine, order = make(MODEL, max_sequences=1), []
     keys = [engine.add([1], replace(GREEDY, max_tokens=1), priority=priority) for priority in (5, 1, 3)]
     while engine.scheduler.sequences:
         order += [output.key for output in engine.step()]
@@ -221,7 +233,7 @@ def test_priorities_are_the_schedulers():
 
 @task
 def test_who_is_aborted_has_no_output_and_the_others_write_on():
-    engine = make_engine(MODEL, max_sequences=2)
+    engine = make(MODEL, max_sequences=2)
     keys = [engine.add([i], GREEDY) for i in range(4)]
     engine.step()
     assert engine.abort(keys[0])
@@ -237,7 +249,7 @@ def test_who_is_aborted_has_no_output_and_the_others_write_on():
 
 @task
 def test_who_is_aborted_while_the_step_runs_has_no_output():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     one, two, three = (engine.add([i], GREEDY) for i in (1, 2, 3))
 
     asked = []
@@ -275,7 +287,7 @@ class Failing:
 @task
 @pytest.mark.parametrize("late", [False, True])
 def test_a_step_that_fails_fails_those_in_it_and_nobody_else(late):
-    engine = make_engine(MODEL, max_sequences=2)
+    engine = make(MODEL, max_sequences=2)
     engine.runner = Failing(engine.runner, {2}, late)
     keys = [engine.add([i, 5], GREEDY) for i in range(5)]
     engine.step()
@@ -290,7 +302,7 @@ def test_a_step_that_fails_fails_those_in_it_and_nobody_else(late):
 
 @task
 def test_a_choice_that_fails_fails_its_own_request():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     one, two, three = (engine.add([i], GREEDY) for i in (1, 2, 3))
 
     def sampler(sequence, logits):
@@ -311,7 +323,7 @@ def test_a_choice_that_fails_fails_its_own_request():
 
 @task
 def test_run_raises_the_error_and_goes_on_when_it_is_called_again():
-    engine = make_engine(MODEL, max_sequences=1)
+    engine = make(MODEL, max_sequences=1)
     engine.runner = Failing(engine.runner, {1}, late=True)
     engine.add([1], GREEDY)
     other = engine.add([2], GREEDY)
@@ -322,7 +334,7 @@ def test_run_raises_the_error_and_goes_on_when_it_is_called_again():
 
 @task
 def test_what_stops_the_program_stops_it_and_the_step_can_be_made_again():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     key = engine.add([1, 2], GREEDY)
     engine.step()
     runner = engine.runner
@@ -340,7 +352,7 @@ def test_what_stops_the_program_stops_it_and_the_step_can_be_made_again():
 
 @task
 def test_an_engine_in_which_nobody_can_go_on_says_so():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     engine.add([1], GREEDY)
     engine.scheduler.memory.unused.clear()
     with raises(RuntimeError, 1):
@@ -349,7 +361,7 @@ def test_an_engine_in_which_nobody_can_go_on_says_so():
 
 @task
 def test_sampling_takes_the_last_row_all_of_the_text_and_the_sequences_own_generator():
-    engine = make_engine(MODEL)
+    engine = make(MODEL)
     key = engine.add([1, 2], SamplingParams(repetition_penalty=1e5, temperature=0))
     sequence = engine.scheduler.sequences[key]
     sequence.tokens.append(4)
@@ -363,7 +375,7 @@ def test_sampling_takes_the_last_row_all_of_the_text_and_the_sequences_own_gener
 @task
 def test_what_was_recorded_is_what_was_done():
     recorder = Recorder(clock=iter(range(100)).__next__)
-    engine = make_engine(MODEL, max_sequences=2, max_tokens=6, chunk=4)
+    engine = make(MODEL, max_sequences=2, max_tokens=6, chunk=4)
     engine.recorder = recorder
     one = engine.add([1, 2, 3, 4, 5], replace(GREEDY, max_tokens=2))
     two, three, four = (engine.add([i], replace(GREEDY, max_tokens=2)) for i in (6, 7, 8))

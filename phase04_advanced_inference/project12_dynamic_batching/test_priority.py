@@ -88,7 +88,7 @@ def test_it_is_the_list_sorted_by_rank(moves, age):
             queue.add(slow[-1])
             arrivals += 1
         elif slow:
-            gone = queue.first() if move == "-" else slow[which % len(slow)]
+            gone = slow[0 if move == "-" else which % len(slow)]
             queue.remove(gone)
             slow.remove(gone)
         slow.sort(key=lambda one: (one.arrival + age * one.priority, one.arrival))
@@ -118,7 +118,7 @@ def test_nobody_starves(age, priority):
 
 
 @task
-@pytest.mark.parametrize("count", [10, 10_000])
+@pytest.mark.parametrize("count", [10, 3000])
 def test_no_more_is_looked_at_with_many_than_with_few(count):
     queue, sequences = WaitingQueue(), [make(arrival, kind=Watched) for arrival in range(count)]
     for sequence in sequences:
@@ -140,7 +140,7 @@ def test_no_more_is_looked_at_with_many_than_with_few(count):
 @task
 def test_thousands_that_were_taken_out_are_no_burden():
     """As after aborts: all but the last one are gone, and nobody looks at them again."""
-    queue, sequences = WaitingQueue(), [make(arrival, kind=Watched) for arrival in range(5000)]
+    queue, sequences = WaitingQueue(), [make(arrival, kind=Watched) for arrival in range(2000)]
     for sequence in sequences:
         queue.add(sequence)
     for sequence in sequences[:-1]:

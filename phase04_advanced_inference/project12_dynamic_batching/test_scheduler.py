@@ -1,5 +1,7 @@
 """A step's choice: the budget, chunks, who comes in, who is sent back, and who leaves, in whatever state."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def make(key, prompt=1, most=4, priority=0, limit=LIMIT, kind=Sequence):
     return kind(key, [0] * prompt, SamplingParams(max_tokens=most, stop_ids=(9,)), limit, priority)
 
 
-def scheduler(*sequences, memory=None, **settings):
+def scheduler(*sequences, memory=None, **settings) -> Any:
     found = Scheduler(memory or Rows(settings.get("max_sequences", 8), LIMIT), **settings)
     for sequence in sequences:
         found.add(sequence)
@@ -217,11 +219,12 @@ def test_better_priorities_come_in_first():
 def test_a_stream_of_better_priorities_starves_nobody():
     found, age = scheduler(max_sequences=1, age=10), 10
     found.add(make(0, most=2, priority=3))
-    for key in range(1, 200):
-        found.add(make(key, most=2))
-        if any(one == 0 for one, _ in step(found)):
-            break
-    assert key <= 2 * 3 * age, "at most 30 are served before, each in two steps"
+    found.add(make(1000, most=2))
+    steps = 0
+    while not any(key == 0 for key, _ in step(found)):
+        steps += 1
+        found.add(make(steps, most=2))
+        assert steps <= 2 * 3 * age, "at most 30 are served before, each in two steps"
 
 
 class Hits(Rows):
@@ -330,8 +333,7 @@ def test_several_may_be_sent_back_in_a_step_and_come_again_in_their_order():
 
 
 @pytest.mark.task(7)
-@pytest.mark.parametrize("waiting", [10, 10_000])
-@pytest.mark.parametrize("priorities", [1, 3])
+@pytest.mark.parametrize(("waiting", "priorities"), [(10, 1), (10, 3), (1000, 3), (10_000, 1)])
 def test_a_step_looks_at_those_it_schedules_and_one_more(waiting, priorities):
     """One more of each priority that waits, whether ten wait or ten thousand, whether somebody comes in or not."""
     found = scheduler(max_sequences=4, max_tokens=16, memory=Rows(4, LIMIT))
@@ -460,7 +462,7 @@ def test_an_aborted_one_leaves_his_place_in_the_queue():
 
 
 @pytest.mark.task(8)
-@pytest.mark.parametrize("waiting", [10, 10_000])
+@pytest.mark.parametrize("waiting", [10, 3000])
 def test_aborting_looks_at_nobody_else_and_costs_later_steps_nothing(waiting):
     found = scheduler(max_sequences=2, max_tokens=8, memory=Rows(2, LIMIT))
     for key in range(waiting):
@@ -481,7 +483,7 @@ def test_aborting_looks_at_nobody_else_and_costs_later_steps_nothing(waiting):
 @pytest.mark.task(8)
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_whatever_comes_and_goes_all_that_must_hold_holds(setting):
-    found = fuzz(setting, steps=150)
+    found = fuzz(setting, steps=80)
     assert found.finished > 0
     assert found.refused > 0
     assert found.aborted > 0

@@ -1,5 +1,7 @@
 """What is pending of a sequence, and when its text ends."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,7 +14,8 @@ task = pytest.mark.task(1)
 
 
 def make(prompt, limit=100, **params):
-    return Sequence(7, prompt, SamplingParams(**{"max_tokens": 5} | params), limit)
+    settings: dict[str, Any] = {"max_tokens": 5} | params
+    return Sequence(7, prompt, SamplingParams(**settings), limit)
 
 
 @task

@@ -36,7 +36,9 @@ def run(*words):
     return CliRunner().invoke(app, ["--model", "tiny", *map(str, words)])
 
 
-def test_a_dozen_prompts_are_answered_and_recorded(model, tmp_path):
+def test_a_dozen_prompts_are_answered_and_recorded(model, tmp_path, monkeypatch):
+    shorter = [(text, most // 8) for text, most in serve_batch.PROMPTS]
+    monkeypatch.setattr(serve_batch, "PROMPTS", shorter)
     done = run("--record", tmp_path / "steps", "--temperature", 0)
     assert done.exit_code == 0, done.output
     assert done.stdout.count(RULE) == len(serve_batch.PROMPTS) == 12
