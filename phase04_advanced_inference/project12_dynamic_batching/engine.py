@@ -135,8 +135,7 @@ class Engine:
         return found
 
     def step(self) -> list[Output]:
-        """Make one step; returns what it brought, in the order of the schedule: of each that wrote a token or has
-        ended.
+        """Make one step; returns what it brought, by the schedule's order, of each that wrote a token or has ended.
 
         Schedule, run, let the sampler choose for each sequence, update. Without anybody there it returns [], and no
         step is counted. What was aborted in the meantime, as by the sampler of another, has no output, and is not

@@ -34,8 +34,7 @@ class Scheduler:
         chunk: int | None = None,
         age: int = 100,
     ):
-        """`max_tokens` is the budget of a step, `chunk` the most tokens of one sequence in it, None for whole
-        prompts.
+        """`max_tokens` is the budget of a step, `chunk` the most of it for one sequence; None: whole prompts.
 
         At most `max_waiting` requests wait; `age` is what a priority is worth (WaitingQueue). Raises ValueError,
         naming the numbers, for fewer than one sequence, a budget below the number of sequences, and a queue or a
@@ -61,8 +60,7 @@ class Scheduler:
         """keys of those that the last `schedule` sent back to wait"""
 
     def add(self, sequence: Sequence) -> None:
-        """Let a request wait: number it (`arrival`: how many came before it), put it into `sequences` and into
-        `waiting`.
+        """Let a request wait: number it (`arrival`, from 0), put it into `sequences` and into `waiting`.
 
         Raises, before anything changes: DuplicateKeyError (given/refusals.py: check_key) for the key of one that has
         not ended; NeverFitsError (check_capacity) for one that could outgrow `memory.capacity`, were it alone;

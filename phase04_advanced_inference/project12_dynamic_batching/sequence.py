@@ -109,8 +109,7 @@ class Sequence:
         return True
 
     def advance(self, count: int, chosen: List[int]) -> list[int]:
-        """A step has computed `count` pending tokens, and `chosen` are the next ones; returns those that were
-        written.
+        """A step has computed `count` pending tokens, and `chosen` come next; returns those that were written.
 
         `chosen` is empty where tokens of the text are still pending. They are written (`write`) one after the other,
         until one of them ends the text; the draft is used up. Then `num_computed` has grown by `count`, but the last

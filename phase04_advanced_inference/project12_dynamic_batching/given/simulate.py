@@ -36,8 +36,7 @@ class Simulation:
 
 
 def simulate(batcher: Batcher, requests: Sequence[Request]) -> Simulation:
-    """Serve requests, whose `arrival` is in steps: a request that comes at 2.5 may be scheduled in the step from 3 to
-    4.
+    """Serve requests, `arrival` in steps: one that comes at 2.5 may be scheduled in the step from 3 to 4.
 
     Every sequence whose text is computed to its end writes one token. All of `requests` must come in the order of
     arrival.

@@ -34,8 +34,7 @@ def exponential(draw: random.Random, mean: float) -> float:
 
 
 def chat_answer(draw: random.Random, mean: float) -> float:
-    """Made up, to resemble chat: two kinds of answers, each log-normal, three in ten brief and the others
-    long-winded.
+    """Made up, to resemble chat: two kinds of answers, log-normal each, three in ten brief, the others long.
 
     No real traffic is behind it. What it shares with published traces is the shape: many short ones, a broad middle
     and a long tail; the standard deviation is about as large as the mean.
