@@ -82,6 +82,7 @@ def test_one_that_is_sent_back_stands_in_front_of_those_that_came_later():
 def test_it_is_the_list_sorted_by_rank(moves, age):
     """+: one more comes; -: the first is served; x: any is taken out."""
     queue, slow, arrivals = WaitingQueue(age), [], 0
+    assert queue.first() is None
     for move, priority, which in moves:
         if move == "+":
             slow.append(make(arrivals, priority))

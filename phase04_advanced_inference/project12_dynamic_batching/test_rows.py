@@ -80,6 +80,8 @@ def test_freeing_twice_or_what_never_came_in_gives_no_row_twice():
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=40))
 def test_free_rows_and_taken_ones_are_all_rows(moves):
     rows, sequences, inside = Rows(3, 10), [make(key) for key in range(6)], set()
+    assert rows.admit(sequences[0])
+    rows.free(sequences[0])
     for comes, key in moves:
         if comes and key not in inside:
             assert rows.admit(sequences[key]) == (len(inside) < 3)
