@@ -29,6 +29,15 @@ def test_all_is_pending_at_first_and_then_what_is_not_computed():
 
 
 @task
+def test_of_one_that_is_sent_back_all_of_the_text_is_pending():
+    sequence = make([3, 1, 4])
+    sequence.advance(3, [5])
+    sequence.advance(1, [6])
+    sequence.num_computed = 0
+    assert sequence.pending == 5
+
+
+@task
 @pytest.mark.parametrize(
     ("prompt", "most", "limit", "expected"),
     [(3, 5, 100, 7), (3, 1, 100, 3), (3, 98, 100, 100), (3, 99, 100, 100), (3, 97, 100, 99), (100, 5, 100, 100)],

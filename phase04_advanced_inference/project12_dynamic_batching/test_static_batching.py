@@ -84,6 +84,14 @@ def test_a_batch_is_no_larger_than_memory_admits():
 
 
 @task
+def test_who_comes_while_a_batch_is_under_way_waits_even_where_a_place_is_free():
+    found = batcher(make(0, most=3))
+    step(found)
+    found.add(make(1))
+    assert [step(found) for _ in range(3)] == [[(0, 1)], [(0, 1)], [(1, 3)]]
+
+
+@task
 def test_nobody_there():
     found = batcher()
     assert found.schedule() == []
