@@ -1,4 +1,4 @@
-"""Project 11, Speculative decoding: several tokens a pass of the model, and the text is the one it would have written."""
+"""Project 11, Speculative decoding: several tokens a pass, and the text that the model would write alone."""
 
 from shared.overlay import overlay
 

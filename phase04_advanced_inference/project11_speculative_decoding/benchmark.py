@@ -2,10 +2,11 @@
 
     python -m phase04_advanced_inference.project11_speculative_decoding.benchmark --preset cpu
 
-`cpu` first shows that guesses change no text. Then it measures how many stay, by kind of text and by who guesses, and how
-much faster texts are written: on tiny-base, and on tiny-base grown to 109 million parameters, alone and in a batch, in a
-minute and a half. `full` does so for more texts, more k, more batch sizes and both formats, beside transformers' assisted
-generation, in about fifteen minutes. `smoke` does all of it in seconds, on so little that the figures mean nothing.
+`cpu` first shows that guesses change no text. Then it measures how many stay, by kind of text and by who guesses, and
+how much faster texts are written: on tiny-base, and on tiny-base grown to 109 million parameters, alone and in a batch,
+in a minute and a half. `full` does so for more texts, more k, more batch sizes and both formats, beside transformers'
+assisted generation, in about fifteen minutes. `smoke` does all of it in seconds, on so little that the figures mean
+nothing.
 """
 
 import json
@@ -43,7 +44,12 @@ def draw(record: Path) -> None:
     series = json.loads(record.read_text(encoding="utf-8"))["series"]
     for x_label, file, title, hline in (
         ("guesses a pass", "tokens.png", "Tokens a pass of tiny-base, stories", None),
-        ("texts at once", "batches.png", f"With k = {kinds.COUNT} guesses, times as fast as without", {"no gain": 1.0}),
+        (
+            "texts at once",
+            "batches.png",
+            f"With k = {kinds.COUNT} guesses, times as fast as without",
+            {"no gain": 1.0},
+        ),
     ):
         curves = {name: (one["x"], one["y"]) for name, one in series.items() if one["x_label"] == x_label}
         if curves:
@@ -55,7 +61,8 @@ def main() -> None:
     """Measure project 11 with the settings of a preset."""
     settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
     torch.set_num_threads(1)
-    command = f"python -m phase04_advanced_inference.project11_speculative_decoding.benchmark --preset {settings.preset}"
+    module = "phase04_advanced_inference.project11_speculative_decoding.benchmark"
+    command = f"python -m {module} --preset {settings.preset}"
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     with tempfile.TemporaryDirectory() as folder:
         parts: list[tuple[str, Callable[[], None]]] = [

@@ -1,7 +1,8 @@
 """The distribution that a token is drawn from, and the draw.
 
-Project 1's `choose` goes from logits to a token at once. Speculation must look at what lies between: whether a guess may
-stay depends on the probabilities that the target and the guesser gave it, after penalty, temperature, top-k and top-p.
+Project 1's `choose` goes from logits to a token at once. Speculation must look at what lies between: whether a guess
+may stay depends on the probabilities that the target and the guesser gave it, after penalty, temperature, top-k and
+top-p.
 """
 
 from collections.abc import Sequence

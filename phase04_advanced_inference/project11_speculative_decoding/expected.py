@@ -1,4 +1,4 @@
-"""What speculation gains, worked out: tokens a pass from the rate of acceptance, and the speed from what a guess costs."""
+"""What speculation gains, worked out: tokens a pass from the rate of acceptance, and the speed from the costs."""
 
 from collections.abc import Iterable
 

@@ -27,11 +27,11 @@ def grown_config(config: Config, dim: int, heads: int, layers: int, hidden_dim: 
             raise ValueError(f"{name} cannot shrink from {getattr(config, name)} to {value}")
     group = config.heads // config.kv_heads
     if heads % group:
-        raise ValueError(f"{group} query heads share one of keys and values: {heads} is no multiple of {group}")
+        raise ValueError(
+            f"{group} query heads share one of keys and values: {heads} is no multiple of {group}"
+        )
     eps = config.norm_eps * config.dim / dim
-    return replace(
-        config, **wanted, kv_heads=heads // group, head_dim=config.head_width, norm_eps=eps
-    )
+    return replace(config, **wanted, kv_heads=heads // group, head_dim=config.head_width, norm_eps=eps)
 
 
 def padded(small: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -63,7 +63,9 @@ def grow(model: LLM, dim: int, heads: int, layers: int, hidden_dim: int) -> LLM:
     tensors = {}
     for name, shape in shapes.items():
         small = old.get(name, weight.new_zeros([0] * len(shape)))  # of a new layer there is nothing yet
-        over_stream = name.endswith(("attention_norm.weight", "feed_forward_norm.weight")) or name == "norm.weight"
+        over_stream = (
+            name.endswith(("attention_norm.weight", "feed_forward_norm.weight")) or name == "norm.weight"
+        )
         tensors[name] = padded(small * scale if over_stream else small, shape)
     large = from_tensors(config, tensors).eval()
     for name, module in large.named_modules():

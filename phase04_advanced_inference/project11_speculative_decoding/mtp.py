@@ -5,7 +5,8 @@ token that was chosen, and makes of both a stream as it may stand one place furt
 embedding turn that into logits. Head after head, each goes one place on. Nothing but the heads is trained.
 
 Medusa's heads see the stream alone (Cai et al. 2024, arXiv:2401.10774). To tell a head which token was chosen is what
-Hydra (Ankner et al. 2024, arXiv:2402.05109) and DeepSeek-V3's multi-token prediction (arXiv:2412.19437, section 2.2) do.
+Hydra (Ankner et al. 2024, arXiv:2402.05109) and DeepSeek-V3's multi-token prediction (arXiv:2412.19437, section 2.2)
+do.
 """
 
 from collections.abc import Sequence
@@ -58,12 +59,13 @@ def mtp_losses(
 ) -> Float[Tensor, "head"]:
     """Each head's mean cross-entropy, in nats a token, when it is told what really came.
 
-    hidden[:, t] is the model's stream at place t, and targets[:, t] the token that follows it. The model itself predicts
-    that one; head 0, told targets[:, t], predicts targets[:, t + 1]; head 1, told targets[:, t + 1] beside head 0's
-    stream at t, predicts targets[:, t + 2]; head i predicts targets[:, t + 1 + i]. The last 1 + i places have nothing to
-    be predicted there, and IGNORED targets, which only stand at the end of a row, do not count. The model's `embedding`
-    gives the told tokens, its `logits` the predictions. Gradients reach the heads; whether they reach the model is up to
-    who calls. `targets` stays as it is. A row must have more places than there are heads: ValueError, naming both.
+    hidden[:, t] is the model's stream at place t, and targets[:, t] the token that follows it. The model itself
+    predicts that one; head 0, told targets[:, t], predicts targets[:, t + 1]; head 1, told targets[:, t + 1] beside
+    head 0's stream at t, predicts targets[:, t + 2]; head i predicts targets[:, t + 1 + i]. The last 1 + i places have
+    nothing to be predicted there, and IGNORED targets, which only stand at the end of a row, do not count. The model's
+    `embedding` gives the told tokens, its `logits` the predictions. Gradients reach the heads; whether they reach the
+    model is up to who calls. `targets` stays as it is. A row must have more places than there are heads: ValueError,
+    naming both.
     """
     time = targets.shape[1]
     if time <= heads.count:
@@ -73,7 +75,9 @@ def mtp_losses(
         told = targets[:, i : time - 1].clamp(min=0)  # (batch, time - 1 - i)
         stream = heads.blocks[i](stream[:, : time - 1 - i], model.embedding(told))
         logits = model.logits(stream)  # (batch, time - 1 - i, vocab)
-        losses.append(F.cross_entropy(logits.flatten(0, 1), targets[:, i + 1 :].flatten(), ignore_index=IGNORED))
+        losses.append(
+            F.cross_entropy(logits.flatten(0, 1), targets[:, i + 1 :].flatten(), ignore_index=IGNORED)
+        )
     return torch.stack(losses)
 
 
@@ -102,7 +106,8 @@ class MTPProposer:
             active = [i for i, room in enumerate(rooms) if room > number]
             last = torch.tensor([[*drafts[i].tokens, *proposals[i].tokens][-1] for i in active])
             stream = torch.stack([streams[i] for i in active])  # (draft, dim)
-            stream = self.heads.blocks[number](stream, self.model.embedding(last.to(stream.device)))
+            told = self.model.embedding(last[None].to(stream.device))[0]  # (draft, dim)
+            stream = self.heads.blocks[number](stream, told)
             logits = self.model.logits(stream[None])[0].cpu()  # (draft, vocab)
             for i, one, row in zip(active, stream, logits, strict=True):
                 streams[i] = one

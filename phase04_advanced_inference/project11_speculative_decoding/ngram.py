@@ -2,7 +2,8 @@
 
 Text repeats itself: a name, a quotation, the code that is to be changed, the list that is to be sorted. The last tokens
 are looked up in the text itself, and what came after them then is proposed now. It costs no pass of anything. Saxena
-2023, Prompt Lookup Decoding (https://github.com/apoorvumang/prompt-lookup-decoding); Yang et al. 2023 (arXiv:2304.04487).
+2023, Prompt Lookup Decoding (https://github.com/apoorvumang/prompt-lookup-decoding); Yang et al. 2023
+(arXiv:2304.04487).
 """
 
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -11,7 +12,10 @@ from rich.text import Text
 
 from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
 from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
-from phase04_advanced_inference.project11_speculative_decoding.expected import acceptance_rate, expected_tokens
+from phase04_advanced_inference.project11_speculative_decoding.expected import (
+    acceptance_rate,
+    expected_tokens,
+)
 from phase04_advanced_inference.project11_speculative_decoding.given.heads import load_heads
 from phase04_advanced_inference.project11_speculative_decoding.given.proposer import Proposer
 from phase04_advanced_inference.project11_speculative_decoding.mtp import MTPProposer
@@ -49,7 +53,7 @@ def pieces(tokens: Sequence[int], decode: Callable[[list[int]], str]) -> list[st
     for end in range(1, len(tokens) + 1):
         text = decode(list(tokens[:end]))
         texts.append(texts[-1] if text.endswith("�") else text)
-    return [after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)]
+    return [after[len(before) :] for before, after in pairwise(texts)]
 
 
 def show(written: Sequence[Written], decode: Callable[[list[int]], str], marks: bool) -> Text:
@@ -90,9 +94,11 @@ def main(
     top_p: Annotated[float, typer.Option(help="Choose among the likeliest that make up this share.")] = 1.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1: used tokens become rarer.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
-    marks: Annotated[bool, typer.Option(help="Guesses that stayed in brackets, for a page without colours.")] = False,
+    marks: Annotated[
+        bool, typer.Option(help="Guesses that stayed in brackets, for a page without colours.")
+    ] = False,
 ) -> None:
-    """Write a text with speculation: guesses that stayed are green, the target's own tokens plain; then what it saved."""
+    """Write a text with guesses: those that stayed are green, the target's own tokens plain; then what it saved."""
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError):
         set_threads()
         target, bare = load_base(model)
@@ -119,7 +125,11 @@ def main(
     if temperature:
         same = "another text, drawn from the same distribution"
     else:
-        same = "the same text" if tokens == plain else "not the same text: a choice was so close that rounding decided it"
+        same = (
+            "the same text"
+            if tokens == plain
+            else "not the same text: a choice was so close that rounding decided it"
+        )
     per_token = [seconds / max(1, len(made)) for seconds, made in ((guessed, tokens), (alone, plain))]
     print(
         f"{summary(written, count)}\nwith guesses {guessed:.2f} s, without {alone:.2f} s: "

@@ -107,8 +107,8 @@ def run_pass(
     Pending are the tokens of a text beyond those that its row holds. `read` gets them with the guesses behind them, an
     empty list for the rows of other texts, and asks for logits after the last pending token and after each guess.
     `verify` says which tokens are written. Then the text has them, up to the first of `params.stop_ids`, without it;
-    `hidden` is the stream at the place that chose the last token that verify gave (None where the reading has none); and
-    the row is rewound to all of the text but its last token, which is pending next.
+    `hidden` is the stream at the place that chose the last token that verify gave (None where the reading has none);
+    and the row is rewound to all of the text but its last token, which is pending next.
     """
     new: list[list[int]] = [[] for _ in range(cache.rows)]
     places = [0] * cache.rows

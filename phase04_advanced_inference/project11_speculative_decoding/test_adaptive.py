@@ -40,7 +40,7 @@ def test_texts_do_not_share_what_was_seen():
 
 @task
 def test_it_follows_the_text():
-    lengths = AdaptiveLength(0.1, 0.03, most=6)
+    lengths = AdaptiveLength(0.4, 0.05, most=6)
     for _ in range(30):
         count = lengths.length(0)
         lengths.update(0, count, count)

@@ -5,7 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase04_advanced_inference.project11_speculative_decoding.distribution import distribution, draw, uniforms
+from phase04_advanced_inference.project11_speculative_decoding.distribution import (
+    distribution,
+    draw,
+    uniforms,
+)
 from shared.phase01 import SamplingParams, choose
 
 task = pytest.mark.task(2)

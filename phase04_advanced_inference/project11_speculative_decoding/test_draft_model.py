@@ -182,7 +182,14 @@ def test_many_texts_at_different_places_do_not_see_each_other():
 def test_a_key_without_a_row_takes_that_of_the_one_asked_for_longest_ago():
     model = random_model()
     proposer = DraftProposer(model, rows=2)
-    for key, tokens in ((10, [1, 2]), (11, [3]), (10, [1, 2, 5]), (12, [4, 4]), (10, [1, 2, 5]), (11, [3, 6])):
+    for key, tokens in (
+        (10, [1, 2]),
+        (11, [3]),
+        (10, [1, 2, 5]),
+        (12, [4, 4]),
+        (10, [1, 2, 5]),
+        (11, [3, 6]),
+    ):
         [proposal] = proposer.propose([draft(key, tokens)])
         assert proposal.tokens == without_cache(model, draft(key, tokens))[0]
     assert proposer.rows == {10: 0, 11: 1}

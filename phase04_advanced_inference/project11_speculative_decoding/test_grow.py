@@ -30,9 +30,7 @@ def test_the_logits_are_the_same(config):
     grown = grow(model, **larger(config))
     tokens = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6], [5, 3, 5, 8, 9, 7, 9, 3]])
     torch.testing.assert_close(grown(tokens), model(tokens), rtol=1e-9, atol=1e-10)
-    torch.testing.assert_close(
-        grown(tokens, attend=torch_attention), model(tokens), rtol=1e-9, atol=1e-10
-    )
+    torch.testing.assert_close(grown(tokens, attend=torch_attention), model(tokens), rtol=1e-9, atol=1e-10)
     hidden = grown.hidden(tokens)
     torch.testing.assert_close(hidden[..., : config.dim], model.hidden(tokens), rtol=1e-9, atol=1e-10)
     assert not hidden[..., config.dim :].any()
@@ -42,7 +40,12 @@ def test_the_logits_are_the_same(config):
 @pytest.mark.parametrize("config", SHAPES[:3])
 def test_each_size_can_grow_alone(config):
     model, tokens = random_model(config), torch.tensor([[3, 1, 4, 1, 5]])
-    sizes = {"dim": config.dim, "heads": config.heads, "layers": config.layers, "hidden_dim": config.hidden_dim}
+    sizes = {
+        "dim": config.dim,
+        "heads": config.heads,
+        "layers": config.layers,
+        "hidden_dim": config.hidden_dim,
+    }
     for name, size in larger(config).items():
         grown = grow(model, **sizes | {name: size})
         torch.testing.assert_close(grown(tokens), model(tokens), rtol=1e-9, atol=1e-10)
@@ -52,7 +55,13 @@ def test_each_size_can_grow_alone(config):
 @task
 def test_its_config_says_how_large_it_is():
     config = grown_config(replace(SHAPES[2], dim=24, norm_eps=0.1), 60, 12, 5, 100)
-    assert (config.dim, config.heads, config.kv_heads, config.layers, config.hidden_dim) == (60, 12, 3, 5, 100)
+    assert (config.dim, config.heads, config.kv_heads, config.layers, config.hidden_dim) == (
+        60,
+        12,
+        3,
+        5,
+        100,
+    )
     assert (config.head_width, config.norm_eps) == (6, pytest.approx(0.04))
     assert (config.vocab_size, config.context_length, config.qk_norm) == (23, 40, True)
     assert grown_config(replace(TINY, head_dim=None), 60, 8, 2, 36).head_dim == 6

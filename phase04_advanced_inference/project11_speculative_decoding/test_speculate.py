@@ -6,7 +6,11 @@ import torch
 from typer.testing import CliRunner
 
 from phase04_advanced_inference.project11_speculative_decoding import speculate
-from phase04_advanced_inference.project11_speculative_decoding.given.example import TINY, random_model, resembling
+from phase04_advanced_inference.project11_speculative_decoding.given.example import (
+    TINY,
+    random_model,
+    resembling,
+)
 from phase04_advanced_inference.project11_speculative_decoding.given.heads import publish_heads
 from phase04_advanced_inference.project11_speculative_decoding.mtp import MTPHeads
 from phase04_advanced_inference.project11_speculative_decoding.speculation import Written
@@ -67,7 +71,7 @@ def test_marks_stand_around_guesses_that_stayed():
 
 
 def test_a_character_of_several_tokens_comes_with_the_last():
-    parts = ["a".encode(), "é".encode()[:1], "é".encode()[1:], "b".encode()]
+    parts = [b"a", "é".encode()[:1], "é".encode()[1:], b"b"]
     decode = lambda ids: b"".join(parts[i] for i in ids).decode(errors="replace")  # noqa: E731
     assert speculate.pieces([0, 1, 2, 3], decode) == ["a", "", "é", "b"]
 
@@ -99,7 +103,11 @@ def test_a_mistake_is_one_line(model, words, message):
 
 
 def test_a_draft_model_with_other_tokens_is_refused(model):
-    other = Tokenizer(TOKENIZER.model, {"<|endoftext|>": 290, "<|pad|>": 291}) if hasattr(TOKENIZER, "model") else None
+    other = (
+        Tokenizer(TOKENIZER.model, {"<|endoftext|>": 290, "<|pad|>": 291})
+        if hasattr(TOKENIZER, "model")
+        else None
+    )
     if other is None:
         pytest.skip("no other tokenizer at hand")
     publish_base("odd", random_model(replace(TINY, vocab_size=292), torch.float32), other, {"data": "none"})

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 
 from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
 from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
-from phase04_advanced_inference.project11_speculative_decoding.expected import acceptance_rate, expected_tokens
+from phase04_advanced_inference.project11_speculative_decoding.expected import (
+    acceptance_rate,
+    expected_tokens,
+)
 from phase04_advanced_inference.project11_speculative_decoding.given.example import (
     SHAPES,
     TINY,
@@ -64,26 +68,27 @@ def proposers(model, rows):
 
 
 @task
-@pytest.mark.parametrize("config", SHAPES)
-@pytest.mark.parametrize("penalty", [1.0, 1.4])
-@pytest.mark.parametrize("count", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("config", "penalty", "count"),
+    [(TINY, 1.0, 0), (TINY, 1.4, 1), (SHAPES[1], 1.0, 4), (SHAPES[2], 1.4, 4), (SHAPES[3], 1.0, 5)],
+)
 def test_greedy_it_writes_what_project_8_writes(config, penalty, count):
-    model, prompts = random_model(config), random_prompts(4)
+    model, prompts = random_model(config), random_prompts(3)
     params = replace(GREEDY, repetition_penalty=penalty)
     expected = generate_tokens(model, prompts, params)
-    for name, proposer in proposers(model, 4).items():
-        assert texts(speculate(model, prompts, params, proposer, count), 4) == expected, name
-        for prompt, text in zip(prompts, expected, strict=True):
-            alone = proposers(model, 1)[name]
-            assert texts(speculate(model, [prompt], params, alone, count), 1) == [text], name
+    for name, proposer in proposers(model, 3).items():
+        assert texts(speculate(model, prompts, params, proposer, count), 3) == expected, name
+    for prompt, text in zip(prompts, expected, strict=True):
+        alone = DraftProposer(resembling(model))
+        assert texts(speculate(model, [prompt], params, alone, count), 1) == [text]
 
 
 @task
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(
     st.lists(st.lists(st.integers(0, 22), min_size=1, max_size=30), min_size=1, max_size=4),
     st.integers(0, 7),
-    st.integers(1, 20),
+    st.integers(1, 12),
     st.sampled_from(["n-grams", "a model like it", "nonsense"]),
     st.lists(st.integers(0, 22), max_size=3),
 )
@@ -132,7 +137,9 @@ def test_alone_and_in_company_the_same_text_is_drawn():
     together = texts(speculate(model, prompts, params, DraftProposer(draft, 5), 3), 5)
     alone = [texts(speculate(model, [one], params, DraftProposer(draft), 3), 1)[0] for one in prompts]
     assert together == alone
-    assert together != texts(speculate(model, prompts, replace(params, seed=3), DraftProposer(draft, 5), 3), 5)
+    assert together != texts(
+        speculate(model, prompts, replace(params, seed=3), DraftProposer(draft, 5), 3), 5
+    )
 
 
 @task
@@ -223,7 +230,12 @@ def test_asking_near_the_end_of_text_and_context():
         text = Text([1] * length, end, generator)
         draft = ask(7, text, wanted, GREEDY, cache)
         assert draft.count == expected
-        assert (draft.key, draft.tokens, draft.params, draft.generator) == (7, [1] * length, GREEDY, generator)
+        assert (draft.key, draft.tokens, draft.params, draft.generator) == (
+            7,
+            [1] * length,
+            GREEDY,
+            generator,
+        )
         assert draft.tokens is not text.tokens
     cache.limit = None
     assert ask(7, Text([1] * 60, 90, generator), 4, GREEDY, cache).count == 4
@@ -284,7 +296,9 @@ def test_never_more_than_max_tokens(most):
     model, prompt = random_model(), [3, 1, 4]
     [text] = generate_tokens(model, [prompt], GREEDY)
     proposer = Oracle([prompt + text], 23)
-    assert texts(speculate(model, [prompt], replace(GREEDY, max_tokens=most), proposer, 8), 1) == [text[:most]]
+    assert texts(speculate(model, [prompt], replace(GREEDY, max_tokens=most), proposer, 8), 1) == [
+        text[:most]
+    ]
     assert len(proposer.asked) == 1
 
 
@@ -315,8 +329,10 @@ def test_a_text_that_ends_leaves_the_others_alone():
         return read_places(model, cache, new, places)
 
     assert texts(speculate(model, prompts, params, proposer, 2, cache, read), 4) == expected
-    for before, after in zip(seen, seen[1:], strict=False):
-        assert all(old or not new for old, new in zip(before, after, strict=True)), "what has ended comes back"
+    for before, after in pairwise(seen):
+        assert all(old or not new for old, new in zip(before, after, strict=True)), (
+            "what has ended comes back"
+        )
     assert not all(seen[-1])
 
 
@@ -380,7 +396,9 @@ def test_on_stories_the_formula_holds():
     encode = PromptTokenizer(tokenizer).encode
     stories = tinyworld.documents("test", 0, ["story"])
     prompts = [encode(next(stories).text)[:24] for _ in range(8)]
-    params = SamplingParams(max_tokens=100, temperature=0, stop_ids=(tokenizer.special_tokens["<|endoftext|>"],))
+    params = SamplingParams(
+        max_tokens=100, temperature=0, stop_ids=(tokenizer.special_tokens["<|endoftext|>"],)
+    )
     written = list(speculate(model, prompts, params, DraftProposer(draft, 8), 4))
     judged = [(one.guessed, one.accepted) for one in written if one.guessed == 4]
     mean = sum(accepted + 1 for _, accepted in judged) / len(judged)
@@ -412,7 +430,9 @@ def test_a_prompt_that_the_model_cannot_start_from_is_named(prompts, facts):
 @task
 def test_another_caches_rows_and_a_count_below_0_are_named():
     with raises(ValueError, 3, 2):
-        list(speculate(random_model(), [[1], [2]], GREEDY, Fixed([]), 4, KVCache(TINY, 3, dtype=torch.float64)))
+        list(
+            speculate(random_model(), [[1], [2]], GREEDY, Fixed([]), 4, KVCache(TINY, 3, dtype=torch.float64))
+        )
     with raises(ValueError, -1):
         list(speculate(random_model(), [[1]], GREEDY, Fixed([]), -1))
 

@@ -55,7 +55,9 @@ class HeadsConfig(TrainerConfig):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.context_length <= self.heads:
-            raise ValueError(f"context_length must be above the {self.heads} heads, not {self.context_length}")
+            raise ValueError(
+                f"context_length must be above the {self.heads} heads, not {self.context_length}"
+            )
 
 
 def make_loss(model: LLM) -> LossFn:
@@ -90,9 +92,8 @@ def train(settings: HeadsConfig, console: Console) -> tuple[Run, artifacts.Artif
     ids = {split: _ids(split, settings, tokenizer) for split in ("train", "validation")}
     torch.manual_seed(settings.seed)
     heads = MTPHeads(model.config.dim, settings.heads).to(device)
-    batches = DocumentBatches(
-        ids["train"], tokenizer.special_tokens["<|endoftext|>"], settings.batch_size, settings.context_length, settings.seed
-    )  # fmt: skip
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    batches = DocumentBatches(ids["train"], end, settings.batch_size, settings.context_length, settings.seed)
     loss_fn = make_loss(model)
 
     def validate(heads: nn.Module, last: bool) -> Mapping[str, float]:
@@ -142,7 +143,9 @@ def _ids(split: str, settings: HeadsConfig, tokenizer: Tokenizer):
 
 def main(argv: list[str] | None = None) -> None:
     """The command: exits with 2 for settings that cannot be followed, with 130 after ctrl-C."""
-    settings = config.parse(HeadsConfig, CONFIGS, argv, description="Train heads that guess a model's next tokens.")
+    settings = config.parse(
+        HeadsConfig, CONFIGS, argv, description="Train heads that guess a model's next tokens."
+    )
     console = Console(soft_wrap=True)
     with exits_with_message(console, ValueError, artifacts.ArtifactError, artifacts.CheckpointError):
         run, artifact = train(settings, console)

@@ -7,13 +7,14 @@ last guess.
 
 Greedy: a guess stays if it is the likeliest token. Sampling: a guess that was drawn with probability q and has p in the
 target stays with probability min(1, p / q); in its place comes a token from the residual distribution, max(0, p - q)
-made to sum to 1. Then each token has exactly the distribution p: Leviathan et al. 2023 (arXiv:2211.17192), appendix A.1;
-Chen et al. 2023 (arXiv:2302.01318), theorem 1.
+made to sum to 1. Then each token has exactly the distribution p: Leviathan et al. 2023 (arXiv:2211.17192), appendix
+A.1; Chen et al. 2023 (arXiv:2302.01318), theorem 1.
 """
 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -83,7 +84,8 @@ def rejection_sample(
     """
     for i, token in enumerate(guessed):
         p = target[i]
-        q = torch.zeros_like(p).index_fill_(0, torch.tensor(token), 1.0) if probabilities is None else probabilities[i]
+        certain = F.one_hot(torch.tensor(token), len(p)).to(p.dtype)
+        q = certain if probabilities is None else probabilities[i]
         if not numbers[i] * float(q[token]) < float(p[token]):
             return [*guessed[:i], draw(residual(p, q), numbers[-1])]
     return [*guessed, draw(target[-1], numbers[-1])]

@@ -18,9 +18,13 @@ def check_prompts(prompts: Sequence[Sequence[int]], vocab_size: int, cache: KVCa
         if not prompt:
             raise ValueError(f"prompt {number} is empty: the model needs at least one token to go on from")
         if cache.limit is not None and len(prompt) > cache.limit:
-            raise ValueError(f"prompt {number} has {len(prompt)} tokens; the model reads at most {cache.limit}")
+            raise ValueError(
+                f"prompt {number} has {len(prompt)} tokens; the model reads at most {cache.limit}"
+            )
         if odd := [token for token in prompt if not 0 <= token < vocab_size]:
-            raise ValueError(f"prompt {number} has the id {odd[0]}; the model knows those from 0 to {vocab_size - 1}")
+            raise ValueError(
+                f"prompt {number} has the id {odd[0]}; the model knows those from 0 to {vocab_size - 1}"
+            )
     if cache.rows != len(prompts):
         raise ValueError(f"the cache has {cache.rows} rows for {len(prompts)} prompts")
     if count < 0:

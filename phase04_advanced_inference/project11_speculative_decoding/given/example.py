@@ -69,7 +69,7 @@ def random_distribution(
 
 
 class Fixed:
-    """A Proposer that proposes the same tokens every time, as many of them as are wanted, and keeps what it was asked."""
+    """A Proposer that proposes the same tokens every time, as many as are wanted, and keeps what it was asked."""
 
     def __init__(self, tokens: Sequence[int]):
         self.tokens = list(tokens)
@@ -87,7 +87,7 @@ class Fixed:
 
 
 class Oracle(Fixed):
-    """A Proposer that knows how each text goes on, by its key; every `wrong`-th guess of a proposal is another token."""
+    """A Proposer that knows each text, by its key; every `wrong`-th guess of a proposal is another token."""
 
     def __init__(self, texts: Sequence[Sequence[int]], vocab_size: int, wrong: int = 0):
         super().__init__([])
@@ -114,7 +114,11 @@ def trace_example() -> list[list[int]]:
     from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
     from phase04_advanced_inference.project11_speculative_decoding.expected import acceptance_rate, overlap
     from phase04_advanced_inference.project11_speculative_decoding.grow import grow
-    from phase04_advanced_inference.project11_speculative_decoding.mtp import MTPHeads, MTPProposer, mtp_losses
+    from phase04_advanced_inference.project11_speculative_decoding.mtp import (
+        MTPHeads,
+        MTPProposer,
+        mtp_losses,
+    )
     from phase04_advanced_inference.project11_speculative_decoding.ngram import NGramProposer
     from phase04_advanced_inference.project11_speculative_decoding.speculation import speculate
 

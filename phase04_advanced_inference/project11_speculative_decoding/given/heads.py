@@ -21,7 +21,7 @@ def publish_heads(
     released: bool = False,
     dtype: torch.dtype | None = None,
 ) -> artifacts.Artifact:
-    """Publish heads as work/models/<name>, or data/models/<name> when they are to be released; `base` is their model."""
+    """Publish heads as work/models/<name>, or data/models/<name> when they are released; `base` is their model."""
     config = {"base": base, "dim": heads.dim, "count": heads.count}
     tensors = {key: tensor.to(dtype or tensor.dtype) for key, tensor in heads.state_dict().items()}
     return artifacts.publish(name, tensors, config, card, released=released)
@@ -32,7 +32,9 @@ def load_heads(name: str, model: LLM) -> MTPHeads:
 
     Raises ArtifactError when there are none, CheckpointError for what are no heads, or heads for another width.
     """
-    return load_artifact(artifacts.find(name, command=f"{how_to_run(TRAIN)} --preset cpu --name {name}"), model)
+    return load_artifact(
+        artifacts.find(name, command=f"{how_to_run(TRAIN)} --preset cpu --name {name}"), model
+    )
 
 
 def load_artifact(artifact: artifacts.Artifact, model: LLM) -> MTPHeads:

@@ -1,14 +1,15 @@
-"""What the benchmark shows first: the same texts with guesses as without; then how many guesses stay, by kind of text."""
+"""What the benchmark shows first: the same texts as without guesses; then how many guesses stay, by kind of text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import torch
-
 from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
-from phase04_advanced_inference.project11_speculative_decoding.expected import acceptance_rate, expected_tokens
+from phase04_advanced_inference.project11_speculative_decoding.expected import (
+    acceptance_rate,
+    expected_tokens,
+)
 from phase04_advanced_inference.project11_speculative_decoding.given import texts
 from phase04_advanced_inference.project11_speculative_decoding.given.example import (
     random_model,
@@ -157,7 +158,9 @@ def curve(
 ) -> None:
     """Tokens a pass over k on stories: measured, and by the formula from the rate over all k."""
     ways = {"draft model": DraftProposer(draft, 8), "heads": heads, "n-grams": NGramProposer()}
-    measured = {name: [write(model, stories, way, count) for count in settings.curve] for name, way in ways.items()}
+    measured = {
+        name: [write(model, stories, way, count) for count in settings.curve] for name, way in ways.items()
+    }
     full = [
         [one for one in written if one.guessed == count]
         for count, written in zip(settings.curve, measured["draft model"], strict=True)
@@ -173,6 +176,5 @@ def curve(
     report.series("the formula", settings.curve, formula, "guesses a pass", "tokens a pass")
     report.series("draft model", settings.curve, tokens, "guesses a pass", "tokens a pass")
     for name in ("heads", "n-grams"):
-        report.series(
-            name, settings.curve, [tokens_a_pass(written) for written in measured[name]], "guesses a pass", "tokens a pass"
-        )  # fmt: skip
+        means = [tokens_a_pass(written) for written in measured[name]]
+        report.series(name, settings.curve, means, "guesses a pass", "tokens a pass")

@@ -55,4 +55,3 @@ class OneCall(DecodeStep):
         ends = torch.tensor([len(row) for row in new]).cumsum(0).tolist()
         asked = [place for end, count in zip(ends, places, strict=True) for place in range(end - count, end)]
         return Reading(logits[asked], None)
-

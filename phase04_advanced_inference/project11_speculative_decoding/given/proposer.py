@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from shared.phase01 import SamplingParams
 from shared.phase03 import KVCache
 
 Decode = Callable[[KVCache, Sequence[Sequence[int]]], Tensor]
-"""what reads new tokens of each row, and gives the logits (row, vocab) after each row's last one, as project 8's `step`"""
+"""what reads new tokens of each row and gives logits (row, vocab) after each row's last one, as project 8's `step`"""
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Proposal:
     """the distribution that each token was drawn from, float64; None where nothing was drawn"""
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Guesses how texts go on. A guess may be wrong, but must be cheap."""
 

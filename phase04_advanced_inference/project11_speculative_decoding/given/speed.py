@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-
-
 from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
 from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
-from phase04_advanced_inference.project11_speculative_decoding.expected import acceptance_rate, expected_speedup
+from phase04_advanced_inference.project11_speculative_decoding.expected import (
+    acceptance_rate,
+    expected_speedup,
+)
 from phase04_advanced_inference.project11_speculative_decoding.given import texts
 from phase04_advanced_inference.project11_speculative_decoding.given.heads import load_heads
 from phase04_advanced_inference.project11_speculative_decoding.given.kinds import COUNT, Settings, by_text
@@ -117,7 +118,11 @@ def plain(pair: Pair, settings: Settings, decode: DecodeStep | None = None) -> W
 
 
 def guessed(
-    pair: Pair, settings: Settings, proposer: Proposer, count: int | AdaptiveLength, call: OneCall | None = None
+    pair: Pair,
+    settings: Settings,
+    proposer: Proposer,
+    count: int | AdaptiveLength,
+    call: OneCall | None = None,
 ) -> Writer:
     """All texts, one after the other, with guesses; through modules, or with each pass in one call."""
     params = SamplingParams(settings.text_tokens, 0.0)
@@ -154,7 +159,9 @@ def _alike(format: str, alike: dict[str, int], out: Mapping[str, list[list[int]]
     for name, written in out.items():
         alike[name] = sum(ours == theirs for ours, theirs in zip(written, out["plain"], strict=True))
         if format == "float32" and alike[name] < 0.7 * len(written):
-            raise AssertionError(f"{name}: of {len(written)} texts only {alike[name]} are those without guesses")
+            raise AssertionError(
+                f"{name}: of {len(written)} texts only {alike[name]} are those without guesses"
+            )
 
 
 def _figures(
@@ -227,7 +234,7 @@ def in_company(report: Report, settings: Settings, pair: Pair) -> None:
                 "adaptive": gain["adaptive"],
                 "expected from rate and costs": expected_speedup(alpha, COUNT, cost.guess, cost.place),
             },
-            note=f"k = {COUNT}; a guess costs {cost.guess:.2f} of a pass, a place more {cost.place:.2f}; prompts included",
+            note=f"k = {COUNT}; a guess costs {cost.guess:.2f} of a pass, a place more {cost.place:.2f}; with prompts",
         )  # fmt: skip
     report.series(f"{pair.name}, {pair.format}", settings.batches, gains, "texts at once", "times as fast")
     report.figure(

@@ -18,7 +18,7 @@ def stories(tokenizer: Tokenizer[Any], count: int, length: int = 24) -> list[lis
 
 
 def quotations(tokenizer: Tokenizer[Any], count: int, length: int = 64) -> list[list[int]]:
-    """Of so many stories the beginning, and then its first words once more: what comes is likely to be the rest of it."""
+    """Of so many stories the beginning, and then its first words once more: the rest of it is likely to follow."""
     encode = PromptTokenizer(tokenizer).encode
     found = tinyworld.documents("test", 1, ["story"])
     prompts = []
