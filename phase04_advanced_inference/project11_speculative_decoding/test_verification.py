@@ -204,7 +204,7 @@ def test_targets_count_the_guesses_before_each_place_and_no_later_ones():
 
 
 def by_the_grid(target, guessed, probabilities, parts):
-    """The exact distribution of what rejection_sample gives, if each number's borders are multiples of 1 / its parts."""
+    """The exact distribution of what rejection_sample gives, where borders are multiples of 1 over a number's parts."""
     found = defaultdict(Fraction)
     for numbers in itertools.product(*([(part + 0.5) / each for part in range(each)] for each in parts)):
         found[tuple(rejection_sample(target, guessed, probabilities, numbers))] += Fraction(
