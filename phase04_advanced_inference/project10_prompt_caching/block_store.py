@@ -42,7 +42,7 @@ class BlockStore:
 
         Blocks 2 and 0 of 3 tokens each have the slots 6, 7, 8, 0, 1, 2.
         """
-        first = torch.tensor(list(blocks), dtype=torch.int64, device=self.device) * self.block_size
+        first = torch.tensor(blocks, dtype=torch.int64, device=self.device) * self.block_size
         return (first[:, None] + torch.arange(self.block_size, device=self.device)).flatten()
 
     def write(self, cache: KVCache, row: int, start: int, blocks: Sequence[int]) -> None:
@@ -54,7 +54,7 @@ class BlockStore:
         end = start + len(blocks) * self.block_size
         if end > cache.lengths[row]:
             raise ValueError(f"row {row} holds {cache.lengths[row]} tokens; to keep them it must hold {end}")
-        number = torch.tensor(list(blocks), dtype=torch.int64, device=self.device)
+        number = torch.tensor(blocks, dtype=torch.int64, device=self.device)
         for stored, held in self._layers(cache, row, start, end):
             stored.index_copy_(1, number, held)
 
@@ -66,7 +66,7 @@ class BlockStore:
         """
         end = len(blocks) * self.block_size
         cache.reserve(end)
-        number = torch.tensor(list(blocks), dtype=torch.int64, device=self.device)
+        number = torch.tensor(blocks, dtype=torch.int64, device=self.device)
         for stored, held in self._layers(cache, row, 0, end):
             torch.index_select(stored, 1, number, out=held)
         cache.lengths[row] = end
