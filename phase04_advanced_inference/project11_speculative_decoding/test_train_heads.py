@@ -13,8 +13,6 @@ from shared import config, tinyworld
 from shared.phase01 import ByteBPE, Tokenizer, publish_base
 from shared.testing import raises
 
-pytestmark = pytest.mark.usefixtures("own_folders")
-
 SETTINGS = HeadsConfig(
     name="ahead", base="tiny", heads=2, characters=20_000, context_length=16, batch_size=4, steps=6, warmup=1,
     learning_rate=0.02, evaluate_every=3, validation_windows=4, tensorboard=False, dtype="float32", threads=1,
@@ -22,7 +20,7 @@ SETTINGS = HeadsConfig(
 
 
 @pytest.fixture(autouse=True)
-def base():
+def base(own_folders):
     """A model "tiny", published."""
     tokenizer = Tokenizer(
         ByteBPE.train([tinyworld.text("train", 0, 20_000)], 290, native=False), {"<|endoftext|>": 290}
