@@ -22,7 +22,7 @@ from shared.phase01 import IGNORED, LLM, RMSNorm
 
 
 class MTPHead(nn.Module):
-    """One head, for a stream that is `dim` wide. A new one leaves the stream as it is."""
+    """One head, for a stream that is `dim` wide. A new one changes the stream's length and not its direction."""
 
     def __init__(self, dim: int, eps: float = 1e-5):
         super().__init__()
@@ -35,9 +35,11 @@ class MTPHead(nn.Module):
     ) -> Float[Tensor, "*rest dim"]:
         """The stream one place further on, given the embedding of the token that was chosen.
 
-        stream + silu(mix(a)), where a are stream_norm(stream) and token_norm(token) side by side, in this order.
+        a + silu(mix(a and b side by side)), where a = stream_norm(stream) and b = token_norm(token). The stream goes on
+        normalised: as long as it comes out of the last block, a head could hardly turn it.
         """
-        both = torch.cat([self.stream_norm(stream), self.token_norm(token)], dim=-1)  # (*rest, 2 dim)
+        stream = self.stream_norm(stream)
+        both = torch.cat([stream, self.token_norm(token)], dim=-1)  # (*rest, 2 dim)
         return stream + F.silu(self.mix(both))
 
 

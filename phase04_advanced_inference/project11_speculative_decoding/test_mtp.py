@@ -45,7 +45,7 @@ def chain(heads, model, stream, tokens):
         for x, norm in ((stream, head.stream_norm), (told, head.token_norm)):
             parts.append(x / (x.square().mean() + norm.eps).sqrt() * norm.weight)
         mixed = head.mix.weight @ torch.cat(parts)
-        stream = stream + mixed * mixed.sigmoid()
+        stream = parts[0] + mixed * mixed.sigmoid()
         streams.append(stream)
     return streams
 
@@ -62,9 +62,12 @@ def test_a_head_moves_the_stream_one_place_on():
 
 
 @task
-def test_new_heads_leave_the_stream_as_it_is():
-    stream = torch.randn(4, 24)
-    assert torch.equal(MTPHead(24)(stream, torch.randn(4, 24)), stream)
+def test_a_new_head_leaves_the_streams_direction_as_it_is():
+    generator = torch.Generator().manual_seed(0)
+    stream, token = torch.randn(2, 4, 24, generator=generator, dtype=torch.float64)
+    found = MTPHead(24).double()(stream, token)
+    torch.testing.assert_close(found / found.norm(dim=-1, keepdim=True), stream / stream.norm(dim=-1, keepdim=True))
+    torch.testing.assert_close(found.square().mean(-1), torch.ones(4, dtype=torch.float64), rtol=1e-3, atol=0)
 
 
 @task
