@@ -22,23 +22,27 @@ from shared.phase01 import IGNORED, LLM, RMSNorm
 
 
 class MTPHead(nn.Module):
-    """One head, for a stream that is `dim` wide. A new one leaves the stream as it is."""
+    """One head, for a stream that is `dim` wide: two matrices.
+
+    There is no way around them, as blocks have one: the stream says loudly what the model's own next token is, and a
+    sum would have to silence that first. Without it, heads learn faster.
+    """
 
     def __init__(self, dim: int, eps: float = 1e-5):
         super().__init__()
         self.stream_norm, self.token_norm = RMSNorm(dim, eps), RMSNorm(dim, eps)
-        self.mix = nn.Linear(2 * dim, dim, bias=False)
-        nn.init.zeros_(self.mix.weight)
+        self.up = nn.Linear(2 * dim, dim, bias=False)
+        self.down = nn.Linear(dim, dim, bias=False)
 
     def forward(
         self, stream: Float[Tensor, "*rest dim"], token: Float[Tensor, "*rest dim"]
     ) -> Float[Tensor, "*rest dim"]:
         """The stream one place further on, given the embedding of the token that was chosen.
 
-        stream + silu(mix(a)), where a are stream_norm(stream) and token_norm(token) side by side, in this order.
+        down(silu(up(a and b))), where a = stream_norm(stream) and b = token_norm(token) stand side by side.
         """
         both = torch.cat([self.stream_norm(stream), self.token_norm(token)], dim=-1)  # (*rest, 2 dim)
-        return stream + F.silu(self.mix(both))
+        return self.down(F.silu(self.up(both)))
 
 
 class MTPHeads(nn.Module):

@@ -43,7 +43,7 @@ class HeadsConfig(TrainerConfig):
     name: str = "tiny-heads"
     base: str = "tiny-base"
     """the model they are for, by name"""
-    heads: int = 4
+    heads: int = 3
     characters: int = 4_000_000
     """of tinyworld's train split"""
     validation_windows: int = 32

@@ -7,7 +7,6 @@ held + i + 1 slots. In each layer all keys are written before any query looks at
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -18,17 +17,17 @@ MOST_TOKENS = 32
 """for more, as in a prompt, project 3's modules are the better way"""
 
 
-@dataclass(slots=True)
-class _Places:
-    """A cache's plan with a row for each token, as the step asks for it."""
+class _Places(KVCache):
+    """A cache's plan with a row for each token, as the step asks for it: the same buffers, other slots."""
 
-    cache: KVCache
+    def __init__(self, cache: KVCache):
+        self.__dict__.update(cache.__dict__)
 
     def slots(self) -> tuple[list[int], list[int], list[int]]:
         """For each new token: its row, its slot, and how many slots it sees."""
         each = [
             (row, held + i)
-            for row, (held, count) in enumerate(zip(self.cache.lengths, self.cache.counts, strict=True))
+            for row, (held, count) in enumerate(zip(self.lengths, self.counts, strict=True))
             for i in range(count)
         ]
         return [row for row, _ in each], [slot for _, slot in each], [slot + 1 for _, slot in each]
@@ -47,7 +46,7 @@ class OneCall(DecodeStep):
         positions = cache.plan([len(row) for row in new])
         logits = torch.empty(len(tokens), self.model.config.vocab_size)
         self.packed.use(cache)
-        request = self.packed.step(_Places(cache), tokens, positions, logits, self.threads)  # pyright: ignore[reportArgumentType]
+        request = self.packed.step(_Places(cache), tokens, positions, logits, self.threads)
         self.kernel[f"decode_step_{str(self.dtype).removeprefix('torch.')}"](
             ctypes.addressof(self.packed.struct), ctypes.addressof(request)
         )
