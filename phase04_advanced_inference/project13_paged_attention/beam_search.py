@@ -33,13 +33,12 @@ class Beam:
         return self.logprob / len(self.tokens) ** length_penalty
 
 
-def candidates(
-    beams: List[Beam], logits: Float[Tensor, "beam vocab"], count: int
-) -> list[tuple[int, Beam]]:
+def candidates(beams: List[Beam], logits: Float[Tensor, "beam vocab"], count: int) -> list[tuple[int, Beam]]:
     """The `count` likeliest continuations of all beams by one token, the likeliest first, each with its beam's place.
 
-    logits[i] are those after beams[i]; a continuation's logprob is the beam's plus the token's `log_softmax`, in float64.
-    There may be fewer than `count`. Of equal ones that of the earlier beam comes first, and of one beam the lower token.
+    logits[i] are those after beams[i]; a continuation's logprob is the beam's plus the token's `log_softmax`, in
+    float64. There may be fewer than `count`. Of equal ones that of the earlier beam comes first, and of one beam the
+    lower token.
     """
     before = torch.tensor([beam.logprob for beam in beams], dtype=torch.float64)
     total = (before[:, None] + logits.double().log_softmax(dim=-1)).flatten()
@@ -140,15 +139,15 @@ def beam_search(
     """The `width` best texts after a prompt, the best first.
 
     In each step: the logits after each beam; of all `candidates` as many as width × (1 + the number of stop_ids), but
-    width × 2 at least, so that `width` of them go on; `select`; the best `width` of all that have ended so far are kept,
-    by `score`, of equal ones the earlier. It is over when `max_tokens` tokens are written or the context is full (a text
-    can have one token more than can be read); or when `width` have ended, and the likeliest of those that go on has no
-    better score, at its length, than the worst of them. Then the ended ones are returned; there may be fewer only where
-    there are fewer texts. The blocks all come back, also where a step raises.
+    width × 2 at least, so that `width` of them go on; `select`; the best `width` of all that have ended so far are
+    kept, by `score`, of equal ones the earlier. It is over when `max_tokens` tokens are written or the context is full
+    (a text can have one token more than can be read); or when `width` have ended, and the likeliest of those that go
+    on has no better score, at its length, than the worst of them. Then the ended ones are returned; there may be fewer
+    only where there are fewer texts. The blocks all come back, also where a step raises.
 
     Raises ValueError, before any work: for a width or max_tokens below 1, naming it; where the pool has fewer free
-    blocks than the search may take at the end, when beams share the full blocks of the prompt and nothing else: it names
-    both numbers. RuntimeError where the blocks run out all the same.
+    blocks than the search may take at the end, when beams share the full blocks of the prompt and nothing else: it
+    names both numbers. RuntimeError where the blocks run out all the same.
     """
     manager, config = runner.manager, runner.config
     if width < 1 or max_tokens < 1:
@@ -169,8 +168,7 @@ def beam_search(
             ended = sorted([*ended, *new], key=lambda one: -one.score(length_penalty))[:width]
             beams = [beam for _, beam in going]
             if not beams or (
-                len(ended) == width
-                and beams[0].score(length_penalty) <= ended[-1].score(length_penalty)
+                len(ended) == width and beams[0].score(length_penalty) <= ended[-1].score(length_penalty)
             ):
                 break
             running.go_on(going)

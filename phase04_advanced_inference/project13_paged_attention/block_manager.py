@@ -30,12 +30,13 @@ class BlockManager:
     def __init__(self, pool: BlockPool, watermark: float = 0.01, host: "HostPool | None" = None):
         """All of the pool is for these sequences. `watermark` is the share of its blocks that admission leaves free.
 
-        With a `host` pool, preempted sequences can be put there. Raises ValueError for a pool without a block, and for a
-        watermark that is not from 0 to below 1, naming it.
+        With a `host` pool, preempted sequences can be put there. Raises ValueError for a pool without a block, and for
+        a watermark that is not from 0 to below 1, naming it.
         """
         if not pool.num_blocks or not 0 <= watermark < 1:
             raise ValueError(
-                f"there must be a block or more, and a watermark from 0 to below 1, not {pool.num_blocks} and {watermark}"
+                f"there must be a block or more, and a watermark from 0 to below 1, not {pool.num_blocks} and
+                {watermark}"
             )
         self.pool, self.host = pool, host
         self.block_size = pool.block_size
@@ -87,11 +88,10 @@ class BlockManager:
 
         There is room if after this, when it has grown to all of its tokens, `watermark` blocks are still free (0, where
         no other sequence is in): it needs `count(tokens)` blocks less those that were hit, and one more for the copy.
-        Blocks that were hit and idle are no longer free. Where there would be room but for the copy, the last block that
-        was hit is left out of the table; then all of its tokens are computed, and nothing is copied.
+        Blocks that were hit and idle are no longer free. Where there would be room but for the copy, the last block
+        that was hit is left out of the table; then all of its tokens are computed, and nothing is copied.
 
-        One that has more computed tokens at the host than were hit has as many computed: the table gets new blocks for
-        them, and `restoring` the number of blocks hit. They come back when it grows.
+        With a host pool, `recall` comes last.
         """
         size, length = self.block_size, len(sequence.tokens)
         hits = self.pool.match(self.keys_of(sequence, length // size))
@@ -103,12 +103,8 @@ class BlockManager:
         self.pool.take(hits)
         self.tables[sequence.key], self.published[sequence.key] = hits, len(hits)
         sequence.num_computed = min(len(hits) * size, length - 1)
-        stored = 0 if self.host is None else self.host.computed(sequence.key)
-        if stored > sequence.num_computed:
-            self.restoring[sequence.key] = len(hits)
-            new = self.count(stored) - len(hits)
-            self.tables[sequence.key] = hits + [self.pool.allocate() for _ in range(new)]
-            sequence.num_computed = stored
+        if self.host is not None:
+            self.recall(sequence)
         return True
 
     def _has_room(self, hits: list[int], length: int, copy: bool) -> bool:
@@ -120,14 +116,11 @@ class BlockManager:
         """Make room for `count` more computed tokens, which a step will write; False, and no change, without room.
 
         They get the places from `num_computed` on. Blocks that the table lacks are allocated, and those of these places
-        that it has already, but that are shared (`is_shared`), are replaced (`copy_on_write`); if fewer blocks than that
-        are free, it is False. A table may be longer than needed, after a draft that was rejected: then nothing is
-        allocated.
-
-        Then what is at the host of it is scheduled to come back (`restores`: from the block that `restoring` says on,
-        each of the host's blocks into the table's block of the same place), and the host's copy is dropped.
+        that it has already, but that are shared (`is_shared`), are replaced (`copy_on_write`); if fewer blocks than
+        that are free, it is False. A table may be longer than needed, after a draft that was rejected: then nothing is
+        allocated. With a host pool, `restore` comes last.
         """
-        start, end = sequence.num_computed, sequence.num_computed + count
+        end = sequence.num_computed + count
         table = self.tables[sequence.key]
         shared = self._shared(sequence, end)
         new = max(0, self.count(end) - len(table))
@@ -137,11 +130,7 @@ class BlockManager:
             self.copy_on_write(sequence, place)
         table += [self.pool.allocate() for _ in range(new)]
         if self.host is not None:
-            first = self.restoring.pop(sequence.key, None)
-            if first is not None:
-                back = self.host.blocks(sequence.key)[first:]
-                self.restores += zip(back, table[first : self.count(start)], strict=True)
-            self.host.drop(sequence.key)
+            self.restore(sequence)
         return True
 
     def _shared(self, sequence: Sequence, end: int) -> list[int]:
@@ -159,9 +148,9 @@ class BlockManager:
     def copy_on_write(self, sequence: Sequence, place: int) -> None:
         """Give a sequence a block of its own at this place of its table, with a copy of what was there.
 
-        A new block is allocated first, and only then is the old one released: it must not be handed out as its own copy.
-        (old, new) comes last in `copies`. The new block is not published, whatever the old one was, so `published` says
-        at most `place` for the sequence.
+        A new block is allocated first, and only then is the old one released: it must not be handed out as its own
+        copy. (old, new) comes last in `copies`. The new block is not published, whatever the old one was, so
+        `published` says at most `place` for the sequence.
         """
         table = self.tables[sequence.key]
         old, new = table[place], self.pool.allocate()
@@ -179,7 +168,8 @@ class BlockManager:
         """
         if parent.key not in self.tables or child.key in self.tables:
             raise ValueError(
-                f"sequence {parent.key} must have blocks, and {child.key} must not, for the one to be forked into the other"
+                f"sequence {parent.key} must have blocks, and {child.key} must not, for the one to be forked into the
+                other"
             )
         table = list(self.tables[parent.key])
         self.pool.take(table)
@@ -192,10 +182,10 @@ class BlockManager:
     def computed(self, sequence: Sequence) -> None:
         """A step is done: publish the blocks that are full and computed now, of `num_computed` tokens.
 
-        Those after the first `published`, from the first to the last, under `keys_of`, and `published` counts them then.
-        One that is published already, as a fork's, stays as it is. Where the pool has a twin, `publish` returns it: then
-        the table holds the twin, with a reference of its own, and the block is released. A sequence that is not in
-        changes nothing.
+        Those after the first `published`, from the first to the last, under `keys_of`, and `published` counts them
+        then. One that is published already, as a fork's, stays as it is. Where the pool has a twin, `publish` returns
+        it: then the table holds the twin, with a reference of its own, and the block is released. A sequence that is
+        not in changes nothing.
         """
         if sequence.key not in self.tables:
             return
@@ -213,7 +203,8 @@ class BlockManager:
         self.published[sequence.key] = max(self.published[sequence.key], full)
 
     def free(self, sequence: Sequence) -> None:
-        """Take a sequence's blocks back, all at once, given from the first to the last; one that has none changes nothing.
+        """Take a sequence's blocks back, all at once, given from the first to the last; one that has none changes
+        nothing.
 
         One that has ended well (`ENDED`) publishes first what it has computed (`computed`), for the next turn of a
         conversation may hit it. Copies and restores into its blocks are no longer wanted: those into blocks that nobody
@@ -240,11 +231,40 @@ class BlockManager:
             self.host.drop(key)
 
     def swap_out(self, sequence: Sequence) -> bool:
-        """Put what a sequence has computed into the host pool; False without one, or where it has no room for it.
+        """Put what a sequence has computed into the host pool, if there is one; False without, or without room there.
 
-        The sequence keeps its blocks: `free` takes them back.
+        Of its blocks those that hold its first `num_computed` tokens are stored; where that is 0, it is False. The
+        sequence keeps all of its blocks: `free` takes them back.
         """
         if self.host is None or not sequence.num_computed:
             return False
         blocks = self.tables[sequence.key][: self.count(sequence.num_computed)]
         return self.host.store(sequence.key, blocks, sequence.num_computed)
+
+    def recall(self, sequence: Sequence) -> None:
+        """Count what the host has of a sequence that was just admitted; it has a table with the blocks that were hit.
+
+        Where more tokens are computed there than `num_computed` says, that becomes their number, `restoring` gets the
+        number of blocks in the table, and the table new blocks, up to all that these tokens take. Nothing comes back
+        yet: the sequence may have to leave again, before it has grown.
+        """
+        assert self.host is not None
+        stored, table = self.host.computed(sequence.key), self.tables[sequence.key]
+        if stored > sequence.num_computed:
+            self.restoring[sequence.key] = len(table)
+            table += [self.pool.allocate() for _ in range(self.count(stored) - len(table))]
+            sequence.num_computed = stored
+
+    def restore(self, sequence: Sequence) -> None:
+        """A sequence has grown, and is in for good: what the host has of it is to come back, and is dropped there.
+
+        If it is in `restoring`, it leaves there, and `restores` gets a pair for each place of its table, from that
+        number on, up to what `num_computed` tokens take: the host's block of this place, and the table's.
+        """
+        assert self.host is not None
+        first = self.restoring.pop(sequence.key, None)
+        if first is not None:
+            back = self.host.blocks(sequence.key)[first:]
+            blocks = self.tables[sequence.key][first : self.count(sequence.num_computed)]
+            self.restores += zip(back, blocks, strict=True)
+        self.host.drop(sequence.key)

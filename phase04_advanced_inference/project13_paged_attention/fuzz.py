@@ -20,7 +20,10 @@ def main(
     with exits_with_message(Console(stderr=True), ValueError):
         if operations < 1 or steps < 1:
             raise ValueError(f"--operations and --steps must be at least 1, not {operations} and {steps}")
-        print(f"{operations:,} operations: {said(ManagerFuzz(seed).run(operations).counts)}; no fault", flush=True)
+        print(
+            f"{operations:,} operations: {said(ManagerFuzz(seed).run(operations).counts)}; no fault",
+            flush=True,
+        )
         for number, setting in enumerate(SETTINGS, start=1):
             counts = run_fuzz(setting, steps, seed).counts
             print(f"{number:>2}: {steps:,} steps: {said(counts)}; no fault. {setting}", flush=True)

@@ -259,7 +259,9 @@ class LLMEngine:
         """The n texts that come back: the likeliest, where more were written; equal ones by their index."""
         completions = request.completions
         if request.params.texts > request.params.n:
-            completions = sorted(completions, key=lambda one: (one.error is not None, -one.cumulative_logprob))
+            completions = sorted(
+                completions, key=lambda one: (one.error is not None, -one.cumulative_logprob)
+            )
         return Result(key, request.prompt, completions[: request.params.n], request.cached or 0)
 
     def _count(self, evicted: int) -> None:
@@ -306,13 +308,17 @@ class LLMEngine:
         return [self.results.pop(key) for key in keys]
 
     def beam_search(
-        self, prompt: str | List[int], width: int = 4, max_tokens: int = 40, length_penalty: float = 1.0,
+        self,
+        prompt: str | List[int],
+        width: int = 4,
+        max_tokens: int = 40,
+        length_penalty: float = 1.0,
         stop_ids: List[int] = (),
     ) -> list[tuple[str, Beam]]:
         """The `width` best texts after a prompt by beam search (beam_search.py), the best first, between two steps.
 
-        It takes blocks that are free now, and gives them back; nobody who runs is sent back for it. Raises as `add` does
-        for the prompt, and as `beam_search` does.
+        It takes blocks that are free now, and gives them back; nobody who runs is sent back for it. Raises as `add`
+        does for the prompt, and as `beam_search` does.
         """
         tokens = self._tokens(prompt)
         check_prompt(tokens, self.runner.config)

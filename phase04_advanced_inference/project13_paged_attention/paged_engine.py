@@ -1,8 +1,8 @@
 """Project 12's engine with what blocks make possible: drafts that ride along, and one prompt for several texts.
 
 Before a step, the proposer guesses how the running texts go on, and the guesses are scheduled as tokens like others.
-After it, the sampler says which may stay. And when a prompt that several texts are asked of has been read, it is forked:
-all of them go on from the same blocks.
+After it, the sampler says which may stay. And when a prompt that several texts are asked of has been read, it is
+forked: all of them go on from the same blocks.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,8 +78,8 @@ class PagedEngine(Engine):
         """Take in a request for `count` texts after one prompt; returns their keys.
 
         The first is added as by Engine's `add`, which raises what it says, before anything changes. The others are its
-        siblings: they wait until its prompt is read. Text i draws from a generator seeded with params.seed + i. Each has
-        its own number of arrival, one after the other. Texts with different salts share no blocks.
+        siblings: they wait until its prompt is read. Text i draws from a generator seeded with params.seed + i. Each
+        has its own number of arrival, one after the other. Texts with different salts share no blocks.
         """
         context = self.runner.config.context_length
         key = self.add(prompt, params, priority=priority)
@@ -118,7 +118,8 @@ class PagedEngine(Engine):
             if count > 0:
                 assert sequence.generator is not None
                 tokens, hidden = list(sequence.tokens), self._hidden(sequence)
-                asked.append((sequence, Draft(sequence.key, tokens, count, sequence.params, sequence.generator, hidden)))  # fmt: skip
+                asked.append((sequence, Draft(sequence.key, tokens, count, sequence.params, sequence.generator,
+                hidden)))  # fmt: skip
         if not asked:
             return
         drafts = [draft for _, draft in asked]
@@ -175,9 +176,7 @@ class PagedEngine(Engine):
         """Those of Engine, and those of forks; some end here, and of what has ended nothing is kept."""
         forks, self.forks = self.forks, []
         more = self.paged.update([one for one, _ in forks], [tokens for _, tokens in forks])
-        outputs = super()._outputs(
-            [*scheduled, *(one for one, _ in forks)], [*written, *more], errors
-        )
+        outputs = super()._outputs([*scheduled, *(one for one, _ in forks)], [*written, *more], errors)
         for key, error in errors.items():
             for child in self.siblings.pop(key, ()):
                 child.status = SequenceStatus.FINISHED_ABORTED

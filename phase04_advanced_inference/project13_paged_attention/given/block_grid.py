@@ -1,4 +1,4 @@
-"""The recording of a paged engine as a picture: whose each block is, step by step, below the timeline of the requests."""
+"""The recording of a paged engine as a picture: whose each block is, step by step, below the requests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -111,7 +111,9 @@ def _requests(axes: Axes, lines: Lines, number: Mapping[int, int], shown: int) -
     ]
     for x, place, count in hits:
         if place < shown:
-            axes.text(x, place, str(count), fontsize=6, color="white", ha="center", va="center", fontweight="bold")
+            axes.text(
+                x, place, str(count), fontsize=6, color="white", ha="center", va="center", fontweight="bold"
+            )
     axes.set_ylim(shown - 0.4, -0.6)
     axes.set_yticks([])
     axes.set_ylabel("request", color=INK)
@@ -167,7 +169,9 @@ def animate(lines: Lines, columns: int = 16, milliseconds: int = 120) -> FuncAni
     def frame(line: Mapping[str, Any]) -> Iterator[Any]:
         shown.set_data(grid(line, number, columns))
         axes.set_title(
-            f"step {line['step']}: {len(line['scheduled'])} run, {len(line['waiting'])} wait", fontsize=10, color=INK
+            f"step {line['step']}: {len(line['scheduled'])} run, {len(line['waiting'])} wait",
+            fontsize=10,
+            color=INK,
         )
         return iter([shown])
 

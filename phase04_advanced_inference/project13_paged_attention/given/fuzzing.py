@@ -39,10 +39,14 @@ class ManagerFuzz:
     def run(self, operations: int) -> "ManagerFuzz":
         """So many operations, and then everybody ends, and all must be free."""
         for _ in range(operations):
-            self.draw.choice([self.come, self.grow, self.grow, self.grow, self.fork, self.send_back, self.end])()
+            self.draw.choice(
+                [self.come, self.grow, self.grow, self.grow, self.fork, self.send_back, self.end]
+            )()
             check(self.manager, self.shadow)
             assert set(self.manager.tables) == set(self.running)
-            assert set(self.manager.keys) <= set(self.running) | set(self.waiting), "nobody is remembered for ever"
+            assert set(self.manager.keys) <= set(self.running) | set(self.waiting), (
+                "nobody is remembered for ever"
+            )
         while self.running or self.waiting:
             self.end()
         assert self.manager.pool.num_free == self.manager.pool.num_blocks, "drained means empty"
@@ -207,11 +211,19 @@ class Fuzz:
         self.scheduler = PagedScheduler(
             self.manager, setting.max_sequences, setting.max_tokens, setting.max_waiting, setting.chunk, 3
         )
+        self.manager.fork = self.fork
         guesser = self if setting.guesses else None
-        self.engine = PagedEngine(self.scheduler, self, self.sample, guesser, setting.guesses, None, self.ends)
+        self.engine = PagedEngine(
+            self.scheduler, self, self.sample, guesser, setting.guesses, None, self.ends
+        )
         self.counts = dict.fromkeys(
             ["requests", "refused", "aborted", "failed", "ended", "forked", "preempted", "swapped", "hit"], 0
         )
+
+    def fork(self, parent: Sequence, child: Sequence) -> None:
+        """The manager's, counted."""
+        self.counts["forked"] += 1
+        BlockManager.fork(self.manager, parent, child)
 
     def propose(self, drafts: List[Draft]) -> list[Proposal]:
         """Random guesses."""
@@ -267,7 +279,11 @@ class Fuzz:
         before = (dict(self.scheduler.sequences), len(self.scheduler.waiting), self.engine.next_key)
         try:
             keys = self.engine.ask(
-                prompt, params, draw.choice([1, 1, 1, 3]), draw.choice([0, 0, 1, 9]), draw.choice(["", "", "x"])
+                prompt,
+                params,
+                draw.choice([1, 1, 1, 3]),
+                draw.choice([0, 0, 1, 9]),
+                draw.choice(["", "", "x"]),
             )
         except RefusedError:
             assert bad, "what can be served is not refused"
@@ -320,7 +336,9 @@ class Fuzz:
         assert set(self.engine.siblings) <= known
         assert len(scheduler.waiting) + len(scheduler.running) == len(known)
         if manager.host is not None:
-            assert set(manager.host.held) <= known - set(scheduler.running), "who runs has nothing at the host"
+            assert set(manager.host.held) <= known - set(scheduler.running), (
+                "who runs has nothing at the host"
+            )
         for level in scheduler.waiting.levels.values():
             arrivals = [one.arrival for one in level.values()]
             assert arrivals == sorted(arrivals), "first come, first served"
@@ -331,7 +349,10 @@ class Fuzz:
 
     def drain(self) -> None:
         """Let nobody come: all end, and nothing is left. Each step computes a token of the one that came in first."""
-        everybody = [*self.scheduler.sequences.values(), *(one for more in self.engine.siblings.values() for one in more)]
+        everybody = [
+            *self.scheduler.sequences.values(),
+            *(one for more in self.engine.siblings.values() for one in more),
+        ]
         left = sum(one.longest for one in everybody)
         while self.scheduler.sequences:
             assert left, "nobody starves"

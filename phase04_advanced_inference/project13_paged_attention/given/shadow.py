@@ -110,4 +110,6 @@ def check(manager: BlockManager, shadow: Shadow) -> None:
     host = manager.host
     if host is not None:
         taken = [place for blocks, _ in host.held.values() for place in blocks]
-        assert sorted(taken + host.unused) == list(range(host.num_blocks)), "host blocks: free and used are all"
+        assert sorted(taken + host.unused) == list(range(host.num_blocks)), (
+            "host blocks: free and used are all"
+        )
