@@ -13,7 +13,7 @@ from phase04_advanced_inference.project13_paged_attention.beam_search import (
     candidates,
     select,
 )
-from phase04_advanced_inference.project13_paged_attention.given.example import make_engine, make_runner
+from phase04_advanced_inference.project13_paged_attention.given.small import make_engine, make_runner
 from shared.phase01 import Config, save_model
 from shared.testing import raises
 

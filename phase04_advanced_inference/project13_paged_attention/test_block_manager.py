@@ -8,7 +8,7 @@ from phase04_advanced_inference.project12_dynamic_batching.rows import Memory
 from phase04_advanced_inference.project12_dynamic_batching.sequence import SequenceStatus
 from phase04_advanced_inference.project13_paged_attention import block_manager
 from phase04_advanced_inference.project13_paged_attention.block_manager import BlockManager
-from phase04_advanced_inference.project13_paged_attention.given.example import (
+from phase04_advanced_inference.project13_paged_attention.given.small import (
     make_manager,
     make_sequence,
     run_alone,

@@ -7,7 +7,7 @@ from phase04_advanced_inference.project10_prompt_caching.block_store import Bloc
 from phase04_advanced_inference.project12_dynamic_batching.engine import StepRunner
 from phase04_advanced_inference.project12_dynamic_batching.given.example import TINY, random_model
 from phase04_advanced_inference.project12_dynamic_batching.sequence import Scheduled
-from phase04_advanced_inference.project13_paged_attention.given.example import (
+from phase04_advanced_inference.project13_paged_attention.given.small import (
     make_manager,
     make_runner,
     make_sequence,

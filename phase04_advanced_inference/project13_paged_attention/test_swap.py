@@ -6,7 +6,7 @@ import torch
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
 from phase04_advanced_inference.project12_dynamic_batching.given.example import TINY
 from phase04_advanced_inference.project12_dynamic_batching.sequence import SequenceStatus
-from phase04_advanced_inference.project13_paged_attention.given.example import (
+from phase04_advanced_inference.project13_paged_attention.given.small import (
     make_manager,
     make_sequence,
     run_alone,
