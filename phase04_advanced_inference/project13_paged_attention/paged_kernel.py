@@ -2,9 +2,22 @@
 
 It is project 8's decode attention with one thing more: after every `block_size` keys, the next ones are somewhere else.
 Memory reads ahead where reads follow each other, and a new block breaks that, so the kernel asks for the next block
-while it is in this one. `paged_source` gives the text of the kernel, which given/kernels.py compiles after project 8's
-frame.cpp and before given/paged.cpp.
+while it is in this one. `paged_source` gives the text of the kernel, which is compiled after project 8's frame.cpp and
+before given/paged.cpp.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
+from shared.phase03 import FORMATS, WIDTHS, kernel_library
+
+AROUND = (Path(__file__).parent / "given" / "paged.cpp").read_text(encoding="utf-8")
+"""what stands around the kernel: texts, heads and threads"""
 
 
 def paged_source() -> str:
@@ -104,3 +117,65 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
     }
 }
 """
+
+
+class PagedDecode:
+    """The kernel as PagedAttention uses it: PagedAttention(store, PagedDecode(store)), and single tokens go through it."""
+
+    def __init__(self, store: BlockStore, threads: int = 1):
+        """Raises ValueError for what the kernel was not made for, naming it: a head's width, a dtype, a device."""
+        check_store(store, threads)
+        self.kernel = kernel_library("attention", paged_source(), around=AROUND)
+        self.name = f"decode_attention_{FORMATS[store.dtype]}"
+        self.block_size, self.threads = store.block_size, threads
+
+    def __call__(
+        self,
+        q: Float[Tensor, "token head dim"],
+        keys: Float[Tensor, "kv_head slot dim"],
+        values: Float[Tensor, "kv_head slot dim"],
+        tables: list[list[int]],
+        lengths: list[int],
+    ) -> Float[Tensor, "token head dim"] | None:
+        """Query i against the first lengths[i] tokens of the text whose table is tables[i]; None without a compiler."""
+        if self.kernel is None:
+            return None
+        queries = q.float().contiguous()
+        mixed = torch.empty_like(queries)
+        kv_heads, slots, width = keys.shape
+        numbers = torch.tensor([0] * len(q) + table_numbers(tables, self.block_size))
+        held = torch.tensor(lengths)
+        self.kernel[self.name](
+            queries.data_ptr(), keys.data_ptr(), values.data_ptr(), numbers.data_ptr(), held.data_ptr(),
+            mixed.data_ptr(), len(q), q.shape[1], kv_heads, slots, width, self.threads,
+        )  # fmt: skip
+        return mixed.to(q.dtype)
+
+
+def table_numbers(tables: Sequence[list[int]], block_size: int) -> list[int]:
+    """Each query's table as given/paged.cpp reads them: the size of a block, where each table begins, and the tables.
+
+    A table that several queries share, as the tokens of one text do, is there once.
+    """
+    starts, blocks, known = [], [], {}
+    for table in tables:
+        if id(table) not in known:
+            known[id(table)] = len(blocks)
+            blocks += table
+        starts.append(known[id(table)])
+    return [block_size, *starts, *blocks]
+
+
+def check_store(store: BlockStore, threads: int) -> None:
+    """Raises ValueError for a store that the kernels were not made for, naming what it is that does not fit."""
+    width = store.config.head_width
+    if threads < 1:
+        raise ValueError(f"the kernels need 1 thread or more, not {threads}")
+    if width not in WIDTHS:
+        made = f"{WIDTHS.start}, {2 * WIDTHS.step}, ... {WIDTHS[-1]}"
+        raise ValueError(f"the kernel is made for heads of {made} numbers, not of {width}")
+    if store.dtype not in FORMATS:
+        known = " and ".join(FORMATS.values())
+        raise ValueError(f"the kernel reads {known}, not {str(store.dtype).removeprefix('torch.')}")
+    if store.device.type != "cpu":
+        raise ValueError(f"the kernel runs on a cpu, and the store is on {store.device}")
