@@ -1,8 +1,8 @@
 """Paged attention: texts whose keys and values lie in blocks, anywhere in the store.
 
 A text's *block table* says which blocks hold it, in the order of the text: its token p lies in block
-table[p // block_size], at the offset p % block_size. So a text needs no stretch of its own; it grows by any block that is
-free, and two texts may have the same blocks in their tables (Kwon et al. 2023, arXiv:2309.06180, section 4.1).
+table[p // block_size], at the offset p % block_size. So a text needs no stretch of its own; it grows by any block that
+is free, and two texts may have the same blocks in their tables (Kwon et al. 2023, arXiv:2309.06180, section 4.1).
 
 `PagedAttention` is an `attend`, the seam of project 3's model, over project 10's BlockStore. A step brings some new
 tokens of some texts, end to end in one row, as in project 8:
@@ -72,8 +72,8 @@ def slot_mapping(
     """The slots of each text's new tokens, text after text, end to end; int64, on the CPU.
 
     Text i has counts[i] new tokens, 0 or more, at the places from starts[i] on. The token at place p lies in slot
-    table[p // block_size] · block_size + p % block_size. With blocks of 4, a text with the table [7, 2] has its tokens at
-    the places 3, 4 and 5 in the slots 31, 8 and 9.
+    table[p // block_size] · block_size + p % block_size. With blocks of 4, a text with the table [7, 2] has its tokens
+    at the places 3, 4 and 5 in the slots 31, 8 and 9.
     """
     slots: list[int] = []
     for table, start, count in zip(tables, starts, counts, strict=True):
@@ -107,8 +107,8 @@ def copy_blocks(store: BlockStore, copies: Sequence[tuple[int, int]]) -> None:
     All are copied as if at once: a block that is the source of one copy and the target of another gives what it held
     before. Copy-on-write asks for this, before the step that writes.
 
-    Raises ValueError, and copies nothing, for a number that is no block's, from 0 to num_blocks - 1, and for a block that
-    is the target of two copies: it names the block.
+    Raises ValueError, and copies nothing, for a number that is no block's, from 0 to num_blocks - 1, and for a block
+    that is the target of two copies: it names the block.
     """
     if not copies:
         return
@@ -135,7 +135,7 @@ class PagedAttention:
         self.store, self.decode, self.attend = store, decode, attend
         self.step: PagedStep | None = None
         """the step that was planned, until it is done"""
-        self.slots: Int[Tensor, "total"] = torch.empty(0, dtype=torch.int64)
+        self.slots: Tensor = torch.empty(0, dtype=torch.int64)
         """of the planned step, where each new token's key and value go"""
 
     def plan(self, step: PagedStep) -> Int[Tensor, "total"]:
@@ -144,8 +144,8 @@ class PagedAttention:
         They are int64, on the store's device, as `self.slots` is, which holds the step's `slot_mapping` from now on.
         The plan holds until the step is done; planning again, before that, replaces it.
 
-        Raises ValueError, and changes nothing, as `PagedStep.check` does, and where two new tokens would go to one slot,
-        naming the slot: two texts share a block there, and one of them should have had a copy of it.
+        Raises ValueError, and changes nothing, as `PagedStep.check` does, and where two new tokens would go to one
+        slot, naming the slot: two texts share a block there, and one of them should have had a copy of it.
         """
         store = self.store
         step.check(store.num_blocks, store.block_size)

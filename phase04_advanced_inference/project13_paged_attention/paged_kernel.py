@@ -1,7 +1,7 @@
 """Paged attention in C++: queries against keys and values that lie in blocks, wherever these are.
 
 It is project 8's decode attention with one thing more: after every `block_size` keys, the next ones are somewhere else.
-Memory reads ahead where reads follow each other, and a new block breaks that, so the kernel asks for the next block
+A processor reads ahead where reads follow each other, and a new block breaks that, so the kernel asks for a later block
 while it is in this one. `paged_source` gives the text of the kernel, which is compiled after project 8's frame.cpp and
 before given/paged.cpp.
 """
@@ -31,8 +31,8 @@ def paged_source() -> str:
                                  int64_t block_size)
 
     q and out are (group, width); keys and values are the head's slots, (slot, width), row by row; Number is float or
-    bfloat16, `width` a multiple of 16 up to 256, `held` at least 1, and `block_size` any number from 1. The text's key j
-    lies in slot table[j / block_size] · block_size + j mod block_size, and so does value j. For each query: out =
+    bfloat16, `width` a multiple of 16 up to 256, `held` at least 1, and `block_size` any number from 1. The text's key
+    j lies in slot table[j / block_size] · block_size + j mod block_size, and so does value j. For each query: out =
     softmax(q · keys / √width) · values, where all `held` keys count, in float32. Scores may be large: the largest is
     taken off before the exponential. `scores` is room for group × held numbers, held rounded up to a multiple of 16.
     Slots beyond `held` in the last block, and blocks that the table does not name, must not be read: they may be NaN,
@@ -41,8 +41,8 @@ def paged_source() -> str:
     **The order of the sums does not depend on the blocks**, and is that of project 8's kernel: one vector of sums for
     each score, sum4 over its lanes; exponentials of 16 scores at a time; values from the first key to the last.
 
-    frame.cpp has what it needs: `vec` (16 floats), `load`, `widen(from)` (16 numbers of either format as floats), `dot`,
-    `sum4`, `sum1`, `exp` of a vec, `prefetch`, and `with_count<most>(count, work)`.
+    frame.cpp has what it needs: `vec` (16 floats), `load`, `widen(from)` (16 numbers of either format as floats),
+    `dot`, `sum4`, `sum1`, `exp` of a vec, `prefetch`, and `with_count<most>(count, work)`.
     """
     return r"""
 // Ask for the numbers of four slots, a line at a time.
@@ -51,16 +51,19 @@ static inline void prefetch_slots(const Number* numbers, int64_t width) {
     for (int64_t d = 0; d < 4 * width; d += STEP<Number>) prefetch(numbers + d);
 }
 
-// Call work(first, length, block, next) for each block: its first key's number, how many keys count, where it lies, and
-// where the next one does (the last one again at the end).
+// Call work(first, length, block, later) for each block: its first key's number, how many keys count, where it lies,
+// and where the one lies that is to be asked for meanwhile. That is the block 32 keys later, for memory takes longer
+// than the work on a small block; at the end, it is one of the first of `after`, which is read next.
 template <class Number, class Work>
-static inline void each_block(const Number* numbers, const int64_t* table, int64_t held, int64_t width,
-                              int64_t block_size, const Work& work) {
-    const int64_t last = (held - 1) / block_size, stride = block_size * width;
-    for (int64_t b = 0; b <= last; b++) {
-        const int64_t first = b * block_size;
+static inline void each_block(const Number* numbers, const Number* after, const int64_t* table, int64_t held,
+                              int64_t width, int64_t block_size, const Work& work) {
+    const int64_t blocks = (held + block_size - 1) / block_size, ahead = (31 + block_size) / block_size;
+    const int64_t stride = block_size * width;
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t first = b * block_size, later = b + ahead;
+        const Number* from = later < blocks ? numbers : after;
         work(first, std::min(block_size, held - first), numbers + table[b] * stride,
-             numbers + table[std::min(b + 1, last)] * stride);
+             from + table[later % blocks] * stride);
     }
 }
 
@@ -69,12 +72,12 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
                          float* out, int64_t group, int64_t held, int64_t width, int64_t block_size) {
     const int64_t room = (held + 15) / 16 * 16;
     const float scale = 1.0f / std::sqrt(float(width));
-    const auto score_block = [&](int64_t first, int64_t length, const Number* block, const Number* next) {
+    const auto score_block = [&](int64_t first, int64_t length, const Number* block, const Number* later) {
         for (int64_t j = 0; j < length; j += 4) {  // four keys at once, for all queries that share them
             const int64_t count = std::min<int64_t>(4, length - j);
             const Number* key[4];
             for (int r = 0; r < 4; r++) key[r] = block + (j + std::min<int64_t>(r, count - 1)) * width;
-            prefetch_slots(next + j * width, width);
+            prefetch_slots(later + j * width, width);
             for (int64_t g = 0; g < group; g++) {
                 vec sum[4] = {};
                 for (int64_t d = 0; d < width; d += 16) {
@@ -87,7 +90,7 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
             }
         }
     };
-    each_block(keys, table, held, width, block_size, score_block);
+    each_block(keys, values, table, held, width, block_size, score_block);
     for (int64_t g = 0; g < group; g++) {
         float* score = scores + g * room;
         for (int64_t j = held; j < room; j++) score[j] = -INFINITY;
@@ -102,13 +105,13 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
         with_count<16>(width / 16, [&](auto count) {
             constexpr int N = decltype(count)::value;
             vec mixed[N] = {};
-            const auto mix_block = [&](int64_t first, int64_t length, const Number* block, const Number* next) {
+            const auto mix_block = [&](int64_t first, int64_t length, const Number* block, const Number* later) {
                 for (int64_t j = 0; j < length; j++) {
-                    if (j % 4 == 0) prefetch_slots(next + j * width, width);
+                    if (j % 4 == 0) prefetch_slots(later + j * width, width);
                     for (int d = 0; d < N; d++) mixed[d] += score[first + j] * widen(block + j * width + 16 * d);
                 }
             };
-            each_block(values, table, held, width, block_size, mix_block);
+            each_block(values, values, table, held, width, block_size, mix_block);
             for (int d = 0; d < N; d++) {
                 const vec part = mixed[d] * share;
                 std::memcpy(out + g * width + 16 * d, &part, 64);
@@ -120,7 +123,7 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
 
 
 class PagedDecode:
-    """The kernel as PagedAttention uses it: PagedAttention(store, PagedDecode(store)), and single tokens go through it."""
+    """The kernel as PagedAttention uses it: PagedAttention(store, PagedDecode(store)) sends tokens through it."""
 
     def __init__(self, store: BlockStore, threads: int = 1):
         """Raises ValueError for what the kernel was not made for, naming it: a head's width, a dtype, a device."""

@@ -374,7 +374,7 @@ def test_keys_that_do_not_fit_are_refused_before_anything_is_written():
     attend.plan(step)
     before = store.keys[0].clone()
     one, wide = (tensor[:, :, :1] for tensor in (q, k, v)), (tensor[..., :4] for tensor in (q, k, v))
-    for layer, given, facts in [
+    for layer, heads_of_it, facts in [
         (0, one, (2, 1)),
         (0, wide, (6, 4)),
         (0, (q, k[:, :1], v[:, :1]), (2, 1)),
@@ -382,6 +382,6 @@ def test_keys_that_do_not_fit_are_refused_before_anything_is_written():
         (0, (q.float(), k.float(), v.float()), ("float64", "float32")),
     ]:
         with raises(ValueError, *facts):
-            attend(layer, *given)
+            attend(layer, *heads_of_it)
     assert torch.equal(store.keys[0], before)
     assert attend.step is step

@@ -29,15 +29,15 @@ def paged_kernel(
     """The output of one token's queries that share a key and value head. Grid: (tokens, kv_heads).
 
     Program (t, h) has the `group` query heads of token t from h · group on, and reads key and value head h. GROUP and
-    TILE are powers of two, for tiles must be: GROUP at least `group`, TILE at least BLOCK_SIZE. What is more of them than
-    there is, is neither read nor written. Place p of the text lies in slot
-    table[p // BLOCK_SIZE] · BLOCK_SIZE + p % BLOCK_SIZE; the token sees the places 0 to its length - 1, and of all other
-    slots nothing may come through, though there may be NaN in them: loads are masked, and such a score is -inf.
+    TILE are powers of two, for tiles must be: GROUP at least `group`, TILE at least BLOCK_SIZE. What is more of them
+    than there is, is neither read nor written. Place p of the text lies in slot
+    table[p // BLOCK_SIZE] · BLOCK_SIZE + p % BLOCK_SIZE; the token sees the places 0 to its length - 1, and of all
+    other slots nothing may come through, though there may be NaN in them: loads are masked, and such a score is -inf.
 
     Block by block: scores = q kᵀ · scale; the new peak; the old total and mixed times 2^(old peak - new peak); the new
-    weights 2^(score · log2 e - new peak) into the total, and times v into mixed. All in float32, products by multiplying
-    and summing, for one query is too few for `tl.dot`. The output is mixed / total, in q's dtype. No block behind the
-    length is read, nor its number in the table.
+    weights 2^(score · log2 e - new peak) into the total, and times v into mixed. All in float32, products by
+    multiplying and summing, for one query is too few for `tl.dot`. The output is mixed / total, in q's dtype. No block
+    behind the length is read, nor its number in the table.
 
     The store may have more than 2³¹ numbers, so places in it are reckoned in int64.
     """

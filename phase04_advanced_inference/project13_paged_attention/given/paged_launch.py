@@ -1,7 +1,7 @@
 """Launches the Triton kernel of `triton_paged.py`, and makes of it what PagedAttention takes as its `decode`.
 
-On a machine without a GPU, `interpreted()` gives the kernel as Triton's interpreter runs it, on the CPU; it is passed as
-`kernels`. There bfloat16 is not to be trusted (Triton 3.7); float32 and float16 are right.
+On a machine without a GPU, `interpreted()` gives the kernel as Triton's interpreter runs it, on the CPU; it is passed
+as `kernels`. There bfloat16 is not to be trusted (Triton 3.7); float32 and float16 are right.
 """
 
 import contextlib
@@ -91,9 +91,9 @@ def power_of_two(least: int) -> int:
 def interpreted() -> ModuleType:
     """The kernel as Triton's interpreter runs it, on tensors on the CPU.
 
-    What `@triton.jit` makes of a function is settled by TRITON_INTERPRET when the function is defined, those of Triton's
-    own library among them. So Triton's Python part and the kernel's module are imported a second time, with that set; then
-    the first ones take their places again.
+    What `@triton.jit` makes of a function is settled by TRITON_INTERPRET when the function is defined, those of
+    Triton's own library among them. So Triton's Python part and the kernel's module are imported a second time, with
+    that set; then the first ones take their places again.
     """
     aside = {name: module for name, module in sys.modules.items() if _twice(name)}
     for name in aside:

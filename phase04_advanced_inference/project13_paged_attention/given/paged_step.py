@@ -2,8 +2,8 @@
 
 That step takes one token for each row of a cache. Here the cache is one row with a slot for every token of every block,
 and each new token, of whatever text, is a row of its own that says where its key goes and how many of its text's tokens
-it sees. In each layer all keys are written before any query looks, so several tokens of one text, as a draft or the end of
-a prompt, are right in one call too.
+it sees. In each layer all keys are written before any query looks, so several tokens of one text, as a draft or the
+end of a prompt, are right in one call too.
 """
 
 import ctypes
