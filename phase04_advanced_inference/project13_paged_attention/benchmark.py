@@ -31,7 +31,9 @@ def main() -> None:
     """Measure project 13 with the settings of a preset."""
     settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
     set_threads()
-    command = f"python -m phase04_advanced_inference.project13_paged_attention.benchmark --preset {settings.preset}"
+    command = (
+        f"python -m phase04_advanced_inference.project13_paged_attention.benchmark --preset {settings.preset}"
+    )
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     values = torch.randn(settings.length)
     # TODO: Arm("ours", lambda: paged_attention(values)) goes first, and `check` sees that all give the same.
