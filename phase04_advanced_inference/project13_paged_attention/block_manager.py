@@ -35,8 +35,8 @@ class BlockManager:
         """
         if not pool.num_blocks or not 0 <= watermark < 1:
             raise ValueError(
-                f"there must be a block or more, and a watermark from 0 to below 1, not {pool.num_blocks} and
-                {watermark}"
+                "there must be a block or more, and a watermark from 0 to below 1, not "
+                f"{pool.num_blocks} and {watermark}"
             )
         self.pool, self.host = pool, host
         self.block_size = pool.block_size
@@ -168,8 +168,7 @@ class BlockManager:
         """
         if parent.key not in self.tables or child.key in self.tables:
             raise ValueError(
-                f"sequence {parent.key} must have blocks, and {child.key} must not, for the one to be forked into the
-                other"
+                f"sequence {parent.key} must have blocks, and {child.key} must not, to be forked from it"
             )
         table = list(self.tables[parent.key])
         self.pool.take(table)

@@ -27,8 +27,8 @@ from phase04_advanced_inference.project12_dynamic_batching.rows import Rows
 from phase04_advanced_inference.project12_dynamic_batching.runner import Runner
 from phase04_advanced_inference.project12_dynamic_batching.scheduler import Scheduler
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
-from phase04_advanced_inference.project13_paged_attention.given.small import LETTERS, make_engine
 from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
+from phase04_advanced_inference.project13_paged_attention.given.small import LETTERS, make_engine
 from phase04_advanced_inference.project13_paged_attention.sampler import Sampler
 from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from shared.phase03 import KVCache
