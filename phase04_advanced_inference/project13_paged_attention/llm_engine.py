@@ -24,6 +24,7 @@ from phase04_advanced_inference.project13_paged_attention.block_manager import B
 from phase04_advanced_inference.project13_paged_attention.detokenizer import Detokenizer
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
 from phase04_advanced_inference.project13_paged_attention.given.check_prompt import check_prompt
+from phase04_advanced_inference.project13_paged_attention.given.huge_pages import use_huge_pages
 from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
 from phase04_advanced_inference.project13_paged_attention.given.results import (
     REASONS,
@@ -116,6 +117,7 @@ class LLMEngine:
         """
         weight = model.embedding.weight
         store = BlockStore(model.config, num_blocks, block_size, weight.dtype, weight.device)
+        use_huge_pages([*store.keys, *store.values])
         host = HostPool(swap_blocks, store) if swap_blocks else None
         self.manager = BlockManager(BlockPool(num_blocks, block_size), watermark, host)
         self.scheduler = PagedScheduler(self.manager, max_sequences, max_tokens, max_waiting, chunk)
