@@ -164,7 +164,7 @@ def waste(report: Report, settings: CountSettings) -> None:
         report.figure(
             f"texts in a fixed pool, paged over reserved, {said}", texts / settings.rows, "times",
             (">=", 3.0) if name == "chat" else None,
-            note=f"{texts:,.0f} texts at once, where there are rows for {settings.rows} of {settings.longest:,} tokens; "
+            note=f"{texts:,.0f} texts at once, beside {settings.rows} rows of {settings.longest:,} tokens; "
             f"{found.preempted:,} sent back, {found.computed / needed - 1:.1%} of the tokens computed again",
         )  # fmt: skip
     requests = workload("chat", settings.requests, settings.prompt, settings.answer, settings.longest // 2)
