@@ -172,7 +172,7 @@ def _gathered(
 ) -> Tensor:
     """What PagedAttention does without a kernel."""
     each = [
-        attend_row(query[:, None], *(gather(stored, table, length, size) for stored in (keys, values)))
+        attend_row(query[:, None], gather(keys, table, length, size), gather(values, table, length, size))
         for query, table in zip(q, tables, strict=True)
     ]
     return torch.stack([one[:, 0] for one in each])
