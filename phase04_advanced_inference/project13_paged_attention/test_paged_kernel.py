@@ -18,7 +18,7 @@ from phase04_advanced_inference.project13_paged_attention.given.example import (
 from phase04_advanced_inference.project13_paged_attention.paged_attention import PagedAttention, PagedStep
 from phase04_advanced_inference.project13_paged_attention.paged_kernel import (
     AROUND,
-    PagedDecode,
+    PagedKernel,
     paged_source,
     table_numbers,
 )
@@ -56,7 +56,7 @@ def call(q, keys, values, tables, lengths, size, threads=1):
     kv_heads, slots, width = keys.shape
     config = replace(WIDE[0], heads=q.shape[1], kv_heads=kv_heads, head_dim=width, layers=1)
     store = BlockStore(config, slots // size, size, keys.dtype)
-    mixed = PagedDecode(store, threads)(q, keys, values, tables, lengths)
+    mixed = PagedKernel(store, threads)(q, keys, values, tables, lengths)
     if mixed is None:
         pytest.skip("there is no C++ compiler")
     return mixed
@@ -216,7 +216,7 @@ def test_there_may_be_no_memory_but_the_texts(held, size, dtype):
 def test_in_a_model_it_gives_what_the_gather_gives(config, dtype):
     model = random_model(config, dtype)
     stores = [empty_store(config, 12, 4, dtype) for _ in range(2)]
-    with_kernel, without = PagedAttention(stores[0], PagedDecode(stores[0])), PagedAttention(stores[1])
+    with_kernel, without = PagedAttention(stores[0], PagedKernel(stores[0])), PagedAttention(stores[1])
     tables = [[7, 3], [0, 11], [5]]
     generator = torch.Generator().manual_seed(0)
     for starts, counts in [([0, 0, 0], [3, 5, 1]), ([3, 5, 1], [1, 2, 1]), ([4, 7, 2], [4, 1, 1])]:
@@ -260,4 +260,4 @@ def test_a_table_that_queries_share_is_handed_over_once():
 def test_what_the_kernel_was_not_made_for_is_refused(change, dtype, device, threads, facts):
     store = BlockStore(replace(WIDE[0], **change), 2, 4, dtype, device)
     with raises(ValueError, *facts):
-        PagedDecode(store, threads)
+        PagedKernel(store, threads)
