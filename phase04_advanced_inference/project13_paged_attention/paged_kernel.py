@@ -122,8 +122,8 @@ static void attend_pages(const float* q, const Number* keys, const Number* value
 """
 
 
-class PagedDecode:
-    """The kernel as PagedAttention uses it: PagedAttention(store, PagedDecode(store)) sends tokens through it."""
+class PagedKernel:
+    """The kernel as PagedAttention uses it: PagedAttention(store, PagedKernel(store)) sends tokens through it."""
 
     def __init__(self, store: BlockStore, threads: int = 1):
         """Raises ValueError for what the kernel was not made for, naming it: a head's width, a dtype, a device."""

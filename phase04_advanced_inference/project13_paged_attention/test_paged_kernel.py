@@ -18,7 +18,7 @@ from phase04_advanced_inference.project13_paged_attention.given.example import (
 from phase04_advanced_inference.project13_paged_attention.paged_attention import PagedAttention, PagedStep
 from phase04_advanced_inference.project13_paged_attention.paged_kernel import (
     AROUND,
-    PagedDecode,
+    PagedKernel,
     paged_source,
     table_numbers,
 )
@@ -49,14 +49,14 @@ def attend(q, keys, values, size, *, seed=0, threads=1, num_blocks=NUM_BLOCKS):
     lengths = [text.shape[1] for text in keys]
     tables = shuffled_tables(lengths, size, num_blocks, seed)
     stored = [scattered(texts, tables, num_blocks, size) for texts in (keys, values)]
-    return call(q, *stored, tables, lengths, size, threads)
+    return call(q, *stored, tables=tables, lengths=lengths, size=size, threads=threads)
 
 
 def call(q, keys, values, tables, lengths, size, threads=1):
     kv_heads, slots, width = keys.shape
     config = replace(WIDE[0], heads=q.shape[1], kv_heads=kv_heads, head_dim=width, layers=1)
     store = BlockStore(config, slots // size, size, keys.dtype)
-    mixed = PagedDecode(store, threads)(q, keys, values, tables, lengths)
+    mixed = PagedKernel(store, threads)(q, keys, values, tables, lengths)
     if mixed is None:
         pytest.skip("there is no C++ compiler")
     return mixed
@@ -115,6 +115,8 @@ def test_it_is_bit_for_bit_what_project_8_gives_of_one_stretch(size, width, dtyp
     for row, length in enumerate(LENGTHS):
         cache.keys[0][row, :, :length], cache.values[0][row, :, :length] = keys[row], values[row]
     expected = DecodeAttention(cache)(q, cache.keys[0], cache.values[0], [0, 1, 2, 3], LENGTHS)
+    if expected is None:
+        pytest.skip("there is no C++ compiler")
     assert torch.equal(attend(q, keys, values, size), expected)
 
 
@@ -155,7 +157,7 @@ def test_queries_may_share_a_table_and_each_sees_as_much_as_its_length_says(dtyp
     [table] = shuffled_tables([20], 4, NUM_BLOCKS)
     stored = [scattered([text], [table], NUM_BLOCKS, 4) for text in (keys, values)]
     lengths = [20, 3, 4, 17]
-    found = call(q, *stored, [table] * 4, lengths, 4)
+    found = call(q, *stored, tables=[table] * 4, lengths=lengths, size=4)
     close(found, exact(q, *([text[:, :length] for length in lengths] for text in (keys, values))))
 
 
@@ -175,11 +177,11 @@ def test_what_is_not_the_texts_is_never_read(dtype):
     q, [keys], [values] = make([13], dtype=dtype)
     table = [5, 9, 2, 7, 0]  # the fourth block is full but for three slots, the fifth is not needed
     stored = [scattered([text], [table[:4]], 10, 4) for text in (keys, values)]
-    found = call(q, *stored, [table], [13], 4)
+    found = call(q, *stored, tables=[table], lengths=[13], size=4)
     close(found, exact(q, [keys], [values]))
     for number in (torch.inf, -torch.inf, 3e38):
         spoiled = [torch.where(buffer.isnan(), number, buffer).to(dtype) for buffer in stored]
-        assert torch.equal(call(q, *spoiled, [table], [13], 4), found)
+        assert torch.equal(call(q, *spoiled, tables=[table], lengths=[13], size=4), found)
 
 
 @task
@@ -214,7 +216,7 @@ def test_there_may_be_no_memory_but_the_texts(held, size, dtype):
 def test_in_a_model_it_gives_what_the_gather_gives(config, dtype):
     model = random_model(config, dtype)
     stores = [empty_store(config, 12, 4, dtype) for _ in range(2)]
-    with_kernel, without = PagedAttention(stores[0], PagedDecode(stores[0])), PagedAttention(stores[1])
+    with_kernel, without = PagedAttention(stores[0], PagedKernel(stores[0])), PagedAttention(stores[1])
     tables = [[7, 3], [0, 11], [5]]
     generator = torch.Generator().manual_seed(0)
     for starts, counts in [([0, 0, 0], [3, 5, 1]), ([3, 5, 1], [1, 2, 1]), ([4, 7, 2], [4, 1, 1])]:
@@ -258,4 +260,4 @@ def test_a_table_that_queries_share_is_handed_over_once():
 def test_what_the_kernel_was_not_made_for_is_refused(change, dtype, device, threads, facts):
     store = BlockStore(replace(WIDE[0], **change), 2, 4, dtype, device)
     with raises(ValueError, *facts):
-        PagedDecode(store, threads)
+        PagedKernel(store, threads)

@@ -86,7 +86,7 @@ def test_query_heads_that_there_are_not_are_not_written():
 def test_the_mean_is_right_for_each_group(heads, dtype):
     lengths = [9, 4, 1]
     *given, expected = make(lengths, 16, *heads, dtype=dtype)
-    found = attend(*given, lengths, 4)
+    found = attend(*given, lengths=lengths, size=4)
     assert found.dtype == dtype
     close(found, expected)
 
@@ -96,21 +96,21 @@ def test_the_mean_is_right_for_each_group(heads, dtype):
 def test_the_mean_is_right_for_each_size_of_blocks(size):
     lengths = [17, 5, 1]
     *given, expected = make(lengths, size=size)
-    close(attend(*given, lengths, size), expected)
+    close(attend(*given, lengths=lengths, size=size), expected)
 
 
 @task
 def test_the_mean_is_right_for_each_length():
     for length in range(1, 14):
         *given, expected = make([length], heads=2, kv_heads=1)
-        close(attend(*given, [length], 4), expected)
+        close(attend(*given, lengths=[length], size=4), expected)
 
 
 @task
 @pytest.mark.parametrize("width", [32, 64])
 def test_the_mean_is_right_for_wider_heads(width):
     *given, expected = make([7, 6], width)
-    close(attend(*given, [7, 6], 4), expected)
+    close(attend(*given, lengths=[7, 6], size=4), expected)
 
 
 @task
@@ -162,7 +162,7 @@ def test_which_blocks_a_text_has_changes_no_bit():
         torch.cat([one[:, 4 * block : 4 * block + 4] for block in table], 1)[:, :14] for one in (keys, values)
     ]
     found = [
-        attend(q, *(scattered([one], [blocks], 30, 4) for one in text), [blocks], [14], 4)
+        attend(q, *(scattered([one], [blocks], 30, 4) for one in text), tables=[blocks], lengths=[14], size=4)
         for blocks in (table, [0, 1, 2, 3], [29, 3, 17, 0])
     ]
     assert torch.equal(found[0], found[1])
@@ -211,7 +211,7 @@ def test_a_store_of_more_than_two_thousand_million_numbers():
         room[:, -40:] = one.cuda()
         large.append(room)
     moved = [[slots // 4 - 10 + block for block in tables[0]]]
-    close(attend(q.cuda(), *large, moved, [40], 4), expected)
+    close(attend(q.cuda(), *large, tables=moved, lengths=[40], size=4), expected)
 
 
 @pytest.mark.parametrize(

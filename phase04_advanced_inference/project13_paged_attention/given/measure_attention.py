@@ -17,7 +17,7 @@ from phase04_advanced_inference.project13_paged_attention.given.example import s
 from phase04_advanced_inference.project13_paged_attention.given.huge_pages import use_huge_pages
 from phase04_advanced_inference.project13_paged_attention.given.paged_step import PagedStepDecode
 from phase04_advanced_inference.project13_paged_attention.paged_attention import PagedStep, gather
-from phase04_advanced_inference.project13_paged_attention.paged_kernel import PagedDecode
+from phase04_advanced_inference.project13_paged_attention.paged_kernel import PagedKernel
 from shared.measuring.arms import Arm, Report, measure
 from shared.phase01 import LLM, Config
 from shared.phase03 import FORMATS, DecodeAttention, DecodeStep, KVCache, attend_row
@@ -137,7 +137,7 @@ def _attention_arms(settings: AttentionSettings, texts: int, length: int, dtype:
     for size in settings.block_sizes:
         num_blocks = texts * -(-length // size)
         tables = shuffled_tables(lengths, size, num_blocks)
-        decode = PagedDecode(BlockStore(settings.config(), 1, size, dtype), torch.get_num_threads())
+        decode = PagedKernel(BlockStore(settings.config(), 1, size, dtype), torch.get_num_threads())
         if decode.kernel is None:
             raise RuntimeError("the benchmark measures kernels in C++, and there is no compiler")
         put = partial(_in_blocks, tables=tables, num_blocks=num_blocks, size=size)
@@ -172,7 +172,7 @@ def _gathered(
 ) -> Tensor:
     """What PagedAttention does without a kernel."""
     each = [
-        attend_row(query[:, None], *(gather(stored, table, length, size) for stored in (keys, values)))
+        attend_row(query[:, None], gather(keys, table, length, size), gather(values, table, length, size))
         for query, table in zip(q, tables, strict=True)
     ]
     return torch.stack([one[:, 0] for one in each])

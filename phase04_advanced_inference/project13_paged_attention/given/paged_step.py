@@ -7,7 +7,6 @@ end of a prompt, are right in one call too.
 """
 
 import ctypes
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -36,31 +35,17 @@ from shared.phase03 import (
 )
 
 
-@dataclass(slots=True)
 class Places:
-    """A step over a store as project 8's Packed asks for it."""
+    """A step over a store as project 8's Packed asks for it: one row with all the slots there are."""
 
-    store: BlockStore
-    step: PagedStep
-
-    @property
-    def keys(self) -> list[Tensor]:
-        """The store's."""
-        return self.store.keys
-
-    @property
-    def values(self) -> list[Tensor]:
-        """The store's."""
-        return self.store.values
-
-    @property
-    def capacity(self) -> int:
-        """How many slots there are."""
-        return self.store.num_blocks * self.store.block_size
+    def __init__(self, store: BlockStore, step: PagedStep):
+        self.keys, self.values = store.keys, store.values
+        self.block_size, self.capacity = store.block_size, store.num_blocks * store.block_size
+        self.planned = step
 
     def slots(self) -> tuple[list[int], list[int], list[int]]:
         """Of each new token: its row, which is 0, with the tables behind it; its slot; and how many tokens it sees."""
-        step, size = self.step, self.store.block_size
+        step, size = self.planned, self.block_size
         slots = slot_mapping(step.tables, step.starts, step.counts, size).tolist()
         tables, lengths = [], []
         for table, start, count in zip(step.tables, step.starts, step.counts, strict=True):
