@@ -378,10 +378,10 @@ REFUSED = [
     ([1, 29], GREEDY, UnknownTokenError, (29, 28)),
     ([1, -1], GREEDY, UnknownTokenError, (-1,)),
     ([1] * 30, replace(GREEDY, max_tokens=9), NeverFitsError, (38, 32)),
-    ([1, 2.0], GREEDY, TypeError, ("float",)),
-    (None, GREEDY, TypeError, ("NoneType",)),
+    ([1, 2.0], GREEDY, TypeError, (("float", "2.0"),)),
+    (None, GREEDY, TypeError, (("NoneType", "None"),)),
     (b"the", GREEDY, TypeError, ("bytes",)),
-    ([1], {"max_tokens": 3}, TypeError, ("dict",)),
+    ([1], {"max_tokens": 3}, TypeError, (("dict", "{"),)),
     ([1], replace(GREEDY, logit_bias={40: 1.0}), ValueError, (40, 28)),
     ([1], replace(GREEDY, regex="[0-9]+"), ValueError, ("[0-9]+",)),
     ("The", GREEDY, ValueError, ("T",)),
@@ -411,7 +411,7 @@ def test_other_refusals():
     engine = make_engine(MODEL, max_waiting=1)
     with raises(UnknownPriorityError, 11):
         engine.add("a", GREEDY, priority=11)
-    with raises(TypeError, "int"):
+    with raises(TypeError, ("int", "3")):
         engine.add("a", GREEDY, salt=3)
     with raises(ValueError, 2, 3):
         engine.generate(["a", "b"], [GREEDY] * 3)
