@@ -11,14 +11,10 @@ A block that may be read by others is never written to. Who has to write into on
 Kwon et al. 2023, PagedAttention (arXiv:2309.06180), sections 4.2 to 4.4.
 """
 
-from typing import TYPE_CHECKING
-
 from phase04_advanced_inference.project10_prompt_caching.block_hash import BlockKey, block_keys
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
 from phase04_advanced_inference.project12_dynamic_batching.sequence import Sequence, SequenceStatus
-
-if TYPE_CHECKING:
-    from phase04_advanced_inference.project13_paged_attention.swap import HostPool
+from phase04_advanced_inference.project13_paged_attention.swap import HostPool
 
 ENDED = (SequenceStatus.FINISHED_STOPPED, SequenceStatus.FINISHED_LENGTH)
 """how a sequence ends whose last step went well"""
@@ -27,7 +23,7 @@ ENDED = (SequenceStatus.FINISHED_STOPPED, SequenceStatus.FINISHED_LENGTH)
 class BlockManager:
     """Block tables by sequence. It is project 12's `Memory`, and knows no tensors."""
 
-    def __init__(self, pool: BlockPool, watermark: float = 0.01, host: "HostPool | None" = None):
+    def __init__(self, pool: BlockPool, watermark: float = 0.01, host: HostPool | None = None):
         """All of the pool is for these sequences. `watermark` is the share of its blocks that admission leaves free.
 
         With a `host` pool, preempted sequences can be put there. Raises ValueError for a pool without a block, and for
