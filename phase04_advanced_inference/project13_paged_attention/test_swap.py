@@ -256,7 +256,7 @@ def test_guesses_take_what_is_free():
 
 @task
 def test_a_prompt_is_not_cut_for_lack_of_guesses():
-    scheduler = make_scheduler(num_blocks=4, chunk=3, max_tokens=4)
+    scheduler = make_scheduler(num_blocks=5, chunk=3, max_tokens=4)
     scheduler.add(make_sequence(0, TEXT[:9]))
     assert [step(scheduler) for _ in range(4)] == [{0: 3}, {0: 3}, {0: 3}, {0: 1}]
 
