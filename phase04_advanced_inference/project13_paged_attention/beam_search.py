@@ -154,7 +154,7 @@ def beam_search(
         raise ValueError(f"width and max_tokens must be 1 or more, not {width} and {max_tokens}")
     steps = min(max_tokens, config.context_length + 1 - len(prompt))
     shared = len(prompt) // manager.block_size
-    needed = shared + width * (manager.count(len(prompt) + steps - 1) - shared) + (width > 1)
+    needed = shared + width * (manager.count(len(prompt) + steps - 1) - shared)
     if needed > manager.pool.num_free:
         raise ValueError(
             f"the search may take {needed} blocks, and {manager.pool.num_free} are free: ask for fewer beams or tokens"

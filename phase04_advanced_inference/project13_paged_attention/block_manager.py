@@ -11,14 +11,10 @@ A block that may be read by others is never written to. Who has to write into on
 Kwon et al. 2023, PagedAttention (arXiv:2309.06180), sections 4.2 to 4.4.
 """
 
-from typing import TYPE_CHECKING
-
 from phase04_advanced_inference.project10_prompt_caching.block_hash import BlockKey, block_keys
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
 from phase04_advanced_inference.project12_dynamic_batching.sequence import Sequence, SequenceStatus
-
-if TYPE_CHECKING:
-    from phase04_advanced_inference.project13_paged_attention.swap import HostPool
+from phase04_advanced_inference.project13_paged_attention.swap import HostPool
 
 ENDED = (SequenceStatus.FINISHED_STOPPED, SequenceStatus.FINISHED_LENGTH)
 """how a sequence ends whose last step went well"""
@@ -27,7 +23,7 @@ ENDED = (SequenceStatus.FINISHED_STOPPED, SequenceStatus.FINISHED_LENGTH)
 class BlockManager:
     """Block tables by sequence. It is project 12's `Memory`, and knows no tensors."""
 
-    def __init__(self, pool: BlockPool, watermark: float = 0.01, host: "HostPool | None" = None):
+    def __init__(self, pool: BlockPool, watermark: float = 0.01, host: HostPool | None = None):
         """All of the pool is for these sequences. `watermark` is the share of its blocks that admission leaves free.
 
         With a `host` pool, preempted sequences can be put there. Raises ValueError for a pool without a block, and for
@@ -35,8 +31,8 @@ class BlockManager:
         """
         if not pool.num_blocks or not 0 <= watermark < 1:
             raise ValueError(
-                f"there must be a block or more, and a watermark from 0 to below 1, not {pool.num_blocks} and
-                {watermark}"
+                "there must be a block or more, and a watermark from 0 to below 1, not "
+                f"{pool.num_blocks} and {watermark}"
             )
         self.pool, self.host = pool, host
         self.block_size = pool.block_size
@@ -168,8 +164,7 @@ class BlockManager:
         """
         if parent.key not in self.tables or child.key in self.tables:
             raise ValueError(
-                f"sequence {parent.key} must have blocks, and {child.key} must not, for the one to be forked into the
-                other"
+                f"sequence {parent.key} must have blocks, and {child.key} must not, to be forked from it"
             )
         table = list(self.tables[parent.key])
         self.pool.take(table)

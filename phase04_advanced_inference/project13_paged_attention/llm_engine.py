@@ -11,19 +11,20 @@ from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as List
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
 from phase04_advanced_inference.project10_prompt_caching.hit_rate import HitRate
 from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
-from phase04_advanced_inference.project11_speculative_decoding.given.proposer import Proposer
 from phase04_advanced_inference.project12_dynamic_batching.engine import Output
 from phase04_advanced_inference.project13_paged_attention.beam_search import Beam, beam_search
 from phase04_advanced_inference.project13_paged_attention.block_manager import BlockManager
 from phase04_advanced_inference.project13_paged_attention.detokenizer import Detokenizer
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
 from phase04_advanced_inference.project13_paged_attention.given.check_prompt import check_prompt
+from phase04_advanced_inference.project13_paged_attention.given.guesser import Guesser
+from phase04_advanced_inference.project13_paged_attention.given.huge_pages import use_huge_pages
 from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
 from phase04_advanced_inference.project13_paged_attention.given.results import (
     REASONS,
@@ -41,6 +42,7 @@ from phase04_advanced_inference.project13_paged_attention.swap import HostPool
 from shared.phase01 import LLM
 
 
+@runtime_checkable
 class Texts(Protocol):
     """A tokenizer: PromptTokenizer is one, and so are phase 1's others."""
 
@@ -97,7 +99,7 @@ class LLMEngine:
         max_sequences: int = 8,
         max_tokens: int = 256,
         chunk: int | None = None,
-        proposer: Proposer | None = None,
+        proposer: Guesser | None = None,
         guesses: int | AdaptiveLength = 4,
         swap_blocks: int = 0,
         max_waiting: int = 10_000,
@@ -116,6 +118,7 @@ class LLMEngine:
         """
         weight = model.embedding.weight
         store = BlockStore(model.config, num_blocks, block_size, weight.dtype, weight.device)
+        use_huge_pages([*store.keys, *store.values])
         host = HostPool(swap_blocks, store) if swap_blocks else None
         self.manager = BlockManager(BlockPool(num_blocks, block_size), watermark, host)
         self.scheduler = PagedScheduler(self.manager, max_sequences, max_tokens, max_waiting, chunk)

@@ -15,13 +15,13 @@ from phase04_advanced_inference.project11_speculative_decoding.adaptive import A
 from phase04_advanced_inference.project11_speculative_decoding.given.proposer import (
     Draft,
     Proposal,
-    Proposer,
     check_proposals,
 )
 from phase04_advanced_inference.project12_dynamic_batching.engine import Engine, Output, StepRunner, sample
 from phase04_advanced_inference.project12_dynamic_batching.engine import Sampler as Choice
 from phase04_advanced_inference.project12_dynamic_batching.sequence import Scheduled, Sequence, SequenceStatus
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
+from phase04_advanced_inference.project13_paged_attention.given.guesser import Guesser
 from phase04_advanced_inference.project13_paged_attention.paged_scheduler import PagedScheduler
 from phase04_advanced_inference.project13_paged_attention.sampler import Sampler
 from shared.phase01 import SamplingParams
@@ -35,7 +35,7 @@ class PagedEngine(Engine):
         scheduler: PagedScheduler,
         runner: StepRunner,
         sampler: Choice = sample,
-        proposer: Proposer | None = None,
+        proposer: Guesser | None = None,
         guesses: int | AdaptiveLength = 4,
         recorder: BlockRecorder | None = None,
         ends: Callable[[Output], bool] = lambda output: False,

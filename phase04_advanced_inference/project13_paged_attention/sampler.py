@@ -197,7 +197,8 @@ class Sampler:
         if params.logprobs is not None or params.texts > params.n:
             kept = self.logprobs.setdefault(sequence.key, [])
             kept += [
-                token_logprobs(row, t, params.logprobs or 0) for row, t in zip(logits, chosen, strict=False)
+                token_logprobs(row, token, params.logprobs or 0)
+                for row, token in zip(logits, chosen, strict=False)
             ]
         return chosen
 

@@ -236,7 +236,7 @@ def test_a_failed_step_publishes_nothing():
 def test_a_child_is_evicted_before_its_parent():
     manager = make_manager(num_blocks=4)
     leave(manager, come(manager, 1, TEXT[:13]))
-    leave(manager, come(manager, 2, range(50, 58)))
+    leave(manager, come(manager, 2, list(range(50, 58))))
     again = make_sequence(3, TEXT[:13])
     assert manager.admit(again)
     assert again.num_computed == 8, "the third block is gone, the first two are not"

@@ -57,4 +57,11 @@ def spelling(pieces: Sequence[bytes]) -> list[bytes]:
 
     Whatever tokens can write, these can often write too, and there are fewer of them.
     """
-    return [piece if len(piece) == 1 or len(piece.decode(errors="ignore")) == 1 else b"" for piece in pieces]
+    return [piece if len(piece) == 1 or _characters(piece) == 1 else b"" for piece in pieces]
+
+
+def _characters(piece: bytes) -> int:
+    try:
+        return len(piece.decode())
+    except UnicodeDecodeError:
+        return 0

@@ -35,13 +35,14 @@ def test_what_a_match_may_begin_with():
     ]  # fmt: skip
 
 
-EVERYTHING = [chr(c) for c in range(0x80, 0x20000) if not 0xD800 <= c < 0xE000]
+BLOCKS = [(0x80, 0xA00), (0x4E00, 0x5000), (0x65C0, 0x6740), (0x1F400, 0x1F440)]
+SOME = [chr(code) for block in BLOCKS for code in range(*block)]  # whole runs of 64, and the characters below
 
 
 @pytest.mark.parametrize("source", ["é|ü+", "[^a]", "日本|b", "🐻?c", r"\w", r"[一-丁]", "."])
 def test_half_a_character_begins_what_a_whole_one_does(source):
     asked = Pattern(source)
-    fitting = [c.encode() for c in EVERYTHING if regex.match(source, c, regex.ASCII, partial=True)]
+    fitting = [c.encode() for c in SOME if regex.match(source, c, regex.ASCII, partial=True)]
     expected = {data[:cut] for data in fitting for cut in range(1, len(data))}
     for data in map(str.encode, "éüñ日本一🐻Ā߿"):
         for cut in range(1, len(data)):
@@ -50,9 +51,9 @@ def test_half_a_character_begins_what_a_whole_one_does(source):
 
 def test_all_characters_with_one_byte_missing():
     by_beginning = {}
-    for character in EVERYTHING:
+    for character in SOME:
         by_beginning.setdefault(character.encode()[:-1], []).append(character)
-    for begin in list(by_beginning)[::97]:
+    for begin in list(by_beginning):
         assert list(characters(begin)) == by_beginning[begin]
 
 
@@ -68,7 +69,7 @@ def test_some_characters_of_each_kind_with_more_missing(begin):
     ("source", "expected"),
     [
         (r"\d+", True), ("yes|no", True), (r"[a-z]{3}\.", True), (r"\w+ \s", True), ("(?:ab)*", True),
-        (".", False), ("[^a]", False), (r"\W", False), ("é", False), (r"\x{e9}", False), ("(?i)k", False),
+        (".", False), ("[^a]", False), (r"\W", False), ("é", False), (r"\xe9", False), ("(?i)k", False),
         (r"[[:alpha:]]", False), (r"\p{L}", False), ("(?:a){e<=1}", False),
     ],
 )  # fmt: skip
