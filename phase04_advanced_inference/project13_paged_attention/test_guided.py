@@ -46,7 +46,8 @@ def by_brute_force(source, alphabet, pieces, stop_ids, text):
     allowed = {
         token
         for token, piece in enumerate(pieces)
-        if piece in words
+        if piece
+        and token not in stop_ids
         and any(
             match.startswith(text + piece) and can_be_written(match[len(text + piece) :], words)
             for match in known
@@ -66,7 +67,8 @@ def check(guide, source, alphabet, pieces, stop_ids, text):
     assert expected <= allowed, text
     words = [piece for token, piece in enumerate(pieces) if piece and token not in stop_ids]
     for token in allowed - expected:
-        assert pieces[token] in words
+        assert pieces[token]
+        assert token not in stop_ids
         after = text + pieces[token]
         endings = [one for one in guide.endings if re.fullmatch(source, (after + one).decode(), re.ASCII)]
         assert any(can_be_written(ending, words) for ending in endings), after
@@ -216,7 +218,7 @@ def test_without_a_token_that_ends_it_a_text_is_finished_with_its_first_match():
 
 
 @task
-@pytest.mark.parametrize("source", ["c", "", "a*c", "b", "(?=b)a", "a$a", "[^\\s\\S]", "é"])
+@pytest.mark.parametrize("source", ["c", "", "a*c", "b", "(?=b)a", "a$a", "a(?!)", "é"])
 def test_a_guide_that_nothing_can_match_is_refused(source):
     with raises(ValueError, repr(source)):
         Guide([b"a", b"", b"b"], Pattern(source), (2,))
