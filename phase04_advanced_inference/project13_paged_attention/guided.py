@@ -14,7 +14,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from phase04_advanced_inference.project13_paged_attention.given.pattern import Pattern
-from phase04_advanced_inference.project13_paged_attention.given.pieces import Node, spelling, token_trie
+from phase04_advanced_inference.project13_paged_attention.given.pieces import (
+    Node,
+    spelling,
+    spells_all,
+    token_trie,
+)
 
 MOST_MASKS = 256  # that are kept, of the texts asked for last
 MOST_LOOKS = 500  # texts from which a search goes on before it gives up
@@ -30,8 +35,9 @@ class Guide:
         """
         self.pieces, self.pattern, self.stop_ids = pieces, pattern, tuple(stop_ids)
         self.trie = token_trie(pieces, self.stop_ids)
-        self.letters = token_trie(spelling(pieces), self.stop_ids)
-        """the tokens of one character or one byte alone"""
+        letters = spelling(pieces)
+        self.tries = [token_trie(letters, self.stop_ids)] + [self.trie] * (not spells_all(letters, pieces))
+        """where to search for endings: among letters, and where these cannot write all that tokens can, among all"""
         self.endings: list[bytes] = []
         """bytes of tokens that made a match of something, the one that was of use last first"""
         self.masks: OrderedDict[bytes, Tensor] = OrderedDict()
@@ -59,8 +65,8 @@ class Guide:
     def reaches(self, text: bytes) -> bool:
         """Whether some tokens after this text, or none, make a match of it.
 
-        First whether the text is one, then whether it is with one of the `endings`, then a search (`search`): with the
-        `letters`, and if that finds nothing, with all tokens. An ending that is found or was of use comes first.
+        First whether the text is one, then whether it is with one of the `endings`, then a `search` in one of the
+        `tries` after the other, until something is found. An ending that is found or was of use comes first.
         """
         if self.pattern.matches(text):
             return True
@@ -68,7 +74,7 @@ class Guide:
             if self.pattern.matches(text + ending):
                 self.endings.insert(0, self.endings.pop(i))
                 return True
-        return self.search(text, self.letters) or self.search(text, self.trie)
+        return any(self.search(text, trie) for trie in self.tries)
 
     def search(self, text: bytes, trie: Node) -> bool:
         """Look for tokens of the trie that make a match of this text, which is none. Their bytes become `endings`, and
@@ -76,18 +82,22 @@ class Guide:
 
         From each text that is looked at, all that `following` gives are looked at later. Texts can be endless, so at
         most MOST_LOOKS are gone on from, and then the answer is no: what a guide allows must be certain, what it
-        forbids may once have been possible. To find an ending soon, it goes in turn from the newest of those that come
-        from a place unlike all before (other bytes may follow), from the newest of the others, and from the oldest.
+        forbids may once have been possible.
+
+        To find an ending soon, it takes turns between three heaps: what comes from a place unlike all before (other
+        bytes may follow), the newest first; of the rest what comes from the second heap itself, or while that is
+        empty, the newest first: it goes deep; and all else, the oldest first.
         """
         seen: set[frozenset[bytes]] = set()
         unlike: deque[tuple[bytes, ...]] = deque([()])
-        others: deque[tuple[bytes, ...]] = deque()
-        turns = (unlike.pop, others.pop, others.popleft)
+        deep: deque[tuple[bytes, ...]] = deque()
+        wide: deque[tuple[bytes, ...]] = deque()
         for look in range(MOST_LOOKS):
-            if not unlike and not others:
+            turns = (unlike, deep, wide)
+            heap = next((heap for heap in turns[look % 3 :] + turns if heap), None)
+            if heap is None:
                 return False
-            take = next(t for t in turns[look % 3 :] + turns if (unlike if t == turns[0] else others))
-            path = take()
+            path = heap.popleft() if heap is wide else heap.pop()
             before = text + b"".join(path)
             after = [longer[len(before) :] for longer, _ in self.following(before, trie)]
             for piece in after:
@@ -96,7 +106,7 @@ class Guide:
                     new = [b"".join(whole[i:]) for i in range(len(whole))]
                     self.endings = list(dict.fromkeys(new + self.endings))
                     return True
-            place = unlike if frozenset(after) not in seen else others
+            place = unlike if frozenset(after) not in seen else deep if heap is deep or not deep else wide
             seen.add(frozenset(after))
             place.extend((*path, piece) for piece in after)
         return False

@@ -178,9 +178,9 @@ class PagedAttention:
 
         - a text with nothing before its new tokens: its new keys and values are all there is, so `self.attend` takes
           them as they came, without a gather;
-        - where there is a `self.decode`, texts with FEW new tokens or less, but those: every token is a query of its
-          own, all of them in one call; where that returns None, the third way;
-        - others: `gather` all that the text holds with its new tokens, and `self.attend`.
+        - another text with FEW new tokens or less, where there is a `self.decode`: every token is a query of its own,
+          and one call does those of all such texts. Where it returns None, they go the third way;
+        - any other: `gather` all that the text holds with its new tokens, and `self.attend`.
 
         After the last layer, and only then, no step is planned any more. `check_step` comes first.
         """
@@ -209,7 +209,10 @@ class PagedAttention:
         return mixed
 
     def _decode(self, q: Tensor, keys: Tensor, values: Tensor, mixed: Tensor) -> set[int]:
-        """Fill `mixed` for the texts that bring few tokens, by `self.decode`; returns which these were."""
+        """The second way: fill `mixed` for all texts that go it, in one call of `self.decode`, if there are any.
+
+        Its queries are in the order of the step. Returns the numbers of these texts; none where it returned None.
+        """
         assert self.step is not None and self.decode is not None  # noqa: PT018 - for the type checker
         texts, tokens, tables, lengths, first = set(), [], [], [], 0
         for text, (count, start) in enumerate(zip(self.step.counts, self.step.starts, strict=True)):

