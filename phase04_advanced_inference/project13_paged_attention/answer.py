@@ -132,20 +132,14 @@ def main(
             answer(target, tokenizer, texts[:1], SamplingParams(2), 1, share, guesses, blocks, threads)
         runs = {}
         for name, (many, share, guesses) in ways.items():
-            last = name == "and guesses" and record is not None
-            with BlockRecorder(record if last else None) as recorder:
+            recorder = BlockRecorder(record) if name == "and guesses" and record is not None else None
+            try:
                 runs[name] = answer(
-                    target,
-                    tokenizer,
-                    texts,
-                    params,
-                    many,
-                    share,
-                    guesses,
-                    blocks,
-                    threads,
-                    recorder if last else None,
+                    target, tokenizer, texts, params, many, share, guesses, blocks, threads, recorder
                 )
+            finally:
+                if recorder is not None:
+                    recorder.close()
         _show(texts, runs)
 
 

@@ -8,7 +8,7 @@ or step by step, with requests that come and go: `add`, `abort`, `step`. The nam
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from collections.abc import Sequence as List
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -334,7 +334,7 @@ class LLMEngine:
         params: SamplingParams | None = None,
         priority: int = 0,
         salt: str = "",
-    ) -> Iterator[Delta]:
+    ) -> Generator[Delta, None, None]:
         """Add a request, at once, and yield its deltas as they come; a step is made whenever none is there.
 
         Several streams may be read in turn: each has all that is its own, whoever made the step. One that is closed
@@ -350,7 +350,7 @@ class LLMEngine:
         request.stream = deque()
         return self._stream(key, request, request.stream)
 
-    def _stream(self, key: int, request: Request, queue: deque[Delta]) -> Iterator[Delta]:
+    def _stream(self, key: int, request: Request, queue: deque[Delta]) -> Generator[Delta, None, None]:
         try:
             while queue or not request.ended:
                 if queue:

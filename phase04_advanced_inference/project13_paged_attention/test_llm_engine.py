@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from functools import cache
+from typing import Any, cast
 
 import pytest
 import torch
@@ -412,7 +413,7 @@ def test_other_refusals():
     with raises(UnknownPriorityError, 11):
         engine.add("a", GREEDY, priority=11)
     with raises(TypeError, ("int", "3")):
-        engine.add("a", GREEDY, salt=3)
+        engine.add("a", GREEDY, salt=cast(Any, 3))
     with raises(ValueError, 2, 3):
         engine.generate(["a", "b"], [GREEDY] * 3)
     engine.add("a", GREEDY)
