@@ -143,10 +143,23 @@ def main(
         _show(texts, runs)
 
 
+def common_beginning(texts: list[str]) -> str:
+    """What all texts begin with."""
+    shortest = min(texts, key=len)
+    count = next(
+        (i for i, letter in enumerate(shortest) if any(text[i] != letter for text in texts)), len(shortest)
+    )
+    return shortest[:count]
+
+
 def _show(prompts: list[str], runs: dict[str, Run]) -> None:
-    """Print the texts, and on stderr what each way took and saved."""
+    """Print what all prompts begin with, and each with its text; and on stderr what each way took and saved."""
+    beginning = common_beginning(prompts) if len(prompts) > 1 else ""
+    print(printable(beginning))
     for prompt, result in zip(prompts, runs["and guesses"].results, strict=True):
-        print(f"{'─' * 40}\n{printable(prompt)}│{printable(result.text)}")
+        print(
+            f"{'─' * 40}\n{'…' if beginning else ''}{printable(prompt[len(beginning) :])}│{printable(result.text)}"
+        )
     table = Table("", "steps", "tokens computed of prompts", "tokens/s", "seconds")
     for name, run in runs.items():
         prompts_total = run.saved.prompts.total
@@ -157,13 +170,20 @@ def _show(prompts: list[str], runs: dict[str, Run]) -> None:
     console.print(table)
     alone, company, shared, guessed = runs.values()
     hits = shared.saved.prompts.total
+    name, best = max(runs.items(), key=lambda one: one[1].written / one[1].seconds)
+    texts = {tuple(result.text for result in run.results) for run in runs.values()}
+    same = (
+        "all the same texts"
+        if len(texts) == 1
+        else "not all the same texts: some choice was close, or drawn with guesses"
+    )
     print(
         f"continuous batching: {alone.steps / company.steps:.1f} times fewer steps\n"
         f"shared prefix: {hits.hit:,} of {hits.queried:,} tokens of prompts were in blocks already ({hits.rate:.0%})\n"
         f"speculation: of {guessed.saved.guessed:,} guesses {guessed.saved.accepted:,} stayed, "
         f"{shared.steps / guessed.steps:.1f} times fewer steps\n"
-        f"all together: {guessed.written / guessed.seconds * alone.seconds / max(1, alone.written):.1f} times as fast "
-        f"as one by one",
+        f"the fastest: {name}, {best.written / best.seconds * alone.seconds / max(1, alone.written):.1f} times as fast as "
+        f"one by one; {same}",
         file=sys.stderr,
     )
 

@@ -51,11 +51,11 @@ class Settings:
 def recorded() -> list[dict]:
     """An engine at work in a pool that is too small: hits, a fork, copies, preemptions; the same on any machine."""
     recorder = BlockRecorder(clock=lambda: 0.0)
-    engine = make_engine(random_model(), 24, max_sequences=6, max_tokens=24, chunk=8, recorder=recorder)
+    engine = make_engine(random_model(), 28, max_sequences=8, max_tokens=24, chunk=12, recorder=recorder)
     beginning = [7, 4, 26, 2, 0, 19, 26, 18]
     for i in range(14):
         own = [(3 * i + j) % 26 for j in range(1 + i % 5)]
-        many = 3 if i == 4 else 1
+        many = 1 if i else 3
         engine.add(
             beginning + own if i % 3 else own, SamplingParams(max_tokens=8 + 5 * (i % 4), n=many, seed=i)
         )
