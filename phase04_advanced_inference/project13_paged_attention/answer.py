@@ -171,6 +171,7 @@ def _show(prompts: list[str], runs: dict[str, Run]) -> None:
     alone, company, shared, guessed = runs.values()
     hits = shared.saved.prompts.total
     name, best = max(runs.items(), key=lambda one: one[1].written / one[1].seconds)
+    faster = best.written / best.seconds * alone.seconds / max(1, alone.written)
     texts = {tuple(result.text for result in run.results) for run in runs.values()}
     same = (
         "all the same texts"
@@ -182,8 +183,7 @@ def _show(prompts: list[str], runs: dict[str, Run]) -> None:
         f"shared prefix: {hits.hit:,} of {hits.queried:,} tokens of prompts were in blocks already ({hits.rate:.0%})\n"
         f"speculation: of {guessed.saved.guessed:,} guesses {guessed.saved.accepted:,} stayed, "
         f"{shared.steps / guessed.steps:.1f} times fewer steps\n"
-        f"the fastest: {name}, {best.written / best.seconds * alone.seconds / max(1, alone.written):.1f} times as fast as "
-        f"one by one; {same}",
+        f"the fastest: {name}, {faster:.1f} times as fast as one by one; {same}",
         file=sys.stderr,
     )
 

@@ -352,6 +352,23 @@ def test_a_fork_before_its_parent_is_published():
 
 
 @fork_task
+def test_forks_that_part_are_published_as_what_they_are():
+    manager = make_manager()
+    parent = come(manager, 1, TEXT[:6])
+    child = make_sequence(2, [*TEXT[:6], 60, 61, 62])
+    child.num_computed = 6
+    manager.fork(parent, child)
+    parent.tokens += [50, 51, 52]
+    run_alone(manager, parent)
+    run_alone(manager, child)
+    assert manager.tables[1][1] != manager.tables[2][1]
+    for key, tokens in ((3, child.tokens), (4, parent.tokens)):
+        again = make_sequence(key, tokens)
+        assert manager.admit(again)
+        assert manager.tables[key] == manager.tables[{3: 2, 4: 1}[key]][:2]
+
+
+@fork_task
 def test_no_room_for_a_copy():
     manager = make_manager(num_blocks=2)
     parent = come(manager, 1, TEXT[:6])

@@ -41,7 +41,7 @@ def test_a_recorded_engine_shows_all_that_happens(tmp_path):
     assert any(line["hits"] for line in lines)
     draw_blocks(tmp_path / "blocks.png", lines)
     assert (tmp_path / "blocks.png").stat().st_size > 10_000
-    assert animate(lines[:2]) is not None
+    assert "data:image/png" in animate(lines[:2]).to_jshtml()
     assert json.loads(json.dumps(lines)) == lines
 
 
