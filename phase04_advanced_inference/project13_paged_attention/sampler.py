@@ -57,9 +57,8 @@ def process(
         logits = penalize_repetition(logits, used, params.repetition_penalty)
     if written and (params.presence_penalty or params.frequency_penalty):
         counts = torch.bincount(torch.tensor(written), minlength=len(logits)).to(logits)
-        logits = (
-            logits - params.frequency_penalty * counts - params.presence_penalty * (counts > 0).to(logits)
-        )
+        presence = (counts > 0).to(logits)
+        logits = logits - params.frequency_penalty * counts - params.presence_penalty * presence
     if params.logit_bias:
         ids = torch.tensor(list(params.logit_bias), device=logits.device)
         biases = torch.tensor(list(params.logit_bias.values()), dtype=torch.float64).to(logits)
@@ -157,7 +156,7 @@ class Sampler:
 
     def finished(self, sequence: Sequence) -> bool:
         """Whether the guide's text is complete: then the sequence must end, with no token to say so."""
-        guide = self.guide(sequence.params)
+        guide = self.guide(SamplingParams.of(sequence.params))
         return guide is not None and guide.finished(self.text(sequence.written))
 
     def forget(self, key: int) -> None:
@@ -184,7 +183,7 @@ class Sampler:
         """
         if not len(logits):
             return []
-        params, guesses = sequence.params, sequence.draft[: len(logits) - 1]
+        params, guesses = SamplingParams.of(sequence.params), sequence.draft[: len(logits) - 1]
         if self.finished(sequence):
             raise ValueError(
                 f"the guided text of sequence {sequence.key} is complete, and nothing can follow it"
@@ -205,12 +204,13 @@ class Sampler:
         return chosen
 
     def _process(self, row: Tensor, sequence: Sequence, guesses: List[int]) -> Tensor:
-        guide, mask = self.guide(sequence.params), None
+        params = SamplingParams.of(sequence.params)
+        guide, mask = self.guide(params), None
         if guide is not None:
             mask = guide.allowed(self.text([*sequence.written, *guesses]))
         tokens = [*sequence.tokens, *guesses]
         possible = mask if mask is not None and mask.any() else None
-        return process(row.double(), tokens, sequence.num_prompt, sequence.params, possible)
+        return process(row.double(), tokens, sequence.num_prompt, params, possible)
 
     def _drawn_from(self, key: int, guesses: List[int]) -> Tensor | None:
         proposal = self.proposals.pop(key, None)
@@ -226,7 +226,8 @@ class Sampler:
         Up to one of `stop_ids`, or to where the guide's text is finished, and with it; and no more than up to
         `max_tokens`, and to the model's context: a sequence ends when it has more than `limit` tokens.
         """
-        params, guide = sequence.params, self.guide(sequence.params)
+        params = SamplingParams.of(sequence.params)
+        guide = self.guide(params)
         room = min(params.max_tokens - len(sequence.written), sequence.limit + 1 - len(sequence.tokens))
         chosen, written = list(chosen[:room]), self.text(sequence.written)
         for i, token in enumerate(chosen):

@@ -63,6 +63,11 @@ class SamplingParams(PlainParams):
         self._check_counts()
         self._check_guide()
 
+    @classmethod
+    def of(cls, params: PlainParams) -> "SamplingParams":
+        """These settings; project 1's have nothing of what is new."""
+        return params if isinstance(params, cls) else cls(**vars(params))
+
     @property
     def texts(self) -> int:
         """How many texts are written."""
@@ -89,7 +94,7 @@ class SamplingParams(PlainParams):
                 isinstance(one, kind) and not isinstance(one, bool) for one in value
             )
             _require(fine, name, value, f"a tuple or a list of {what}")
-            object.__setattr__(self, name, tuple(value))  # frozen for all others
+            object.__setattr__(self, name, tuple(value or ()))  # frozen for all others
 
     def _check_bias(self) -> None:
         _require(

@@ -154,6 +154,17 @@ def test_a_stop_text_counts_from_the_first_token_after_min_tokens():
 
 
 @task
+def test_what_min_tokens_protects_stays_protected_while_it_waits():
+    pieces = [
+        b"abc",
+        b"x",
+        b"bc",
+    ]  # "abc" waits, as the beginning of "abcd", and has a "bc" that does not count
+    assert quickly(pieces, ("abcd", "bc"), False, 1) == ("abcx", "bc", 3)
+    assert quickly(pieces[:2], ("abcd", "bc"), False, 1) == ("abcx", None, 2)
+
+
+@task
 def test_the_tokens_are_those_of_a_byte_tokenizer_and_the_text_is_project_8s():
     tokenizer = ByteBPE.train(["the bear ate the honey, é and 🐻", "the boat"] * 3, 270)
     text = "the 🐻 at the bé: honey é🐻 boat"

@@ -144,56 +144,7 @@ def test_corners_by_brute_force(source, alphabet, pieces, ends):
     check_everywhere(source, alphabet, pieces, (len(pieces) - 1,) if ends else (), depth=2)
 
 
-# ---- walks
-
-BYTES = ByteBPE.train(
-    ["the colour is red; 2024-11-27, é and 🐻 eat honey, the boat is at the shore"] * 3, 290
-)
 LETTERS = CharTokenizer("abcdefghijklmnopqrstuvwxyz0123456789-., ")
-
-
-@task
-@pytest.mark.parametrize("tokenizer", [BYTES, LETTERS], ids=["bytes", "letters"])
-@pytest.mark.parametrize(
-    "source",
-    [
-        r"\d{4}-\d{2}-\d{2}",
-        r"the (red|green|blue) boat",
-        r"[a-z]{20}\.",
-        r"(?:[a-z]+, )*[a-z]+\.",
-        r"(?!the)[a-z]{3}( is \d+)?",
-        r"([ab]{2})-\1",
-        r"é?[^a-y]b.|🐻+z",
-    ],
-)
-def test_whatever_is_chosen_the_text_becomes_a_match(tokenizer, source):
-    pieces = [*token_pieces(tokenizer, tokenizer.vocab_size), b""]
-    end = len(pieces) - 1
-    guide = Guide(pieces, Pattern(source), (end,))
-    for seed in range(2):
-        choice, text = random.Random(seed), b""
-        for _ in range(8):
-            token = choice.choice(sorted(found(guide, text)))
-            if token == end:
-                break
-            text += pieces[token]
-        assert guide.reaches(text)  # from here on, an ending that the guide knows
-        ending = next(one for one in [b"", *guide.endings] if guide.pattern.matches(text + one))
-        while ending:
-            piece = next(pieces[t] for t in found(guide, text) if pieces[t] and ending.startswith(pieces[t]))
-            text, ending = text + piece, ending[len(piece) :]
-        assert re.fullmatch(source, text.decode(), re.ASCII)
-        assert end in found(guide, text)
-
-
-@task
-def test_choices_are_written_to_their_end_and_no_further():
-    tokenizer = CharTokenizer("abc.")
-    guide = Guide([*token_pieces(tokenizer, 4), b"<end>"], Pattern.of_choices(("ab", "abc", "c.")), (4,))
-    assert [found(guide, text) for text in (b"", b"a", b"ab", b"abc", b"c", b"c.")] == [
-        {0, 2}, {1}, {2, 4}, {4}, {3}, {4},
-    ]  # fmt: skip
-    assert found(guide, b"b") == found(guide, b"abca") == found(guide, b"ab\xff") == set()
 
 
 # ---- the end
@@ -303,3 +254,54 @@ def test_a_search_finds_deep_endings_soon(source):
     guide.endings, guide.pattern.looked = [], 0
     assert guide.reaches(b"a")
     assert guide.pattern.looked < 12_000
+
+
+# ---- walks
+
+BYTES = ByteBPE.train(
+    ["the colour is red; 2024-11-27, é and 🐻 eat honey, the boat is at the shore"] * 3, 290
+)
+
+
+@task
+@pytest.mark.parametrize("tokenizer", [BYTES, LETTERS], ids=["bytes", "letters"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"\d{4}-\d{2}-\d{2}",
+        r"the (red|green|blue) boat",
+        r"[a-z]{20}\.",
+        r"(?:[a-z]+, )*[a-z]+\.",
+        r"(?!the)[a-z]{3}( is \d+)?",
+        r"([ab]{2})-\1",
+        r"é?[^a-y]b.|🐻+z",
+    ],
+)
+def test_whatever_is_chosen_the_text_becomes_a_match(tokenizer, source):
+    pieces = [*token_pieces(tokenizer, tokenizer.vocab_size), b""]
+    end = len(pieces) - 1
+    guide = Guide(pieces, Pattern(source), (end,))
+    for seed in range(2):
+        choice, text = random.Random(seed), b""
+        for _ in range(8):
+            token = choice.choice(sorted(found(guide, text)))
+            if token == end:
+                break
+            text += pieces[token]
+        assert guide.reaches(text)  # from here on, an ending that the guide knows
+        ending = next(one for one in [b"", *guide.endings] if guide.pattern.matches(text + one))
+        while ending:
+            piece = next(pieces[t] for t in found(guide, text) if pieces[t] and ending.startswith(pieces[t]))
+            text, ending = text + piece, ending[len(piece) :]
+        assert re.fullmatch(source, text.decode(), re.ASCII)
+        assert end in found(guide, text)
+
+
+@task
+def test_choices_are_written_to_their_end_and_no_further():
+    tokenizer = CharTokenizer("abc.")
+    guide = Guide([*token_pieces(tokenizer, 4), b"<end>"], Pattern.of_choices(("ab", "abc", "c.")), (4,))
+    assert [found(guide, text) for text in (b"", b"a", b"ab", b"abc", b"c", b"c.")] == [
+        {0, 2}, {1}, {2, 4}, {4}, {3}, {4},
+    ]  # fmt: skip
+    assert found(guide, b"b") == found(guide, b"abca") == found(guide, b"ab\xff") == set()

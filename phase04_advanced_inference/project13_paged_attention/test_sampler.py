@@ -21,6 +21,7 @@ from phase04_advanced_inference.project13_paged_attention.sampler import (
     token_logprobs,
 )
 from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
+from shared.phase01 import SamplingParams as PlainParams
 from shared.testing import raises
 
 task = pytest.mark.task(8)
@@ -267,6 +268,7 @@ def test_each_place_is_processed_with_the_guesses_before_it(options, guessed):
         own = torch.Generator().manual_seed(seed)
         if params.temperature:
             torch.rand(guessed + 1, generator=own, dtype=torch.float64)
+        assert made.generator is not None
         assert torch.equal(made.generator.get_state(), own.get_state()), "a number a place, whatever stays"
 
 
@@ -358,8 +360,9 @@ def test_a_guided_text_becomes_a_match_alone_and_with_any_draft():
             written = sampler(made, logits)
             assert written
             made.advance(count + 1, written)
-        text = sampler.text(made.written)
-        assert sampler.guide(params).pattern.matches(text) or len(made.written) == 60
+        text, guide = sampler.text(made.written), sampler.guide(params)
+        assert guide is not None
+        assert guide.pattern.matches(text) or len(made.written) == 60
 
 
 @task
@@ -431,6 +434,12 @@ def test_a_request_is_checked_before_it_is_taken_in():
     sampler.check(SamplingParams(choices=("ax", "ab")))
     with raises(ValueError, "[^a-d1]"):
         sampler.check(SamplingParams(regex="[^a-d1]+", stop_ids=(END,)))
+
+
+def test_project_1s_settings_do():
+    plain, more = PlainParams(temperature=0.7, seed=4), SamplingParams(temperature=0.7, seed=4)
+    chosen = [Sampler(PIECES)(Sequence(0, [0, 1], params, 9), random_logits(1)) for params in (plain, more)]
+    assert chosen[0] == chosen[1]
 
 
 def test_guides_are_shared_and_so_many_are_kept(monkeypatch):

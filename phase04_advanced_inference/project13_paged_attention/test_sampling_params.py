@@ -49,6 +49,13 @@ def test_it_is_project_1s_and_more():
     assert hash(params) == hash(replace(params))
 
 
+def test_project_1s_settings_are_taken_over():
+    plain = PlainParams(temperature=0.5, stop=("a",), seed=3)
+    assert SamplingParams.of(plain) == SamplingParams(temperature=0.5, stop=("a",), seed=3)
+    params = SamplingParams(n=2)
+    assert SamplingParams.of(params) is params
+
+
 def test_the_bias_is_a_copy():
     bias = {1: 2.0}
     params = SamplingParams(logit_bias=bias)

@@ -68,9 +68,10 @@ def test_some_characters_of_each_kind_with_more_missing(begin):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
+        (r"(?!a)[b-d](?=e)", True), (r"(a|b)\1", True),
         (r"\d+", True), ("yes|no", True), (r"[a-z]{3}\.", True), (r"\w+ \s", True), ("(?:ab)*", True),
         (".", False), ("[^a]", False), (r"\W", False), ("é", False), (r"\xe9", False), ("(?i)k", False),
-        (r"(?!a)[b-d](?=e)", True), (r"(a|b)\1", True), (r"[[:alpha:]]", False), (r"\p{L}", False), ("(?:a){e<=1}", False),
+        (r"[[:alpha:]]", False), (r"\p{L}", False), ("(?:a){e<=1}", False),
     ],
 )  # fmt: skip
 def test_what_is_surely_ascii(source, expected):
