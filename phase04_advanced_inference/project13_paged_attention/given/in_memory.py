@@ -116,12 +116,12 @@ class Filled:
     @property
     def waste(self) -> float:
         """The share of held slots with nothing in them."""
-        return 1 - self.tokens / self.slots
+        return 1 - self.tokens / max(1, self.slots)
 
     @property
     def formula(self) -> float:
         """(B - 1) / 2 slots a text, with B = slots a block as in `fill`."""
-        return self.texts * self.half / (self.tokens + self.texts * self.half)
+        return self.texts * self.half / max(1, self.tokens + self.texts * self.half)
 
     half: float = 7.5
 
