@@ -1,4 +1,4 @@
-"""Project 13, Paged attention: TODO: what it is, in half a sentence."""
+"""Project 13, Paged attention: texts lie in blocks, anywhere in memory, and share what they have in common."""
 
 from shared.overlay import overlay
 

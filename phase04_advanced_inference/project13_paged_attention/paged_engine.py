@@ -154,10 +154,10 @@ class PagedEngine(Engine):
     def fork(self, parent: Sequence, child: Sequence, logits: Tensor, errors: dict[int, Exception]) -> None:
         """Let `child` go on from the parent's prompt, which is being read to its end in this step, with these logits.
 
-        Where there is a place for it among those that run, it gets the parent's blocks (`manager.fork`), has as much
-        computed as the parent had before this step, joins those that run, and chooses its first token from the same
-        logits, with its own generator; `forks` gets it, with all of its tokens that were pending as the count. Else
-        `late` gets it.
+        Where there is a place for it among those that run, it gets the parent's blocks (`manager.fork`), joins those
+        that run, and chooses its first token from the same logits, with its own generator. `forks` gets it, with all of
+        its pending tokens as the count, for computed they are, in this step or before. Else `late` gets it, and the
+        parent's salt if there is one.
         """
         if len(self.paged.running) >= self.paged.max_sequences:
             if parent.key in self.manager.salts:
@@ -165,7 +165,6 @@ class PagedEngine(Engine):
             self.late.append(child)
             return
         self.manager.fork(parent, child)
-        child.num_computed = parent.num_computed
         self.paged.join(child)
         tokens = super()._choose(child, logits, errors)
         self.forks.append((Scheduled(child, child.pending), tokens))

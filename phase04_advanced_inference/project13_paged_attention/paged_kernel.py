@@ -7,17 +7,14 @@ before given/paged.cpp.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
+from phase04_advanced_inference.project13_paged_attention.given.around import AROUND
 from shared.phase03 import FORMATS, WIDTHS, kernel_library
-
-AROUND = (Path(__file__).parent / "given" / "paged.cpp").read_text(encoding="utf-8")
-"""what stands around the kernel: texts, heads and threads"""
 
 
 def paged_source() -> str:

@@ -87,15 +87,16 @@ def every_text(model, prompt, length, stop_ids, penalty):
 
 
 @task
-@pytest.mark.parametrize("stop_ids", [(), (2,)])
-def test_a_search_as_wide_as_there_are_texts_finds_the_best(stop_ids):
+@pytest.mark.parametrize(("stop_ids", "penalty"), [((), 1.0), ((2,), 1.0), ((2,), 0.0)])
+def test_a_search_as_wide_as_there_are_texts_finds_the_best(stop_ids, penalty):
     model = random_model(FEW, seed=3)
     runner = make_runner(model, num_blocks=300, block_size=2)
-    best = every_text(model, [1, 0, 3], 3, stop_ids, 1.0)
-    found = beam_search(runner, [1, 0, 3], 64, 3, 1.0, stop_ids)
+    best = every_text(model, [1, 0, 3], 3, stop_ids, penalty)
+    found = beam_search(runner, [1, 0, 3], 64, 3, penalty, stop_ids)
     assert [tuple(beam.tokens) for beam in found[:10]] == [text for text, _ in best[:10]]
     for beam, (_, score) in zip(found, best[:10], strict=False):
-        assert beam.score(1.0) == pytest.approx(score, abs=1e-10)
+        assert beam.score(penalty) == pytest.approx(score, abs=1e-10)
+    assert len(found) == len(best)
 
 
 @task

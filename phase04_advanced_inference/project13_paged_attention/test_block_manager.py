@@ -173,6 +173,7 @@ def test_twins_become_one():
     assert manager.tables[1][:2] == manager.tables[2][:2]
     assert manager.tables[1][2] != manager.tables[2][2]
     assert manager.pool.num_free == 12, "the second one's blocks are free again"
+    assert [manager.pool.references[block] for block in manager.tables[2]] == [2, 2, 1]
     for each in (one, two):
         each.tokens += range(60, 66)
         run_alone(manager, each)
@@ -338,6 +339,7 @@ def test_a_fork_before_its_parent_is_published():
     assert manager.grow(parent, 8)
     child = make_sequence(2, [*TEXT[:8], 60])
     manager.fork(parent, child)
+    assert manager.salts == {1: "other", 2: "other"}
     for one in (parent, child):
         one.num_computed = 8
         manager.computed(one)

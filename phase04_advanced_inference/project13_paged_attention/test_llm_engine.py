@@ -206,8 +206,10 @@ def test_several_texts_of_one_prompt():
     params = SamplingParams(max_tokens=9, n=3, seed=5)
     expected = [dense(prompt, replace(params, n=1, seed=5 + i)) for i in range(3)]
     for settings in ({}, {"max_sequences": 2}, {"num_blocks": 9, "swap_blocks": 9}, {"chunk": 4}):
-        engine = make_engine(MODEL, **settings)
+        recorder = BlockRecorder()
+        engine = make_engine(MODEL, recorder=recorder, **settings)
         [result] = engine.generate([prompt], params)
+        assert max(len(line["scheduled"]) for line in recorder.lines) <= engine.scheduler.max_sequences
         assert [one.tokens for one in result.completions] == expected
         assert [one.index for one in result.completions] == [0, 1, 2]
         assert engine.manager.pool.num_free == engine.manager.pool.num_blocks
@@ -224,6 +226,7 @@ def test_one_prompt_is_computed_once_and_copied_at_its_end_alone():
         "three texts write after the prompt's last block, and one has it for its own"
     )
     assert {len(line["scheduled"]) for line in recorder.lines[1:]} == {3}
+    assert {part["count"] for line in recorder.lines[1:] for part in line["scheduled"]} == {1}
     first = recorder.lines[1]["blocks"].values()
     assert len({tuple(table[:2]) for table in first}) == 1
     assert len({table[2] for table in first}) == 3

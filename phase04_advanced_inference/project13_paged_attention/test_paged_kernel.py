@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
+from phase04_advanced_inference.project13_paged_attention.given.around import AROUND
 from phase04_advanced_inference.project13_paged_attention.given.edge import Guarded, stays_inside
 from phase04_advanced_inference.project13_paged_attention.given.example import (
     WIDE,
@@ -17,7 +18,6 @@ from phase04_advanced_inference.project13_paged_attention.given.example import (
 )
 from phase04_advanced_inference.project13_paged_attention.paged_attention import PagedAttention, PagedStep
 from phase04_advanced_inference.project13_paged_attention.paged_kernel import (
-    AROUND,
     PagedKernel,
     paged_source,
     table_numbers,

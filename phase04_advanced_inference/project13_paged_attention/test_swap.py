@@ -53,10 +53,10 @@ def test_blocks_come_back_bit_for_bit():
     assert host.computed(8) == 0
     for buffer in [*store.keys, *store.values]:
         buffer.zero_()
-    host.load(list(zip(host.blocks(7), [0, 5], strict=True)))
+    host.load(list(zip(host.blocks(7), [5, 0], strict=True)))
     for old, new in zip(before, [*store.keys, *store.values], strict=True):
         old, new = (each.view(TINY.kv_heads, 6, -1) for each in (old, new))
-        assert torch.equal(new[:, [0, 5]], old[:, [4, 1]])
+        assert torch.equal(new[:, [5, 0]], old[:, [4, 1]])
         assert not new[:, 1:5].any()
 
 
@@ -66,6 +66,8 @@ def test_a_full_host_takes_nothing():
     assert host.store(1, [4, 1], 6)
     assert not host.store(2, [2, 3], 8)
     assert host.held == {1: (host.blocks(1), 6)}
+    assert not host.store(1, [4, 1, 0, 2], 13)
+    assert host.computed(1) == 6, "what was there stays, if the new does not fit"
     assert host.store(1, [4, 1, 0], 9), "what was there of the same sequence goes first"
     assert host.unused == []
     host.drop(1)
@@ -190,6 +192,20 @@ def test_hits_may_be_more_than_the_host_has():
     assert manager.restores == []
     assert manager.host is not None
     assert manager.host.held == {}
+
+
+@task
+def test_only_what_is_computed_goes_to_the_host():
+    manager = make_manager(num_blocks=6, host=8)
+    one = make_sequence(1, TEXT[:10])
+    assert manager.admit(one)
+    run_alone(manager, one, 6)
+    assert manager.grow(one, 4)
+    assert len(manager.tables[1]) == 3
+    assert manager.swap_out(one)
+    assert manager.host is not None
+    assert len(manager.host.blocks(1)) == 2
+    assert manager.host.computed(1) == 6
 
 
 @task

@@ -13,13 +13,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
+from phase04_advanced_inference.project13_paged_attention.given.around import AROUND
 from phase04_advanced_inference.project13_paged_attention.paged_attention import (
     PagedAttention,
     PagedStep,
     slot_mapping,
 )
 from phase04_advanced_inference.project13_paged_attention.paged_kernel import (
-    AROUND,
     check_store,
     paged_source,
     table_numbers,
