@@ -16,13 +16,10 @@ from pathlib import Path
 import torch
 
 from phase04_advanced_inference.project12_dynamic_batching.given.example import random_model
+from phase04_advanced_inference.project13_paged_attention.given.alike import AlikeSettings, equality
 from phase04_advanced_inference.project13_paged_attention.given.block_grid import draw_blocks
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
-from phase04_advanced_inference.project13_paged_attention.given.in_memory import (
-    CountSettings,
-    equality,
-    waste,
-)
+from phase04_advanced_inference.project13_paged_attention.given.in_memory import CountSettings, waste
 from phase04_advanced_inference.project13_paged_attention.given.measure_attention import (
     AttentionSettings,
     measure_attention,
@@ -42,6 +39,7 @@ FOLDER = Path(__file__).parent
 class Settings:
     """What a preset in configs/ sets."""
 
+    alike: AlikeSettings = field(default_factory=AlikeSettings)
     counted: CountSettings = field(default_factory=CountSettings)
     attention: AttentionSettings = field(default_factory=AttentionSettings)
     threads: int = 1
@@ -83,7 +81,7 @@ def main() -> None:
     )
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
     parts: list[tuple[str, Callable[[], None]]] = [
-        ("texts, however they are computed", lambda: equality(report, settings.counted)),
+        ("texts, however they are computed", lambda: equality(report, settings.alike)),
         ("memory", lambda: waste(report, settings.counted)),
         ("attention over blocks", lambda: measure_attention(report, settings.attention)),
         ("a whole step", lambda: measure_step(report, settings.attention)),

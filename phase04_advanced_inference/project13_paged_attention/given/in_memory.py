@@ -1,32 +1,13 @@
-"""What the benchmark counts: texts, however they are computed, and blocks; the same on any machine."""
+"""How much of memory is wasted, and how many texts run in it, without a model; the same on any machine."""
 
-import random
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import dataclass
 
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
-from phase04_advanced_inference.project11_speculative_decoding.ngram import NGramProposer
-from phase04_advanced_inference.project12_dynamic_batching.engine import Engine
-from phase04_advanced_inference.project12_dynamic_batching.given.example import (
-    TINY,
-    random_model,
-    random_prompts,
-)
 from phase04_advanced_inference.project12_dynamic_batching.given.simulate import request_of
 from phase04_advanced_inference.project12_dynamic_batching.given.workload import Request, workload
-from phase04_advanced_inference.project12_dynamic_batching.rows import Rows
-from phase04_advanced_inference.project12_dynamic_batching.runner import Runner
-from phase04_advanced_inference.project12_dynamic_batching.scheduler import Scheduler
 from phase04_advanced_inference.project13_paged_attention.block_manager import BlockManager
-from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
-from phase04_advanced_inference.project13_paged_attention.given.small import LETTERS, make_engine
 from phase04_advanced_inference.project13_paged_attention.paged_scheduler import PagedScheduler
-from phase04_advanced_inference.project13_paged_attention.sampler import Sampler
-from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from shared.measuring.arms import Report
-from shared.phase01 import LLM
-from shared.phase03 import KVCache
 
 SIZES = (1, 4, 8, 16, 32, 64, 128)
 
@@ -35,8 +16,6 @@ SIZES = (1, 4, 8, 16, 32, 64, 128)
 class CountSettings:
     """What a preset sets for what is counted."""
 
-    alike: int = 100
-    """so many random requests must be written alike, however they are computed"""
     requests: int = 600
     """of the workloads without a model"""
     prompt: int = 160
@@ -45,58 +24,6 @@ class CountSettings:
     """their mean lengths, and the longest that a prompt and an answer may be"""
     rows: int = 16
     """the pool has room for so many of the longest texts"""
-
-
-WAYS = {
-    "in company": {"max_sequences": 8},
-    "in chunks": {"max_sequences": 6, "max_tokens": 12, "chunk": 3},
-    "sent back and computed anew": {"num_blocks": 13, "max_sequences": 6},
-    "sent back to the host": {"num_blocks": 13, "max_sequences": 6, "swap_blocks": 40},
-    "with guesses": {"num_blocks": 30, "max_sequences": 6, "proposer": NGramProposer()},
-}
-
-
-def dense(model: LLM, prompt: list[int], params: SamplingParams) -> list[int]:
-    """What project 12's engine writes of one prompt alone, in a row of its own."""
-    rows = Rows(1, TINY.context_length)
-    runner = Runner(model, KVCache(TINY, 1, dtype=torch.float64), rows)
-    engine = Engine(Scheduler(rows, 1), runner, Sampler(token_pieces(LETTERS, TINY.vocab_size)))
-    engine.add(prompt, params)
-    [text] = engine.run().values()
-    return text
-
-
-def equality(report: Report, settings: CountSettings) -> None:
-    """Raises AssertionError unless every request is written alike, dense and paged, in all WAYS; guesses greedily."""
-    model, draw, done = random_model(), random.Random(0), 0
-    beginnings = random_prompts(4, seed=1, longest=12)
-    while done < settings.alike:
-        count = min(20, settings.alike - done)
-        asked = [
-            (
-                [*draw.choice([*beginnings, []]), *prompt],
-                SamplingParams(
-                    max_tokens=draw.randint(2, 12), temperature=draw.choice([0.0, 0.7, 1.0]), top_k=draw.choice([0, 5]),
-                    repetition_penalty=draw.choice([1.0, 1.3]), presence_penalty=draw.choice([0.0, 0.5]),
-                    seed=draw.randrange(10**6),
-                ),
-            )
-            for prompt in random_prompts(count, seed=done, longest=14)
-        ]  # fmt: skip
-        for name, way in WAYS.items():
-            if name == "with guesses":
-                asked = [(prompt, replace(params, temperature=0.0)) for prompt, params in asked]
-            engine = make_engine(model, **way)
-            results = engine.generate([prompt for prompt, _ in asked], [params for _, params in asked])
-            for (prompt, params), result in zip(asked, results, strict=True):
-                alone, written = dense(model, prompt, params), result.completions[0].tokens
-                if alone != written:
-                    raise AssertionError(f"after {prompt} it writes {alone} alone, and {written} {name}")
-        done += count
-    report.figure(
-        "requests written alike, however computed", done, "requests", ("==", settings.alike),
-        note=f"float64, each alone in a row of a cache, and over blocks {', '.join(WAYS)} (greedy)",
-    )  # fmt: skip
 
 
 @dataclass
