@@ -156,6 +156,13 @@ def test_whoever_is_done_makes_room_for_the_next_in_the_very_next_step():
 
 
 @pytest.mark.task(7)
+def test_no_more_run_than_there_are_places_though_memory_has_room():
+    found = scheduler(make(0), make(1), make(2), memory=Rows(5, LIMIT), max_sequences=2)
+    assert [key for key, _ in step(found)] == [0, 1]
+    assert len(found.running) == 2
+
+
+@pytest.mark.task(7)
 def test_the_budget_is_for_those_that_run_first():
     found = scheduler(make(0, 6), make(1, 3), make(2, 2), max_sequences=4, max_tokens=8)
     assert step(found) == [(0, 6)], (

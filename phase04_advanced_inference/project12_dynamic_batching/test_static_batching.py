@@ -45,6 +45,13 @@ def test_a_batch_goes_on_until_its_longest_has_ended_and_then_the_next_begins():
 
 
 @task
+def test_a_batch_has_no_more_than_its_size_though_memory_has_room():
+    found = batcher(make(0), make(1), make(2), size=2, rows=5)
+    assert [key for key, _ in step(found)] == [0, 1]
+    assert set(found.memory.taken) == {0, 1}
+
+
+@task
 def test_the_rows_are_theirs_until_the_whole_batch_has_ended():
     found = batcher(make(0, most=1), make(1, most=2), make(2))
     step(found)
