@@ -5,6 +5,7 @@ import torch
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
 from phase04_advanced_inference.project12_dynamic_batching.given.example import TINY
+from phase04_advanced_inference.project12_dynamic_batching.given.watched import Watched, looked_at
 from phase04_advanced_inference.project12_dynamic_batching.sequence import SequenceStatus
 from phase04_advanced_inference.project13_paged_attention.given.small import (
     make_manager,
@@ -12,6 +13,7 @@ from phase04_advanced_inference.project13_paged_attention.given.small import (
     run_alone,
 )
 from phase04_advanced_inference.project13_paged_attention.paged_scheduler import PagedScheduler
+from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from phase04_advanced_inference.project13_paged_attention.swap import HostPool
 from shared.testing import raises
 
@@ -114,6 +116,29 @@ def test_what_was_sent_back_hits_its_own_blocks():
     assert scheduler.waiting.first() is one
     assert step(scheduler) == {0: 2}
     assert scheduler.hits == {0: 8}
+
+
+@task
+@pytest.mark.parametrize("waiting", [10, 10_000])
+def test_a_step_looks_at_those_it_schedules_and_one_more(waiting):
+    """Whether ten wait or ten thousand; an abort looks at the one that it ends."""
+    scheduler = make_scheduler(num_blocks=40, max_sequences=4, max_tokens=16, host=8)
+    for key in range(waiting):
+        scheduler.add(Watched(key, [key % 20] * 3, SamplingParams(max_tokens=2), 1000))
+    for _ in range(2):
+        with looked_at() as seen:
+            scheduled = scheduler.schedule()
+        assert len(scheduled) <= len(seen) <= len(scheduled) + 1
+        with looked_at() as seen:
+            scheduler.update(scheduled, [[0] for _ in scheduled])
+        assert len(seen) == len(scheduled)
+        for key in (next(iter(scheduler.running), waiting - 1), waiting - 2, waiting // 2):
+            with looked_at() as seen:
+                found = scheduler.abort(key)
+            assert len(seen) == found
+    assert len(scheduler.sequences) == waiting - 7, (
+        "three have written their two tokens, and four were aborted"
+    )
 
 
 @task

@@ -51,9 +51,9 @@ def test_what_they_are_not_made_for_goes_without():
 def test_the_same_texts_with_them_as_without():
     """The last step of a prompt in chunks goes through the modules with the kernel, others through the one call."""
     model = random_model(WIDE[0], torch.float32)
-    for settings in ({}, {"chunk": 5, "block_size": 4}):
+    for chunk, size in ((None, 16), (5, 4)):
         fast, plain = (
-            LLMEngine(model, LETTERS, 40, compiled=compiled, **settings).generate(PROMPTS, GREEDY)
+            LLMEngine(model, LETTERS, 40, size, chunk=chunk, compiled=compiled).generate(PROMPTS, GREEDY)
             for compiled in (True, False)
         )
         for one, other in zip(fast, plain, strict=True):
