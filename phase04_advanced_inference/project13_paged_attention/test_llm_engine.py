@@ -544,6 +544,6 @@ def test_a_pool_without_blocks():
 
 @pytest.mark.parametrize("seed", range(2))
 def test_more_random_requests(seed):
-    asked = requests(30, seed + 10)
-    settings = {"num_blocks": 14, "max_sequences": 5, "max_tokens": 10, "chunk": 4, "swap_blocks": 12 * seed}
+    asked = requests(16, seed + 10)
+    settings = {"num_blocks": 12, "max_sequences": 5, "max_tokens": 10, "chunk": 4, "swap_blocks": 12 * seed}
     assert texts(make_engine(MODEL, **settings), asked) == [dense(*one) for one in asked]
