@@ -81,6 +81,31 @@ def test_a_full_host_takes_nothing():
 @task
 def test_nothing_to_load():
     HostPool(2, BlockStore(TINY, 2, 4)).load([])
+    HostPool(2).load([(0, 1)])  # numbers alone
+
+
+@task
+def test_what_comes_back_from_the_host_has_its_blocks_at_once():
+    """Two blocks are hit, and for the tokens behind them there is one more, before the sequence grows."""
+    manager = make_manager(host=4)
+    one = make_sequence(1, TEXT[:10])
+    assert manager.admit(one)
+    run_alone(manager, one, 9)
+    assert manager.swap_out(one)
+    manager.free(one)
+    one.num_computed = 0
+    assert manager.admit(one)
+    assert one.num_computed == 9
+    assert len(manager.tables[1]) == 3
+    assert manager.restoring == {1: 2}
+    assert manager.pool.num_free == 5
+    assert manager.restores == []
+    last = manager.tables[1][2]
+    assert manager.grow(one, 1)
+    assert [block for _, block in manager.restores] == [last]
+    assert manager.restoring == {}
+    assert manager.host is not None
+    assert manager.host.held == {}
 
 
 @task
