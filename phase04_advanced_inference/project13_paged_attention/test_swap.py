@@ -144,29 +144,6 @@ def test_what_was_sent_back_hits_its_own_blocks():
 
 
 @task
-@pytest.mark.parametrize("waiting", [10, 10_000])
-def test_a_step_looks_at_those_it_schedules_and_one_more(waiting):
-    """Whether ten wait or ten thousand; an abort looks at the one that it ends."""
-    scheduler = make_scheduler(num_blocks=40, max_sequences=4, max_tokens=16, host=8)
-    for key in range(waiting):
-        scheduler.add(Watched(key, [key % 20] * 3, SamplingParams(max_tokens=2), 1000))
-    for _ in range(2):
-        with looked_at() as seen:
-            scheduled = scheduler.schedule()
-        assert len(scheduled) <= len(seen) <= len(scheduled) + 1
-        with looked_at() as seen:
-            scheduler.update(scheduled, [[0] for _ in scheduled])
-        assert len(seen) == len(scheduled)
-        for key in (next(iter(scheduler.running), waiting - 1), waiting - 2, waiting // 2):
-            with looked_at() as seen:
-                found = scheduler.abort(key)
-            assert len(seen) == found
-    assert len(scheduler.sequences) == waiting - 7, (
-        "three have written their two tokens, and four were aborted"
-    )
-
-
-@task
 def test_a_draft_is_dropped_with_the_blocks():
     scheduler = make_scheduler()
     scheduler.add(make_sequence(0, TEXT[:5]))
@@ -279,12 +256,12 @@ def test_an_abort_leaves_nothing_behind():
             scheduler.preempt(scheduler.sequences[0])
             assert scheduler.swapped == [0]
         assert scheduler.abort(0)
-        assert not scheduler.abort(0)
         manager = scheduler.manager
         assert manager.tables == manager.keys == {}
         assert manager.host is not None
         assert manager.host.held == {}
         assert manager.pool.num_free == 6
+        assert not scheduler.abort(0)
 
 
 @task
@@ -336,3 +313,27 @@ def test_one_that_ends_for_a_reason_of_its_own():
     scheduler.finish(0, SequenceStatus.FINISHED_STOPPED)
     assert one.status is SequenceStatus.FINISHED_STOPPED
     assert scheduler.sequences == scheduler.manager.tables == {}
+
+
+@task
+@pytest.mark.parametrize("waiting", [10, 3000])
+def test_a_step_looks_at_those_it_schedules_and_one_more(waiting):
+    """Whether ten wait or thousands; an abort looks at the one that it ends."""
+    scheduler = make_scheduler(num_blocks=40, max_sequences=4, max_tokens=16, host=8)
+    params, generator = SamplingParams(max_tokens=2), torch.Generator()
+    for key in range(waiting):
+        scheduler.add(Watched(key, [key % 20] * 3, params, 1000, generator=generator))
+    for _ in range(2):
+        with looked_at() as seen:
+            scheduled = scheduler.schedule()
+        assert len(scheduled) <= len(seen) <= len(scheduled) + 1
+        with looked_at() as seen:
+            scheduler.update(scheduled, [[0] for _ in scheduled])
+        assert len(seen) == len(scheduled)
+        for key in (next(iter(scheduler.running), waiting - 1), waiting - 2, waiting // 2):
+            with looked_at() as seen:
+                found = scheduler.abort(key)
+            assert len(seen) == found
+    assert len(scheduler.sequences) == waiting - 7, (
+        "three have written their two tokens, and four were aborted"
+    )
