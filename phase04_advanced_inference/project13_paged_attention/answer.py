@@ -12,7 +12,6 @@ from rich.table import Table
 
 from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
-from phase04_advanced_inference.project13_paged_attention.given.paged_step import PagedStepDecode
 from phase04_advanced_inference.project13_paged_attention.given.results import Result
 from phase04_advanced_inference.project13_paged_attention.llm_engine import LLMEngine, Saved
 from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
@@ -74,10 +73,9 @@ def answer(
 ) -> Run:
     """All prompts through an engine of their own, at most `places` at a time."""
     proposer = None if draft is None else DraftProposer(draft, places, DecodeStep(draft, threads))
-    decode = PagedStepDecode(model, threads)
     engine = LLMEngine(
         model, tokenizer, blocks, max_sequences=places, max_tokens=max(64, 8 * places), chunk=64, proposer=proposer,
-        guesses=3, decode=decode, recorder=recorder,
+        guesses=3, recorder=recorder,
     )  # fmt: skip
     begin = time.perf_counter()
     # A salt of its own keeps each text's blocks apart: nothing is shared.

@@ -169,7 +169,7 @@ class BlockManager:
         table = list(self.tables[parent.key])
         self.pool.take(table)
         self.tables[child.key] = table
-        self.keys[child.key] = list(self.keys.get(parent.key, ()))
+        self.keys[child.key] = list(self.keys[parent.key])
         self.published[child.key] = self.published[parent.key]
         if parent.key in self.salts:
             self.salts[child.key] = self.salts[parent.key]

@@ -23,6 +23,7 @@ from phase04_advanced_inference.project13_paged_attention.block_manager import B
 from phase04_advanced_inference.project13_paged_attention.detokenizer import Detokenizer
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
 from phase04_advanced_inference.project13_paged_attention.given.check_prompt import check_prompt
+from phase04_advanced_inference.project13_paged_attention.given.fastest import fastest
 from phase04_advanced_inference.project13_paged_attention.given.guesser import Guesser
 from phase04_advanced_inference.project13_paged_attention.given.huge_pages import use_huge_pages
 from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
@@ -108,17 +109,23 @@ class LLMEngine:
         kernel: PagedDecode | None = None,
         keep_hidden: bool = False,
         recorder: BlockRecorder | None = None,
+        compiled: bool = True,
     ):
         """Keys and values of `num_blocks` blocks of `block_size` tokens, in the model's dtype and on its device.
 
         `max_sequences`, `max_tokens` (the budget of a step), `chunk` and `max_waiting` are the scheduler's. `proposer`
         guesses, `guesses` tokens at most; without one, nobody does. `swap_blocks` are those of the host pool. `decode`
-        does small steps in one call, `kernel` attends for single tokens, `keep_hidden` is for proposers with heads.
+        does small steps in one call, `kernel` attends for single tokens; where neither is given, they are those in C++
+        (given/fastest.py) if there is a compiler and they fit the model, unless `compiled` is False. `keep_hidden` is
+        for proposers with heads. The store's memory is in large pages, where the system grants them.
+
         Raises ValueError as the parts do, for numbers out of range.
         """
         weight = model.embedding.weight
         store = BlockStore(model.config, num_blocks, block_size, weight.dtype, weight.device)
         use_huge_pages([*store.keys, *store.values])
+        if compiled and decode is None and kernel is None:
+            decode, kernel = fastest(model, store)
         host = HostPool(swap_blocks, store) if swap_blocks else None
         self.manager = BlockManager(BlockPool(num_blocks, block_size), watermark, host)
         self.scheduler = PagedScheduler(self.manager, max_sequences, max_tokens, max_waiting, chunk)
@@ -306,8 +313,9 @@ class LLMEngine:
             for key in keys:
                 self.abort(key)
             raise
-        while any(key in self.requests for key in keys):
-            self.step()
+        for key in keys:
+            while key in self.requests:
+                self.step()
         return [self.results.pop(key) for key in keys]
 
     def beam_search(

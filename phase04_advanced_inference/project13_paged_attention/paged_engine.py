@@ -62,10 +62,25 @@ class PagedEngine(Engine):
         """those for which there was no place: they wait, and will find the prompt's full blocks cached"""
 
     def step(self) -> list[Output]:
-        """`propose`, and then a step as Engine's, with forks."""
-        self.propose()
+        """`propose`, and then a step as Engine's, with forks.
+
+        A proposer that raises an Exception, or whose proposals are no answer to what was asked, fails those that it
+        was asked about, as a runner that raises does; everybody else goes on.
+        """
+        failed: list[Output] = []
+        try:
+            self.propose()
+        except Exception as error:
+            failed = self._fail([one for one in self.paged.running.values() if one.pending == 1], error)
         self.judged = {}
-        return super().step()
+        return [*failed, *super().step()]
+
+    def _fail(self, sequences: List[Sequence], error: Exception) -> list[Output]:
+        """Abort sequences because of an error; their outputs have it."""
+        for one in sequences:
+            self.paged.abort(one.key)
+        nothing = [Scheduled(one, 0) for one in sequences]
+        return self._outputs(nothing, [[] for _ in sequences], {one.key: error for one in sequences})
 
     def ask(
         self,
@@ -141,7 +156,9 @@ class PagedEngine(Engine):
         """The next tokens; and once a prompt has been read to its end, those of its siblings."""
         if len(logits):
             for child in self.siblings.pop(sequence.key, ()):
-                self.fork(sequence, child, logits, errors)
+                self.fork(
+                    sequence, child, logits[:1], errors
+                )  # those after its guesses are not of the prompt
         if sequence.key in self.proposals and isinstance(self.sampler, Sampler):
             self.sampler.proposals[sequence.key] = self.proposals[sequence.key]
         tokens = super()._choose(sequence, logits, errors)

@@ -14,6 +14,7 @@ from phase04_advanced_inference.project13_paged_attention.beam_search import (
     select,
 )
 from phase04_advanced_inference.project13_paged_attention.given.small import make_engine, make_runner
+from phase04_advanced_inference.project13_paged_attention.paged_runner import PagedRunner
 from shared.phase01 import Config, save_model
 from shared.testing import raises
 
@@ -51,6 +52,16 @@ def test_candidates_need_no_normalised_logits():
     one, other = candidates(beams, logits, 4), candidates(beams, logits + 7, 4)
     assert [beam.tokens for _, beam in one] == [beam.tokens for _, beam in other]
     assert one[0][1].logprob == pytest.approx(other[0][1].logprob, abs=1e-12)
+
+
+@task
+def test_candidates_are_summed_in_float64_and_equal_ones_stay_in_order():
+    logits = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+    [(at, beam)] = candidates([Beam([1], -0.5), Beam([2], -0.6)], logits, 1)
+    expected = logits.double().log_softmax(dim=-1)[at, beam.tokens[-1]] + (-0.5, -0.6)[at]
+    assert beam.logprob == pytest.approx(float(expected), abs=1e-12)
+    found = candidates([Beam([1], 0.0), Beam([2], 0.0)], torch.zeros(2, 40), 60)
+    assert [(at, beam.tokens[-1]) for at, beam in found] == [divmod(i, 40) for i in range(60)]
 
 
 @task
@@ -176,6 +187,50 @@ def test_go_on_forks_and_frees():
     assert len(runner.manager.tables) == 1
     beams.free()
     assert runner.manager.pool.num_free == 16
+
+
+class Says(PagedRunner):
+    """A runner whose model always says the same; it counts the beams of each step."""
+
+    def __init__(self, runner, *chances):
+        vars(self).update(vars(runner))
+        self.logits, self.beams = torch.tensor([chances], dtype=torch.float64).log(), []
+
+    def __call__(self, scheduled):
+        self.manager.copies.clear()
+        self.beams.append(len(scheduled))
+        return [self.logits for _ in scheduled]
+
+
+@task
+def test_it_is_over_when_nothing_that_goes_on_is_better():
+    for chances in ((0.6, 0.3, 0.1), (0.45, 0.45, 0.1)):
+        runner = Says(make_runner(MODEL), *chances)
+        assert [beam.tokens for beam in beam_search(runner, [1], 1, 5, 1.0, (0,))] == [[0]]
+        assert runner.beams == [1]
+
+
+@task
+def test_it_goes_on_while_something_may_become_better():
+    """Two tokens end a text. In the second step three of the four likeliest candidates do, and there are more."""
+    runner = Says(make_runner(MODEL), 0.30, 0.24, 0.26, 0.15, 0.05)
+    found = beam_search(runner, [1], 2, 3, 1.3, (0, 1))
+    assert runner.beams == [1, 2, 2]
+    assert [beam.tokens for beam in found] == [[2, 2, 0], [2, 2, 2]]
+
+
+@task
+@pytest.mark.parametrize(("tokens", "needed"), [(3, 5), (4, 9)])
+def test_it_takes_no_more_blocks_than_it_said(tokens, needed):
+    runner = make_runner(MODEL, num_blocks=needed - 1)
+    with raises(ValueError, needed, needed - 1):
+        beam_search(runner, [1] * 6, 4, tokens)
+    assert len(beam_search(make_runner(MODEL, num_blocks=needed), [1] * 6, 4, tokens)) == 4
+
+
+@task
+def test_one_token():
+    assert len(beam_search(make_runner(MODEL), [1, 2], 2, 1)) == 2
 
 
 @task

@@ -293,6 +293,100 @@ def test_without_room_nothing_changes():
     assert manager.grow(one, 7)
 
 
+class Nowhere:
+    """A host that has nothing."""
+
+    def drop(self, key):
+        pass
+
+
+def noted(monkeypatch, manager):
+    """What is called of other tasks' functions, which do nothing meanwhile: name, key, place, and the table then."""
+    calls = []
+    monkeypatch.setattr(manager, "host", Nowhere())
+    for name in ("copy_on_write", "recall", "restore"):
+
+        def note(sequence, *place, name=name):
+            table = manager.tables[sequence.key]
+            calls.append((name, sequence.key, *place, len(table), sequence.num_computed))
+
+        monkeypatch.setattr(manager, name, note)
+    return calls
+
+
+@task
+def test_a_full_hit_leaves_one_token_and_its_block_is_copied(monkeypatch):
+    manager = make_manager()
+    calls = noted(monkeypatch, manager)
+    leave(manager, come(manager, 1, TEXT[:8]))
+    calls.clear()
+    two = make_sequence(2, TEXT[:8])
+    assert manager.admit(two)
+    assert two.num_computed == 7
+    assert calls == [("recall", 2, 2, 7)]
+    assert manager.grow(two, 1)
+    assert calls[1:] == [("copy_on_write", 2, 1, 2, 7), ("restore", 2, 2, 7)]
+
+
+@task
+def test_all_shared_blocks_that_are_written_into_are_copied(monkeypatch):
+    manager = make_manager()
+    one = come(manager, 1, TEXT[:6])
+    manager.grow(one, 5)
+    table = manager.tables[1]
+    manager.pool.take(table)
+    calls = noted(monkeypatch, manager)
+    assert manager.grow(one, 6)
+    assert [call[:3] for call in calls] == [
+        ("copy_on_write", 1, 1), ("copy_on_write", 1, 2), ("restore", 1, 3),
+    ]  # fmt: skip
+
+
+@task
+def test_where_only_the_copy_lacks_room_the_last_hit_is_left_out():
+    for blocks, computed in ((3, 8), (4, 11)):
+        manager = make_manager(num_blocks=blocks)
+        one = come(manager, 1, TEXT[:12])
+        table = list(manager.tables[1])
+        leave(manager, one)
+        two = make_sequence(2, TEXT[:12])
+        assert manager.admit(two)
+        assert two.num_computed == computed
+        assert manager.tables[2] == table[: -(-computed // 4)]
+
+
+@task
+def test_what_is_published_already_stays_as_it_is():
+    manager = make_manager()
+    one, two = (make_sequence(key, TEXT[:4]) for key in (1, 2))
+    assert manager.admit(one)
+    assert manager.grow(one, 4)
+    manager.tables[2], manager.published[2] = list(manager.tables[1]), 0  # as a fork has it
+    manager.pool.take(manager.tables[2])
+    for sequence in (one, two):
+        sequence.num_computed = 4
+        manager.computed(sequence)
+    assert manager.tables[1] == manager.tables[2]
+    assert manager.published == {1: 1, 2: 1}
+    assert manager.pool.references[manager.tables[1][0]] == 2
+
+
+@task
+def test_what_was_to_come_into_blocks_that_nobody_has_now_does_not_come():
+    manager = make_manager()
+    one = come(manager, 1, TEXT[:6])
+    mine, shared = manager.tables[1]
+    other = next(block for block in range(8) if block not in (mine, shared))
+    manager.pool.take([shared])
+    manager.copies = [(other, mine), (other, shared), (mine, other)]
+    manager.restores = [(0, shared), (1, mine), (mine, other)]
+    manager.restoring[1] = 1
+    leave(manager, one, SequenceStatus.FINISHED_ABORTED)
+    assert manager.copies == [(other, shared), (mine, other)]
+    assert manager.restores == [(0, shared), (mine, other)]
+    assert manager.restoring == {}
+
+
 @fork_task
 def test_a_fork_shares_all_and_the_first_to_write_copies():
     manager = make_manager()
@@ -324,6 +418,8 @@ def test_a_fork_at_a_full_block_copies_nothing():
     child = make_sequence(2, [*TEXT[:8], 60])
     child.num_computed = 8
     manager.fork(parent, child)
+    assert manager.keys[2] == manager.keys[1]
+    assert len(manager.keys[1]) == 2
     run_alone(manager, child)
     assert manager.copies == []
     assert manager.tables[2][:2] == manager.tables[1]

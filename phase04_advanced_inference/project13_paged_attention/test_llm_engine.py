@@ -474,6 +474,58 @@ def test_a_sampler_that_raises_fails_one():
     assert engine.manager.pool.num_free == engine.manager.pool.num_blocks
 
 
+class Raises:
+    """A proposer that raises at its third call, and one that answers another number of texts."""
+
+    def __init__(self, error):
+        self.error, self.calls = error, 0
+
+    def propose(self, drafts):
+        self.calls += 1
+        if self.calls == 3 and self.error is not None:
+            raise self.error
+        return [Proposal([]) for _ in drafts[self.calls == 3 :]]
+
+    def forget(self, key):
+        pass
+
+
+@task
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ArithmeticError("as a model may"), ArithmeticError), (None, ValueError)]
+)
+def test_a_proposer_that_raises_fails_those_it_was_asked_about(error, kind):
+    engine = make_engine(MODEL, max_sequences=2, proposer=Raises(error))
+    key = engine.add("the cat", replace(GREEDY, n=2))
+    engine.step()
+    other = engine.add("a", GREEDY)
+    deltas = [delta for _ in range(3) for delta in engine.step()]
+    failed = {(delta.key, delta.index) for delta in deltas if delta.error is not None}
+    assert failed == {(key, 0), (key, 1)}
+    assert {type(delta.error) for delta in deltas} == {kind, type(None)}
+    while engine.requests:
+        engine.step()
+    assert engine.results[other].completions[0].tokens == dense(LETTERS.encode("a"), GREEDY)
+    assert engine.manager.pool.num_free == engine.manager.pool.num_blocks
+    assert engine.owners == engine.manager.tables == engine.manager.keys == {}
+
+
+@task
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_prompts_last_token_may_have_guesses_beside_it(temperature):
+    """Its chunks leave one token over, and it is forked in the step that reads this token and the guesses."""
+    prompt = [1, 2, 3] * 3
+    params = SamplingParams(max_tokens=6, n=3, seed=2, temperature=temperature)
+    expected = [dense(prompt, replace(params, n=1, seed=2 + i)) for i in range(3)]
+    engine = make_engine(MODEL, chunk=4, proposer=NGramProposer())
+    [result] = engine.generate([prompt], params)
+    found = [one.tokens for one in result.completions]
+    assert engine.saved.guessed
+    assert [text[0] for text in found[1:]] == [text[0] for text in expected[1:]]
+    if not temperature:
+        assert found == expected
+
+
 @task
 def test_ended_texts_are_kept_for_the_next_turn():
     engine = make_engine(MODEL)
@@ -492,6 +544,6 @@ def test_a_pool_without_blocks():
 
 @pytest.mark.parametrize("seed", range(2))
 def test_more_random_requests(seed):
-    asked = requests(30, seed + 10)
-    settings = {"num_blocks": 14, "max_sequences": 5, "max_tokens": 10, "chunk": 4, "swap_blocks": 12 * seed}
+    asked = requests(16, seed + 10)
+    settings = {"num_blocks": 12, "max_sequences": 5, "max_tokens": 10, "chunk": 4, "swap_blocks": 12 * seed}
     assert texts(make_engine(MODEL, **settings), asked) == [dense(*one) for one in asked]

@@ -5,6 +5,7 @@ import torch
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
 from phase04_advanced_inference.project12_dynamic_batching.given.example import TINY
+from phase04_advanced_inference.project12_dynamic_batching.given.watched import Watched, looked_at
 from phase04_advanced_inference.project12_dynamic_batching.sequence import SequenceStatus
 from phase04_advanced_inference.project13_paged_attention.given.small import (
     make_manager,
@@ -12,6 +13,7 @@ from phase04_advanced_inference.project13_paged_attention.given.small import (
     run_alone,
 )
 from phase04_advanced_inference.project13_paged_attention.paged_scheduler import PagedScheduler
+from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from phase04_advanced_inference.project13_paged_attention.swap import HostPool
 from shared.testing import raises
 
@@ -79,6 +81,31 @@ def test_a_full_host_takes_nothing():
 @task
 def test_nothing_to_load():
     HostPool(2, BlockStore(TINY, 2, 4)).load([])
+    HostPool(2).load([(0, 1)])  # numbers alone
+
+
+@task
+def test_what_comes_back_from_the_host_has_its_blocks_at_once():
+    """Two blocks are hit, and for the tokens behind them there is one more, before the sequence grows."""
+    manager = make_manager(host=4)
+    one = make_sequence(1, TEXT[:10])
+    assert manager.admit(one)
+    run_alone(manager, one, 9)
+    assert manager.swap_out(one)
+    manager.free(one)
+    one.num_computed = 0
+    assert manager.admit(one)
+    assert one.num_computed == 9
+    assert len(manager.tables[1]) == 3
+    assert manager.restoring == {1: 2}
+    assert manager.pool.num_free == 5
+    assert manager.restores == []
+    last = manager.tables[1][2]
+    assert manager.grow(one, 1)
+    assert [block for _, block in manager.restores] == [last]
+    assert manager.restoring == {}
+    assert manager.host is not None
+    assert manager.host.held == {}
 
 
 @task
@@ -229,12 +256,12 @@ def test_an_abort_leaves_nothing_behind():
             scheduler.preempt(scheduler.sequences[0])
             assert scheduler.swapped == [0]
         assert scheduler.abort(0)
-        assert not scheduler.abort(0)
         manager = scheduler.manager
         assert manager.tables == manager.keys == {}
         assert manager.host is not None
         assert manager.host.held == {}
         assert manager.pool.num_free == 6
+        assert not scheduler.abort(0)
 
 
 @task
@@ -286,3 +313,27 @@ def test_one_that_ends_for_a_reason_of_its_own():
     scheduler.finish(0, SequenceStatus.FINISHED_STOPPED)
     assert one.status is SequenceStatus.FINISHED_STOPPED
     assert scheduler.sequences == scheduler.manager.tables == {}
+
+
+@task
+@pytest.mark.parametrize("waiting", [10, 3000])
+def test_a_step_looks_at_those_it_schedules_and_one_more(waiting):
+    """Whether ten wait or thousands; an abort looks at the one that it ends."""
+    scheduler = make_scheduler(num_blocks=40, max_sequences=4, max_tokens=16, host=8)
+    params, generator = SamplingParams(max_tokens=2), torch.Generator()
+    for key in range(waiting):
+        scheduler.add(Watched(key, [key % 20] * 3, params, 1000, generator=generator))
+    for _ in range(2):
+        with looked_at() as seen:
+            scheduled = scheduler.schedule()
+        assert len(scheduled) <= len(seen) <= len(scheduled) + 1
+        with looked_at() as seen:
+            scheduler.update(scheduled, [[0] for _ in scheduled])
+        assert len(seen) == len(scheduled)
+        for key in (next(iter(scheduler.running), waiting - 1), waiting - 2, waiting // 2):
+            with looked_at() as seen:
+                found = scheduler.abort(key)
+            assert len(seen) == found
+    assert len(scheduler.sequences) == waiting - 7, (
+        "three have written their two tokens, and four were aborted"
+    )

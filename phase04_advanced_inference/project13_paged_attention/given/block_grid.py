@@ -50,6 +50,12 @@ def owners(line: Mapping[str, Any]) -> dict[int, list[int]]:
     return found
 
 
+def touched(lines: Lines) -> range:
+    """The blocks from the first to the last that somebody has had."""
+    held = [block for line in lines for block in [*owners(line), *line["cached"]]]
+    return range(min(held, default=0), max(held, default=0) + 1)
+
+
 def block_map(lines: Lines, number: Mapping[int, int]) -> np.ndarray:
     """An image, (block, step, 3): each block in the colour of who has it, of several the first; cached ones grey."""
     image = np.ones((lines[0]["num_blocks"], len(lines), 3))
@@ -61,11 +67,11 @@ def block_map(lines: Lines, number: Mapping[int, int]) -> np.ndarray:
 
 
 def draw_blocks(path: Path, lines: Lines, most: int = 60) -> None:
-    """Draw a recording: above the requests, at most `most`, below the blocks; steps go from left to right."""
+    """Draw a recording: above the requests, at most `most`, below the blocks that were used, step by step."""
     check_lines(lines)
     number = places(lines)
     shown = min(most, len(number))
-    heights = [1.2 + 0.13 * shown, 1.2 + 0.045 * min(lines[0]["num_blocks"], 120)]
+    heights = [1.2 + 0.13 * shown, 1.2 + 0.045 * min(len(touched(lines)), 120)]
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
     figure = Figure(figsize=(8, 0.7 + sum(heights)), dpi=150, facecolor="white", layout=layout)
     FigureCanvasAgg(figure)
@@ -124,8 +130,9 @@ def _requests(axes: Axes, lines: Lines, number: Mapping[int, int], shown: int) -
 def _blocks(axes: Axes, lines: Lines, number: Mapping[int, int]) -> None:
     """A row for each block; shared ones have a line, copies a dot."""
     first = lines[0]["step"]
-    image = block_map(lines, number)
-    extent = (first - 1, first - 1 + len(lines), len(image) - 0.5, -0.5)
+    shown = touched(lines)
+    image = block_map(lines, number)[shown.start : shown.stop]
+    extent = (first - 1, first - 1 + len(lines), shown.stop - 0.5, shown.start - 0.5)
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=extent)
     for line in lines:
         for block, keys in owners(line).items():
@@ -136,7 +143,10 @@ def _blocks(axes: Axes, lines: Lines, number: Mapping[int, int]) -> None:
         axes.scatter(*zip(*copies, strict=True), s=7, color="white", edgecolors=INK, linewidths=0.6, zorder=3)
     axes.set_ylabel("block", color=INK)
     axes.set_xlabel("step", color=INK)
-    _style(axes, "Blocks, in the colour of who has them; ring: copied on write")
+    title = "Blocks, in the colour of who has them; ring: copied on write"
+    if unused := lines[0]["num_blocks"] - len(shown):
+        title += f"; {unused} more, never used"
+    _style(axes, title)
 
 
 def _style(axes: Axes, title: str) -> None:

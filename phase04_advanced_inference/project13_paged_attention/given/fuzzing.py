@@ -226,7 +226,9 @@ class Fuzz:
         BlockManager.fork(self.manager, parent, child)
 
     def propose(self, drafts: List[Draft]) -> list[Proposal]:
-        """Random guesses."""
+        """Random guesses; now and then it raises."""
+        if self.draw.random() < 0.005:
+            raise ArithmeticError("now and then")
         return [
             Proposal([self.draw.randrange(2) for _ in range(self.draw.randint(0, draft.count))])
             for draft in drafts

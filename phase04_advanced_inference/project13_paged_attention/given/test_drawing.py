@@ -15,6 +15,7 @@ from phase04_advanced_inference.project13_paged_attention.given.block_grid impor
     draw_blocks,
     grid,
     places,
+    touched,
 )
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
 
@@ -32,6 +33,7 @@ def test_a_block_has_its_owners_colour():
     assert tuple(image[0, 0]) == to_rgb(CACHED)
     assert tuple(image[4, 0]) == (1, 1, 1)
     assert grid(LINE, places([LINE]), 3).shape == (2, 3, 3)
+    assert touched([LINE]) == range(4)
 
 
 def test_a_recorded_engine_shows_all_that_happens(tmp_path):
