@@ -90,7 +90,7 @@ class Engine:
     ):
         self.scheduler, self.runner, self.sampler, self.recorder = scheduler, runner, sampler, recorder
         self.steps = 0
-        """how many have been made"""
+        """how many have been made, with the one that is being made"""
         self.next_key = 0
         self.aborted: list[int] = []
         """keys of those that were aborted since the last step"""
@@ -137,13 +137,15 @@ class Engine:
     def step(self) -> list[Output]:
         """Make one step; returns what it brought, by the schedule's order, of each that wrote a token or has ended.
 
-        Schedule, run, let the sampler choose for each sequence, update. Without anybody there it returns [], and no
-        step is counted. What was aborted in the meantime, as by the sampler of another, has no output, and is not
-        asked for a token.
+        Schedule, run, let the sampler choose for each sequence (`_choose`), update, and make the outputs (`_outputs`).
+        Without anybody there it returns [], and no step is counted; else `steps` counts it before it runs, and one that
+        fails as well. The recorder hears the schedule (`plan`) before anything is done to it, and the outputs at the
+        end (`_record`). What was aborted in the meantime, as by the sampler of another or by the runner, has no output,
+        and is not asked for a token.
 
         A runner that raises an Exception fails all that were scheduled, a sampler that does only its own sequence:
-        they are aborted, and their output has no tokens and the error; everybody else goes on. Raises RuntimeError
-        where there are requests, but none is scheduled.
+        they are aborted (`scheduler.abort`), and their output has no tokens and the error; everybody else goes on.
+        Raises RuntimeError, naming how many requests there are, where there are some but none is scheduled.
         """
         scheduled = self.scheduler.schedule()
         if not scheduled:
@@ -157,7 +159,7 @@ class Engine:
         try:
             logits = self.runner(scheduled)
         except Exception as error:
-            errors = {sequence.key: error for sequence, _ in scheduled}
+            errors = {sequence.key: error for sequence, _ in scheduled if not sequence.finished}
             chosen: list[list[int]] = [[] for _ in scheduled]
         else:
             chosen = [
@@ -175,7 +177,8 @@ class Engine:
         try:
             return self.sampler(sequence, logits)
         except Exception as error:
-            errors[sequence.key] = error
+            if not sequence.finished:  # by the sampler itself: then nobody waits for the error
+                errors[sequence.key] = error
             return []
 
     def _outputs(

@@ -64,8 +64,8 @@ class Runner:
 
         Tokens lie end to end in the order of the rows, whatever the order of `scheduled`: `cache.plan` wants it so,
         and gives their positions. Logits are wanted at the last token of `tokens`, and at those of the draft, as far
-        as they are computed in this step: after each of them, the model says what comes next. Where the text is not
-        computed to its end, none are. `ends` are their places in the packed row, `wanted` how many each sequence has,
+        as they are computed in this step: after each of them, the model says what comes next. Where `tokens` are not
+        computed to their end, none are. `ends` are their places in the packed row, `wanted` how many each sequence has,
         by `order`.
 
         The tensors are int64, on the cache's device.

@@ -159,7 +159,7 @@ class Scheduler:
         """The step is done: `chosen` are the next tokens of each that was scheduled; returns what each has written.
 
         Each advances (`Sequence.advance`). One that has ended leaves `running` and `sequences`, and its memory is
-        freed. One that was aborted while the step ran has left already.
+        freed. One that was aborted while the step ran has left already; another may have its key by now.
         """
         written = []
         for (sequence, count), tokens in zip(scheduled, chosen, strict=True):

@@ -112,9 +112,9 @@ class Sequence:
         """A step has computed `count` pending tokens, and `chosen` come next; returns those that were written.
 
         `chosen` is empty where tokens of the text are still pending. They are written (`write`) one after the other,
-        until one of them ends the text; the draft is used up. Then `num_computed` has grown by `count`, but the last
-        token of a text is never computed: with a draft of which the first tokens were right, fewer than `count` were
-        of any use.
+        until one of them ends the text; the draft is used up, whatever was chosen. Then `num_computed` has grown by
+        `count`, but the last token of a text is never computed: with a draft of which the first tokens were right,
+        fewer than `count` were of any use.
 
         One that had ended before, as by an abort while the step ran, takes nothing: it returns [], and nothing
         changes.

@@ -74,13 +74,14 @@ class StaticBatcher:
         """The step is done: `chosen` are the next tokens of each that was scheduled; returns what each has written.
 
         Each advances (`Sequence.advance`). Those that have ended leave `sequences`; their rows are theirs until the
-        whole batch has ended (`end_batch`).
+        whole batch has ended (`end_batch`). One that was aborted while the step ran has left already; another may have
+        its key by now.
         """
         written = []
         for (sequence, count), tokens in zip(scheduled, chosen, strict=True):
             written.append(sequence.advance(count, tokens))
-            if sequence.finished:
-                self.sequences.pop(sequence.key, None)
+            if sequence.finished and self.sequences.get(sequence.key) is sequence:
+                del self.sequences[sequence.key]
         self.end_batch()
         return written
 

@@ -183,6 +183,12 @@ def test_run_gives_whole_texts_by_their_keys():
 
 
 @task
+def test_a_key_that_was_given_is_not_given_again():
+    engine = make(MODEL)
+    assert [engine.add([1], GREEDY, key=key) for key in (40, 3, None)] == [40, 3, 41]
+
+
+@task
 @pytest.mark.parametrize(
     ("prompt", "kind", "facts"),
     [
@@ -319,6 +325,55 @@ def test_a_choice_that_fails_fails_its_own_request():
         (three, 1, type(None)),
     ]
     assert engine.run() == {one: alone([1], GREEDY), three: alone([3], GREEDY)}
+
+
+@task
+def test_a_step_that_fails_is_counted_and_recorded():
+    engine, recorder = make(MODEL), Recorder(clock=lambda: 0.0)
+    engine.recorder, engine.runner = recorder, Failing(engine.runner, {2}, late=False)
+    keys = [engine.add([i], GREEDY) for i in range(2)]
+    engine.step()
+    engine.step()
+    assert engine.steps == 2
+    assert [line["step"] for line in recorder.lines] == [1, 2]
+    line = recorder.lines[1]
+    assert line["finished"] == {str(key): "aborted" for key in keys}
+    assert line["aborted"] == [], "nobody has asked for it"
+
+
+@task
+def test_who_is_aborted_in_a_step_that_fails_has_no_output():
+    engine = make(MODEL)
+    one, two = (engine.add([i], GREEDY) for i in range(2))
+
+    def runner(scheduled):
+        engine.abort(one)
+        engine.add([5], GREEDY, key=one)
+        raise RuntimeError("no memory")
+
+    runner.config = engine.runner.config
+    kept, engine.runner = engine.runner, runner
+    assert [output.key for output in engine.step()] == [two]
+    engine.runner = kept
+    assert engine.run() == {one: alone([5], GREEDY)}
+
+
+@task
+def test_whose_choice_aborts_its_own_request_and_fails_has_no_output():
+    engine = make(MODEL)
+    one, two = (engine.add([i], GREEDY) for i in range(2))
+
+    def sampler(sequence, logits):
+        if sequence.key == one:
+            engine.abort(one)
+            engine.add([5], GREEDY, key=one)
+            raise ValueError("NaN")
+        return sample(sequence, logits)
+
+    engine.sampler = sampler
+    assert [output.key for output in engine.step()] == [two]
+    engine.sampler = sample
+    assert engine.run() == {one: alone([5], GREEDY), two: alone([1], GREEDY)}
 
 
 @task

@@ -90,8 +90,9 @@ def test_a_key_may_come_again():
 @task
 def test_who_has_not_come_is_unknown():
     latency = Latency()
-    with pytest.raises(KeyError):
-        latency.note(1, 1, 1.0)
+    for tokens in (1, 0):
+        with pytest.raises(KeyError):
+            latency.note(1, tokens, 1.0)
 
 
 @task

@@ -169,3 +169,11 @@ def test_every_sequence_has_a_generator_of_its_own():
     assert draws[0] == draws[1] != draws[2]
     mine = torch.Generator()
     assert Sequence(1, [1], SamplingParams(), 9, generator=mine).generator is mine
+
+
+@task
+def test_a_draft_is_used_up_though_nothing_is_chosen():
+    sequence = make([0] * 3)
+    sequence.draft = [1, 2]
+    assert sequence.advance(1, []) == []
+    assert (sequence.draft, sequence.num_computed) == ([], 1)

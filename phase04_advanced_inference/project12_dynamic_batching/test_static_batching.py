@@ -62,6 +62,32 @@ def test_the_rows_are_theirs_until_the_whole_batch_has_ended():
 
 
 @task
+def test_a_key_that_comes_again_while_the_step_of_the_aborted_one_runs_is_another_request():
+    found = batcher(make(0), make(1))
+    scheduled = found.schedule()
+    found.abort(0)
+    found.add(make(0, prompt=5))
+    found.update(scheduled, [[5], [6]])
+    assert set(found.sequences) == {0, 1}
+    assert found.sequences[0].tokens == [0] * 5, "`update` must tell the two apart, and they have one key"
+
+
+class Picky(Rows):
+    """Rows that are not for sequence 1."""
+
+    def admit(self, sequence):
+        return sequence.key != 1 and super().admit(sequence)
+
+
+@task
+def test_behind_one_that_is_not_admitted_all_wait():
+    found = batcher(make(0), make(1), make(2), size=3)
+    found.memory = Picky(3, 100)
+    assert [key for key, _ in step(found)] == [0]
+    assert list(found.waiting) == [1, 2]
+
+
+@task
 def test_what_each_has_written_is_said_in_order():
     found = batcher(make(0, most=1), make(1, most=3))
     assert found.update(found.schedule(), [[5], [6]]) == [[5], [6]]
