@@ -129,7 +129,7 @@ def rate(written: Sequence[Written]) -> float:
 
 
 def tokens_a_pass(written: Sequence[Written]) -> float:
-    """The mean over all passes, those too that an end has cut; the end counts as a token, so it is 1 without guesses."""
+    """The mean over all passes, those too that an end has cut. The end counts as a token: without guesses it is 1."""
     return fmean(len(one.tokens) + (len(one.tokens) <= one.accepted) for one in written)
 
 
