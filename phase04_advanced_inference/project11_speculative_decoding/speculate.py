@@ -26,7 +26,7 @@ from shared.command import exits_with_message, printable
 from shared.device import set_threads
 from shared.options import run_command
 from shared.phase01 import LLM, PromptTokenizer, SamplingParams, load_base
-from shared.phase03 import generate_tokens
+from shared.phase03 import generate_tokens, use_own_products
 
 PROPOSERS = ("draft", "ngram", "heads")
 GUESS_COST = 0.2
@@ -44,6 +44,7 @@ def make_proposer(kind: str, model: LLM, vocab_size: int, draft: str, heads: str
     small, tokenizer = load_base(draft)
     if tokenizer.vocab_size != vocab_size:
         raise ValueError(f"{draft} knows {tokenizer.vocab_size} tokens, and the target {vocab_size}")
+    use_own_products(small)
     return DraftProposer(small)
 
 
@@ -102,6 +103,7 @@ def main(
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError):
         set_threads()
         target, bare = load_base(model)
+        use_own_products(target)  # for torch's, two rows cost much more than one
         tokenizer = PromptTokenizer(bare)
         params = SamplingParams(
             max_tokens, temperature, top_k, top_p, repetition_penalty, (), tuple(tokenizer.start), seed

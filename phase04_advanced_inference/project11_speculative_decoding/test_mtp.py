@@ -157,7 +157,9 @@ def test_it_proposes_along_the_chain(params):
                 draw(p, torch.rand(1, generator=generator, dtype=torch.float64).item() if drawn else 0.5)
             )
             if drawn:
-                torch.testing.assert_close(found[i].probabilities[number], p, rtol=1e-8, atol=1e-10)
+                probabilities = found[i].probabilities
+                assert probabilities is not None
+                torch.testing.assert_close(probabilities[number], p, rtol=1e-8, atol=1e-10)
         assert found[i].tokens == tokens
         assert (found[i].probabilities is None) == (params.temperature == 0)
     assert found[2].probabilities is None

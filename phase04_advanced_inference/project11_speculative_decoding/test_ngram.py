@@ -57,6 +57,7 @@ def test_examples(tokens, count, expected):
     before = list(tokens)
     assert continuation(tokens, count) == expected
     assert tokens == before
+    assert continuation(tuple(tokens), count) == expected
 
 
 @task

@@ -1,13 +1,16 @@
 """Train heads on a model that stays as it is: ladder run 11 train_heads --preset cpu
 
-A minute or two on two cores. Stopped by ctrl-C, it goes on where it was when the same command is given again.
+A few minutes on two cores. Stopped by ctrl-C, it goes on where it was when the same command is given again.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -34,6 +37,7 @@ from shared.phase01 import (
 )
 
 CONFIGS = Path(__file__).parent / "configs" / "heads"
+TokenIds = UInt[np.ndarray, "tokens"]
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,27 @@ def texts(split: str, characters: int) -> Iterable[str]:
         yield document.text
 
 
+def validation(heads: nn.Module, loss_fn: LossFn, ids: TokenIds, settings: HeadsConfig) -> dict[str, float]:
+    """The mean loss on validation text, of all heads and of each."""
+    device = next(heads.parameters()).device
+    totals, count = torch.zeros(settings.heads), 0
+    for batch in validation_batches(ids, 8, settings.context_length, settings.validation_windows):
+        with autocast(device, pick_dtype(settings.dtype, device)):
+            _, metrics = loss_fn(heads, {name: part.to(device) for name, part in batch.items()})
+        totals += torch.tensor([float(loss) for loss in metrics.values()])
+        count += 1
+    return {"validation_loss": float(totals.mean() / count)} | {
+        f"head_{i}_loss": float(total / count) for i, total in enumerate(totals, start=1)
+    }
+
+
 def train(settings: HeadsConfig, console: Console) -> tuple[Run, artifacts.Artifact]:
     """Train and publish. Raises ArtifactError or CheckpointError for a base that cannot be had."""
     device = pick_device(settings.device)
-    dtype = pick_dtype(settings.dtype, device)
     set_threads(settings.threads)
     model, tokenizer = load_base(settings.base)
     model.to(device).requires_grad_(False)
-    ids = {split: _ids(split, settings, tokenizer) for split in ("train", "validation")}
+    ids = {split: token_ids(split, settings, tokenizer) for split in ("train", "validation")}
     torch.manual_seed(settings.seed)
     heads = MTPHeads(model.config.dim, settings.heads).to(device)
     end = tokenizer.special_tokens["<|endoftext|>"]
@@ -97,17 +114,7 @@ def train(settings: HeadsConfig, console: Console) -> tuple[Run, artifacts.Artif
     loss_fn = make_loss(model)
 
     def validate(heads: nn.Module, last: bool) -> Mapping[str, float]:
-        totals, count = torch.zeros(settings.heads), 0
-        for batch in validation_batches(
-            ids["validation"], 8, settings.context_length, settings.validation_windows
-        ):
-            with autocast(device, dtype):
-                _, metrics = loss_fn(heads, {name: part.to(device) for name, part in batch.items()})
-            totals += torch.stack(list(metrics.values())).float().cpu()
-            count += 1
-        return {"validation_loss": float(totals.mean() / count)} | {
-            f"head_{i}_loss": float(total / count) for i, total in enumerate(totals, start=1)
-        }
+        return validation(heads, loss_fn, ids["validation"], settings)
 
     run = prepare(heads, batches, settings)
     checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
@@ -130,7 +137,8 @@ def train(settings: HeadsConfig, console: Console) -> tuple[Run, artifacts.Artif
     return run, artifact
 
 
-def _ids(split: str, settings: HeadsConfig, tokenizer: Tokenizer):
+def token_ids(split: str, settings: HeadsConfig, tokenizer: Tokenizer[Any]) -> TokenIds:
+    """The tokens of a split's documents, kept in a file. Raises ValueError for fewer than a row has."""
     size = settings.characters if split == "train" else settings.characters // 10
     name = f"tinyworld-{tinyworld.version()}-heads-{split}-{size}"
     ids = cached_tokens(name, lambda: texts(split, size), tokenizer)

@@ -1,5 +1,6 @@
 """Trained heads by name: put away as an artifact, and found again."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -25,6 +26,15 @@ def publish_heads(
     config = {"base": base, "dim": heads.dim, "count": heads.count}
     tensors = {key: tensor.to(dtype or tensor.dtype) for key, tensor in heads.state_dict().items()}
     return artifacts.publish(name, tensors, config, card, released=released)
+
+
+def rounded(heads: MTPHeads) -> MTPHeads:
+    """The heads as they are after being stored in bfloat16, in the format that they had."""
+    found = copy.deepcopy(heads)
+    with torch.no_grad():
+        for parameter in found.parameters():
+            parameter.copy_(parameter.bfloat16())
+    return found
 
 
 def load_heads(name: str, model: LLM) -> MTPHeads:

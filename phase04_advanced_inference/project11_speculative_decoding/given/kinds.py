@@ -129,8 +129,8 @@ def rate(written: Sequence[Written]) -> float:
 
 
 def tokens_a_pass(written: Sequence[Written]) -> float:
-    """The mean over all passes, those too that an end has cut."""
-    return fmean(len(one.tokens) for one in written)
+    """The mean over all passes, those too that an end has cut. The end counts as a token: without guesses it is 1."""
+    return fmean(len(one.tokens) + (len(one.tokens) <= one.accepted) for one in written)
 
 
 def acceptance(report: Report, settings: Settings) -> None:
@@ -157,7 +157,8 @@ def curve(
     report: Report, settings: Settings, model: LLM, draft: LLM, heads: MTPProposer, stories: Kind
 ) -> None:
     """Tokens a pass over k on stories: measured, and by the formula from the rate over all k."""
-    ways = {"draft model": DraftProposer(draft, 8), "heads": heads, "n-grams": NGramProposer()}
+    by_heads = f"{heads.heads.count} heads"
+    ways = {"draft model": DraftProposer(draft, 8), by_heads: heads, "n-grams": NGramProposer()}
     measured = {
         name: [write(model, stories, way, count) for count in settings.curve] for name, way in ways.items()
     }
@@ -175,6 +176,6 @@ def curve(
     )  # fmt: skip
     report.series("the formula", settings.curve, formula, "guesses a pass", "tokens a pass")
     report.series("draft model", settings.curve, tokens, "guesses a pass", "tokens a pass")
-    for name in ("heads", "n-grams"):
+    for name in (by_heads, "n-grams"):
         means = [tokens_a_pass(written) for written in measured[name]]
         report.series(name, settings.curve, means, "guesses a pass", "tokens a pass")

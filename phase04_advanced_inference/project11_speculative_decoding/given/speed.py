@@ -217,7 +217,6 @@ def in_company(report: Report, settings: Settings, pair: Pair) -> None:
     gains, where, alpha = [], f"{pair.name}, {pair.format}", story_rate(pair, settings)
     for rows in settings.batches:
         prompts, cost = pair.prompts[:rows], costs(pair, rows)
-        # The same proposer in each run: from the second on it knows the prompts' beginnings, as it forgets nothing.
         arms = [
             Arm("plain", partial(generate_tokens, pair.own, prompts, params)),
             Arm("guessed", lambda p=prompts, n=rows: list(
