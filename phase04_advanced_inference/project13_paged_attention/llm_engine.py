@@ -217,9 +217,8 @@ class LLMEngine:
         is in `results`, and no longer in `requests`.
         """
         self.deltas = []
-        before = self.manager.pool.evictions
         self.engine.step()
-        self._count(self.manager.pool.evictions - before)
+        self._count()
         for delta in self.deltas:
             stream = self.requests[delta.key].stream
             if stream is not None:
@@ -274,15 +273,17 @@ class LLMEngine:
             )
         return Result(key, request.prompt, completions[: request.params.n], request.cached or 0)
 
-    def _count(self, evicted: int) -> None:
+    def _count(self) -> None:
         """Note what the step has saved."""
         saved, scheduler = self.saved, self.scheduler
         for key, count in scheduler.hits.items():
             request = self.requests.get(key)
             if request is not None and request.cached is None:
                 request.cached = count
+                evicted = (
+                    self.manager.pool.evictions - saved.prompts.total.evicted
+                )  # since the last that came in
                 saved.prompts.record(len(request.prompt), count, evicted)
-                evicted = 0
         saved.guessed += sum(guessed for guessed, _ in self.engine.judged.values())
         saved.accepted += sum(accepted for _, accepted in self.engine.judged.values())
         saved.preempted += len(scheduler.preempted)
@@ -349,7 +350,7 @@ class LLMEngine:
         before its end aborts its request. Raises as `add` does, and ValueError where more texts are written than come
         back, for which these are is known only at the end: it names both numbers.
         """
-        if params is not None and isinstance(params, SamplingParams) and params.texts > params.n:
+        if isinstance(params, SamplingParams) and params.texts > params.n:
             raise ValueError(
                 f"the best {params.n} of {params.texts} texts are known at the end only, and cannot be streamed"
             )

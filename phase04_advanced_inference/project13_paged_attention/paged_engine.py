@@ -164,8 +164,8 @@ class PagedEngine(Engine):
         tokens = super()._choose(sequence, logits, errors)
         if len(logits) > 1 and tokens:
             self.judged[sequence.key] = len(logits) - 1, len(tokens) - 1
-            if isinstance(self.guesses, AdaptiveLength):
-                self.guesses.update(sequence.key, *self.judged[sequence.key])
+        if tokens and isinstance(self.guesses, AdaptiveLength):  # without guesses, what was seen fades
+            self.guesses.update(sequence.key, *self.judged.get(sequence.key, (0, 0)))
         return tokens
 
     def fork(self, parent: Sequence, child: Sequence, logits: Tensor, errors: dict[int, Exception]) -> None:

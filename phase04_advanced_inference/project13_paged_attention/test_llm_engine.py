@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from phase04_advanced_inference.project10_prompt_caching.block_pool import BlockPool
+from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
 from phase04_advanced_inference.project11_speculative_decoding.given.proposer import Proposal
 from phase04_advanced_inference.project11_speculative_decoding.ngram import NGramProposer
 from phase04_advanced_inference.project12_dynamic_batching.engine import Engine
@@ -524,6 +525,128 @@ def test_a_prompts_last_token_may_have_guesses_beside_it(temperature):
     assert [text[0] for text in found[1:]] == [text[0] for text in expected[1:]]
     if not temperature:
         assert found == expected
+
+
+class Notes(Knows):
+    """Keeps the drafts that it was asked for, and spoils their tokens, which are copies."""
+
+    def __init__(self, wrong):
+        super().__init__(wrong)
+        self.drafts = []
+
+    def propose(self, drafts):
+        proposals = super().propose(drafts)
+        for draft in drafts:
+            self.drafts.append(replace(draft, tokens=list(draft.tokens)))
+            draft.tokens.append(28)
+        return proposals
+
+
+@task
+@pytest.mark.parametrize("wrong", [3, 100])
+def test_what_a_proposer_is_told(wrong):
+    prompt, params = [1, 2, 3], replace(GREEDY, max_tokens=12)
+    notes = Notes(wrong)
+    text = prompt + dense(prompt, params)
+    notes.texts = {0: text + [0] * 9}
+    engine = make_engine(MODEL, proposer=notes, keep_hidden=True, guesses=3)
+    key = engine.add(prompt, params)
+    engine.step()
+    generator = engine.scheduler.sequences[key].generator
+    while engine.requests:
+        engine.step()
+    assert engine.results[key].completions[0].tokens == text[len(prompt) :]
+    for draft in notes.drafts:
+        assert (draft.key, draft.params, draft.tokens) == (key, params, text[: len(draft.tokens)])
+        assert draft.generator is generator
+        with torch.no_grad():
+            expected = MODEL.hidden(torch.tensor([draft.tokens[:-1]]))[0, -1]
+        torch.testing.assert_close(draft.hidden, expected, rtol=1e-9, atol=1e-9)
+    assert engine.step() == []
+    assert engine.engine.proposals == {}
+
+
+@task
+def test_how_far_to_guess_may_follow_from_what_has_stayed():
+    prompt, params = [1, 2, 3], replace(GREEDY, max_tokens=30)
+    text = prompt + dense(prompt, params)
+    counts = {}
+    for wrong in (1, 100):
+        knows, lengths = Knows(wrong), AdaptiveLength(0.4, most=6, prior=0.6, weight=2.0)
+        knows.texts = {0: text + [0] * 9}
+        engine = make_engine(MODEL, proposer=knows, guesses=lengths)
+        first = lengths.length(0)
+        assert texts(engine, [(prompt, params)]) == [text[len(prompt) :]]
+        assert lengths.seen == {}, "the text has ended"
+        counts[wrong] = [count for asked in knows.asked for _, count in asked]
+        assert counts[wrong][0] == first
+    assert max(counts[100]) > counts[100][0]
+    steps = len(text) - len(prompt) - 2
+    assert 2 < len(counts[1]) < steps / 2, "it is not asked for a while, and then tried again"
+
+
+@task
+def test_a_text_for_which_there_was_no_place_keeps_its_salt():
+    engine = make_engine(MODEL, max_sequences=2)
+    prompt = [1, 2, 3] * 4
+    [result] = engine.generate([prompt], SamplingParams(max_tokens=9, n=3, seed=5), salt="mine")
+    turn = [*prompt, *result.completions[2].tokens]
+    assert engine.generate([turn], GREEDY)[0].cached == 0
+    assert engine.generate([turn], GREEDY, salt="mine")[0].cached == 20
+
+
+@task
+def test_evicted_blocks_are_counted_once():
+    engine = make_engine(MODEL, num_blocks=8)
+    for start in range(4):
+        engine.generate([[start] * 9, [start + 9] * 9], GREEDY)
+    total = engine.saved.prompts.total
+    assert total.requests == 8
+    assert total.evicted > 0
+    assert total.evicted <= engine.manager.pool.evictions
+    before = engine.manager.pool.evictions
+    engine.generate([[20]], replace(GREEDY, max_tokens=1))
+    assert total.evicted in (before, before + 1), "all until the last came in"
+
+
+@task
+def test_a_stop_text_counts_from_min_tokens_on():
+    prompt = random_prompts(1, seed=4)[0]
+    text, _ = stop_text(prompt)
+    stop = text[0]
+    for least in (0, 3):
+        params = SamplingParams(max_tokens=12, temperature=0, stop=(stop,), min_tokens=least)
+        [result] = make_engine(MODEL).generate([prompt], params)
+        end = text.find(stop, least)
+        assert result.text == (text[:end] if end >= 0 else text)
+
+
+@task
+def test_a_stream_that_somebody_aborts_ends():
+    engine = make_engine(MODEL)
+    stream = engine.stream("the cat", replace(GREEDY, n=2, logprobs=1))
+    first = next(stream)
+    assert engine.sampler.logprobs
+    assert engine.abort(first.key)
+    assert len(list(stream)) <= 1, "what had come before"
+    assert engine.sampler.logprobs == engine.owners == {}
+
+
+@task
+def test_priority_and_salt_are_handed_on():
+    engine = make_engine(MODEL)
+    for ask in (
+        lambda **settings: engine.add("a", GREEDY, **settings),
+        lambda **settings: engine.generate(["a"], GREEDY, **settings),
+        lambda **settings: engine.stream("a", GREEDY, **settings),
+    ):
+        with raises(UnknownPriorityError, 11):
+            ask(priority=11)
+        with raises(TypeError, ("int", "3")):
+            ask(salt=3)
+    with raises(TypeError, ("dict", "{")):
+        engine.stream("a", cast(Any, {"max_tokens": 3}))
+    assert engine.requests == {}
 
 
 @task
