@@ -51,7 +51,7 @@ class PagedTokens:
 
 
 class GraphDecode:
-    """A step of at most `most` tokens on a GPU, by one graph; the runner's `decode`.
+    """A StepDecode: a step of at most `most` tokens on a GPU, by one graph; the runner's `decode`.
 
     As in PagedStepDecode each token is a row of its own, of whatever text: chunks and drafts are right in it too.
     """
@@ -92,7 +92,11 @@ class GraphDecode:
 
     @torch.no_grad()
     def __call__(
-        self, store: BlockStore, step: PagedStep, tokens: list[int], positions: Int[Tensor, "total"] | None = None
+        self,
+        store: BlockStore,
+        step: PagedStep,
+        tokens: list[int],
+        positions: Int[Tensor, "total"] | None = None,
     ) -> Float[Tensor, "total vocab"]:
         """Write the tokens' keys and values; the logits after each token, on the device, until the next call.
 
@@ -113,6 +117,17 @@ class GraphDecode:
         graph, logits = self.recorded[size]
         graph.replay()
         return logits[:total]
+
+    @torch.no_grad()
+    def warm(self) -> None:
+        """Record all sizes now, the largest first, instead of each when it is first needed. Slot 0 must be free."""
+        self.rows.zero_()
+        self.rows[:, LENGTH] = 1
+        for size in reversed(self.sizes):
+            if self.graphs and size not in self.recorded:
+                self.recorded[size] = self.record(size)
+            elif not self.graphs:
+                self.run(size)
 
     def numbers(self, step: PagedStep, tokens: list[int], size: int) -> np.ndarray:
         """A row for each token: which, where in its text, its slot, how many it sees, the text's table; and copies of

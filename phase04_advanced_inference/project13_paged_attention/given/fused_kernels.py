@@ -1,4 +1,4 @@
-"""What lies between the products of a decoding step, in Triton: a kernel each, where torch takes one for every operator.
+"""What lies between the products of a decoding step, in Triton: a kernel each; torch has one for every operator.
 
     norm_kernel     the stream plus what a half of a block adds, and the RMS norm of that
     place_kernel    queries turned by their angles; keys turned, and values, into their slots

@@ -46,7 +46,9 @@ def measure_workload(report: Report, settings: WorkloadSettings, model: Model, f
         place, vllm = folder / f"{model.name}-{name}", None
         arms = [
             Arm(OURS, lambda engine: through_engine(engine, asked), _ours(llm, settings, threads)),
-            Arm("project 12, rows", lambda engine: _through_rows(engine, asked), _rows(llm, settings, threads)),
+            Arm(
+                "project 12, rows", lambda engine: _through_rows(engine, asked), _rows(llm, settings, threads)
+            ),
         ]
         if settings.one_by_one:
             peer = Transformers(llm, place / "transformers", DTYPES[name])
@@ -62,7 +64,9 @@ def measure_workload(report: Report, settings: WorkloadSettings, model: Model, f
     model.llm.float()
 
 
-def _measure(report: Report, arms: List[Arm], settings: WorkloadSettings, asked: List[Asked], what: str) -> None:
+def _measure(
+    report: Report, arms: List[Arm], settings: WorkloadSettings, asked: List[Asked], what: str
+) -> None:
     found: dict[str, Outcome] = {}
 
     def check(out: Mapping[str, Outcome]) -> None:
@@ -73,7 +77,9 @@ def _measure(report: Report, arms: List[Arm], settings: WorkloadSettings, asked:
     written = sum(one.answer for one in asked)
     rates = {arm: written / one.seconds for arm, one in measured.items()}
     ours, threads = found[OURS], torch.get_num_threads()
-    differ = {arm: sum(a != b for a, b in zip(ours.texts, one.texts, strict=True)) for arm, one in found.items()}
+    differ = {
+        arm: sum(a != b for a, b in zip(ours.texts, one.texts, strict=True)) for arm, one in found.items()
+    }
     others = ", ".join(f"{count} by {arm}" for arm, count in differ.items() if arm != OURS)
     rate = rates.pop(OURS)
     report.figure(

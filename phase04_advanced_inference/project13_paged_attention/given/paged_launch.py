@@ -73,7 +73,10 @@ class TritonDecode:
             columns = max(map(len, tables))
             numbers = [[*table, *[0] * (columns - len(table))] for table in tables]
             # A copy of the lists, for their owners change them.
-            self.known = [list(table) for table in tables], torch.tensor(numbers, dtype=torch.int32).to(device)
+            self.known = (
+                [list(table) for table in tables],
+                torch.tensor(numbers, dtype=torch.int32).to(device),
+            )
         return self.known[1]
 
 

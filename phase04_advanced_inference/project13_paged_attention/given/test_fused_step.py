@@ -30,9 +30,7 @@ def compare(config, device="cpu", dtype=torch.float32, tolerance=1e-4, graphs=Fa
     for forward in (None, fused):
         store = empty_store(config, 12, 4, dtype)
         store.device = torch.device(device)
-        store.keys, store.values = (
-            [one.to(device) for one in part] for part in (store.keys, store.values)
-        )
+        store.keys, store.values = ([one.to(device) for one in part] for part in (store.keys, store.values))
         arms.append(GraphDecode(model, store, (2, 8), graphs, kernels, forward=forward))
     for starts, counts in [([0, 0], [3, 5]), ([3, 5], [1, 1])]:
         step = PagedStep(counts, starts, [[7, 3, 2], [0, 11]])

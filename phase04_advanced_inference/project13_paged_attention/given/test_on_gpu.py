@@ -139,7 +139,9 @@ def test_a_replayed_graph_gives_the_bits_of_its_kernels():
     for store in stores:
         store.device = torch.device("cuda")
         store.keys, store.values = ([one.cuda() for one in part] for part in (store.keys, store.values))
-    arms = [GraphDecode(model, store, (1, 4), graphs) for store, graphs in zip(stores, (True, False), strict=True)]
+    arms = [
+        GraphDecode(model, store, (1, 4), graphs) for store, graphs in zip(stores, (True, False), strict=True)
+    ]
     for start in range(8):
         step = PagedStep([1, 1], [start, start], [[7, 3], [0, 11]])
         found, expected = (arm(arm.store, step, [start, start + 9]).clone() for arm in arms)

@@ -12,8 +12,6 @@ from collections.abc import Sequence as List
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from phase04_advanced_inference.project13_paged_attention.given.workload import (
     Asked,
     Outcome,
