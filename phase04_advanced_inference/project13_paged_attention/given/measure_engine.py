@@ -17,6 +17,7 @@ from phase04_advanced_inference.project13_paged_attention.given.engine_peers imp
     LlamaCppBatches,
     absent,
 )
+from phase04_advanced_inference.project13_paged_attention.llm_engine import LLMEngine
 from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from shared.device import DTYPES
 from shared.machine import cores
@@ -63,28 +64,18 @@ def measure_engine(report: Report, settings: EngineSettings, folder: Path) -> No
                 model = gpt2_small(settings.layers, settings.dim).llm.to(DTYPES[name])
                 place = folder / f"engine-{name}-{threads}"
                 said = f"{name}, threads: {threads}"
-                writers = make_writers(model, settings, threads, place)
+                compiled, writers = Compiled(model, threads), make_writers(model, settings, threads, place)
                 for batch in settings.batches:
-                    _measure(report, settings, writers, batch, said)
+                    _measure(report, settings, compiled, writers, batch, said)
     finally:
         torch.set_num_threads(before)
 
 
 def make_writers(model: LLM, settings: EngineSettings, threads: int, folder: Path) -> dict[str, Write]:
-    """What writes, by name: ours first."""
+    """What writes besides our engine, by name: project 8's step first."""
     dtype, most = model.embedding.weight.dtype, max(settings.batches)
     longest = settings.prompt + settings.tokens
-    compiled, step, padded = (
-        Compiled(model, threads),
-        DecodeStep(model, threads),
-        Padded(model, folder / "padded"),
-    )
-
-    def ours(prompts: list[list[int]], count: int) -> list[list[int]]:
-        blocks = -(-longest // 16) * len(prompts) + len(prompts)
-        engine = compiled.engine(blocks, max_sequences=len(prompts), max_tokens=512, watermark=0.0)
-        results = engine.generate(prompts, SamplingParams(max_tokens=count, temperature=0))
-        return [one.completions[0].tokens for one in results]
+    step, padded = DecodeStep(model, threads), Padded(model, folder / "padded")
 
     def rows(prompts: list[list[int]], count: int) -> list[list[int]]:
         return generate_tokens(model, prompts, PlainParams(max_tokens=count, temperature=0), decode=step)
@@ -92,7 +83,7 @@ def make_writers(model: LLM, settings: EngineSettings, threads: int, folder: Pat
     def by_transformers(prompts: list[list[int]], count: int) -> list[list[int]]:
         return padded.write(prompts, [count] * len(prompts), len(prompts))
 
-    writers: dict[str, Write] = {OURS: ours, STEP: rows, "transformers": by_transformers}
+    writers: dict[str, Write] = {STEP: rows, "transformers": by_transformers}
     if settings.peers and not absent("ctranslate2") and dtype == torch.float32:
         writers["ctranslate2"] = CTranslate2Batches(model, folder, threads).write
     if settings.peers and not absent("llama.cpp"):
@@ -101,12 +92,25 @@ def make_writers(model: LLM, settings: EngineSettings, threads: int, folder: Pat
 
 
 def _measure(
-    report: Report, settings: EngineSettings, writers: Mapping[str, Write], batch: int, said: str
+    report: Report,
+    settings: EngineSettings,
+    compiled: Compiled,
+    writers: Mapping[str, Write],
+    batch: int,
+    said: str,
 ) -> None:
     vocab_size, found = 50_257, {}
     draw = torch.Generator().manual_seed(batch)
     prompts = torch.randint(vocab_size, (batch, settings.prompt), generator=draw).tolist()
-    arms = [
+    blocks = (2 + (settings.prompt + settings.tokens) // 16) * batch
+
+    def ours(engine: LLMEngine) -> list[list[int]]:
+        results = engine.generate(prompts, SamplingParams(max_tokens=settings.tokens, temperature=0))
+        return [one.completions[0].tokens for one in results]
+
+    new = partial(compiled.engine, blocks, max_sequences=batch, max_tokens=512, watermark=0.0)
+    arms = [Arm(OURS, ours, new, work=batch * settings.tokens)]
+    arms += [
         Arm(arm, partial(write, prompts, settings.tokens), work=batch * settings.tokens)
         for arm, write in writers.items()
     ]
