@@ -99,7 +99,7 @@ def _measure(
     batch: int,
     said: str,
 ) -> None:
-    vocab_size, found = 50_257, {}
+    vocab_size, found = compiled.model.config.vocab_size, {}
     draw = torch.Generator().manual_seed(batch)
     prompts = torch.randint(vocab_size, (batch, settings.prompt), generator=draw).tolist()
     blocks = (2 + (settings.prompt + settings.tokens) // 16) * batch

@@ -39,8 +39,8 @@ class WorkloadSettings:
     """tokens of which there is room in blocks"""
     dtypes: tuple[str, ...] = ("float32",)
     repeats: int = 2
-    one_by_one: bool = True
-    """also through transformers, one request after the other"""
+    one_by_one: int = 16
+    """so many requests, the first ones, also through transformers, one after the other: all would take too long"""
 
     def draw(self, words: Words, seed: int = 5) -> "list[Asked]":
         """The requests, the same for the same seed: lengths as in chat, and prefixes of which the first is the most
