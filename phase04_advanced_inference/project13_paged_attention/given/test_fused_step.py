@@ -54,7 +54,7 @@ def test_a_model_that_it_was_not_made_for_is_refused(config, fact):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.1)])
 def test_compiled_for_a_gpu_it_is_right_too(dtype, tolerance):
     for config in SHAPES:
         for graphs in (False, True):

@@ -73,7 +73,7 @@ class Vllm:
             "settings": {
                 "model": str(folder), "dtype": dtype, "max_model_len": model.config.context_length,
                 "max_num_seqs": settings.size, "max_num_batched_tokens": max(settings.budget, settings.size),
-                "block_size": settings.block_size,
+                "block_size": settings.block_size, "enforce_eager": not settings.compiled,
             },
         }  # fmt: skip
         variables = {

@@ -38,6 +38,8 @@ class WorkloadSettings:
     memory: int = 8192
     """tokens of which there is room in blocks"""
     dtypes: tuple[str, ...] = ("float32",)
+    compiled: bool = True
+    """vLLM compiles the model when it starts, as it does by itself; that takes it a minute or more"""
     repeats: int = 2
     one_by_one: int = 16
     """so many requests, the first ones, also through transformers, one after the other: all would take too long"""
