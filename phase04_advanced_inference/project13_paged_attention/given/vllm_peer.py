@@ -63,8 +63,9 @@ class Vllm:
     """A process with a model; `serve` is one workload through it. `close` ends it."""
 
     def __init__(self, python: Path, model: LLM, folder: Path, settings: WorkloadSettings, threads: int):
-        """The model in its own dtype, written into the folder as Hugging Face has it. Raises RuntimeError where vLLM
-        does not start, with the last lines of what it says.
+        """The model in its own dtype, written into the folder as Hugging Face has it. Blocks are of 32 tokens or a
+        multiple, for vLLM has no others on a CPU. Raises RuntimeError where it does not start, with the last lines of
+        what it says.
         """
         save_model(model, folder)
         dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
@@ -73,7 +74,7 @@ class Vllm:
             "settings": {
                 "model": str(folder), "dtype": dtype, "max_model_len": model.config.context_length,
                 "max_num_seqs": settings.size, "max_num_batched_tokens": max(settings.budget, settings.size),
-                "block_size": settings.block_size, "enforce_eager": not settings.compiled,
+                "block_size": -(-settings.block_size // 32) * 32, "enforce_eager": not settings.compiled,
             },
         }  # fmt: skip
         variables = {
