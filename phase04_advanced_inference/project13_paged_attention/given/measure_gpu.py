@@ -156,7 +156,7 @@ class Gpu:
         """Attention alone, one query a text, bfloat16: share of the bandwidth, beside torch over one stretch.
 
         Sizes of blocks and numbers of warps are tried out; the best number of warps at the engine's block size, over
-        the last shape, is taken for what comes after. The first model is measured at all shapes, the others at the last.
+        the last shape, is taken for what comes after. The first model is measured at all shapes, others at the last.
         """
         shapes = self.settings.shapes
         for name in self.settings.models:
