@@ -14,7 +14,6 @@ from phase04_advanced_inference.project13_paged_attention.given.measure_gpu impo
 from phase04_advanced_inference.project13_paged_attention.given.workload import WorkloadSettings
 from shared.measuring.arms import Report
 
-
 PARTS = {
     "the same texts as on a CPU": "texts written alike on a GPU and on a CPU",
     "attention over blocks": "paged attention, 124M, 2 × 6 tokens, bfloat16, share of bandwidth",
