@@ -5,6 +5,7 @@ What it pins excludes what we use, so it cannot be installed beside us. `python 
 LADDER_VLLM_PYTHON names.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -87,7 +88,11 @@ class Vllm:
             [str(python), "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
             env=variables, cwd=folder,
         )  # fmt: skip
-        self._ask(wanted)
+        try:
+            self._ask(wanted)
+        except BaseException:
+            self.close()
+            raise
 
     def _ask(self, what: Any) -> Any:
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: PT018 - for the type checker
@@ -110,10 +115,13 @@ class Vllm:
 
     def close(self) -> None:
         """End the process."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what it did not read any more
+                    pipe.close()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
         self.log.close()
