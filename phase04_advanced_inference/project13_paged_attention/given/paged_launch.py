@@ -28,8 +28,10 @@ KERNELS = "phase04_advanced_inference.project13_paged_attention.triton_paged"
 class TritonDecode:
     """PagedAttention(store, TritonDecode(store)): on a GPU, single tokens go through the kernel."""
 
-    def __init__(self, store: BlockStore, kernels: Any = None):
-        """Raises ValueError for what the kernel was not made for, naming it and what is allowed."""
+    def __init__(self, store: BlockStore, kernels: Any = None, warps: int = 4):
+        """Each program has so many warps of 32 threads. Raises ValueError for what the kernel was not made for, naming
+        it and what is allowed.
+        """
         width = store.config.head_width
         if store.dtype not in DTYPES:
             raise ValueError(f"the Triton kernel takes {', '.join(map(str, DTYPES))}, not {store.dtype}")
@@ -44,7 +46,9 @@ class TritonDecode:
         if importlib.util.find_spec("triton") is None:
             raise ValueError("the Triton kernel needs the package triton, which is not installed")
         self.kernels = kernels or importlib.import_module(KERNELS)
-        self.block_size = store.block_size
+        self.block_size, self.warps = store.block_size, warps
+        self.known: tuple[list[list[int]], Tensor] | None = None
+        """the tables that came last, and where they lie on the device: all layers of a step have the same"""
 
     def __call__(
         self,
@@ -55,22 +59,30 @@ class TritonDecode:
         lengths: list[int],
     ) -> Float[Tensor, "token head dim"]:
         """Query i against the first lengths[i] tokens of the text whose table is tables[i]; in q's dtype."""
-        columns = max(map(len, tables))
-        padded = torch.tensor(
-            [[*table, *[0] * (columns - len(table))] for table in tables], dtype=torch.int32
-        )
         q = q.contiguous()
         out = torch.empty_like(q)
         launch(
-            q, keys, values, padded.to(q.device), torch.tensor(lengths, dtype=torch.int32, device=q.device),
-            out, self.block_size, self.kernels,
+            q, keys, values, self.padded(tables, q.device),
+            torch.tensor(lengths, dtype=torch.int32, device=q.device), out, self.block_size, self.kernels, self.warps,
         )  # fmt: skip
         return out
+
+    def padded(self, tables: list[list[int]], device: torch.device) -> Tensor:
+        """The tables on the device, each as long as the longest; copied there only when they are others than before."""
+        if self.known is None or self.known[0] != tables or self.known[1].device != device:
+            columns = max(map(len, tables))
+            numbers = [[*table, *[0] * (columns - len(table))] for table in tables]
+            # A copy of the lists, for their owners change them.
+            self.known = (
+                [list(table) for table in tables],
+                torch.tensor(numbers, dtype=torch.int32).to(device),
+            )
+        return self.known[1]
 
 
 def launch(
     q: Tensor, keys: Tensor, values: Tensor, tables: Tensor, lengths: Tensor, out: Tensor, block_size: int,
-    kernels: Any,
+    kernels: Any, warps: int = 4,
 ) -> None:  # fmt: skip
     """Fill out: all tensors are in one piece, as the kernel's file says, and on one device."""
     (tokens, heads, width), (kv_heads, slots) = q.shape, keys.shape[:2]
@@ -79,6 +91,7 @@ def launch(
         kernels.paged_kernel[(tokens, kv_heads)](
             q, keys, values, tables, lengths, out, width**-0.5, heads, group, slots, tables.shape[1],
             BLOCK_SIZE=block_size, TILE=power_of_two(block_size), GROUP=power_of_two(group), HEAD=width,
+            num_warps=warps,
         )  # fmt: skip
 
 
@@ -88,22 +101,22 @@ def power_of_two(least: int) -> int:
 
 
 @functools.cache
-def interpreted() -> ModuleType:
-    """The kernel as Triton's interpreter runs it, on tensors on the CPU.
+def interpreted(module: str = KERNELS) -> ModuleType:
+    """A module's kernels as Triton's interpreter runs them, on tensors on the CPU.
 
     What `@triton.jit` makes of a function is settled by TRITON_INTERPRET when the function is defined, those of
-    Triton's own library among them. So Triton's Python part and the kernel's module are imported a second time, with
+    Triton's own library among them. So Triton's Python part and the kernels' module are imported a second time, with
     that set; then the first ones take their places again.
     """
-    aside = {name: module for name, module in sys.modules.items() if _twice(name)}
+    aside = {name: found for name, found in sys.modules.items() if _twice(name, module)}
     for name in aside:
         del sys.modules[name]
     before = os.environ.get("TRITON_INTERPRET")
     os.environ["TRITON_INTERPRET"] = "1"
     try:
-        return importlib.import_module(KERNELS)
+        return importlib.import_module(module)
     finally:
-        for name in [name for name in sys.modules if _twice(name)]:
+        for name in [name for name in sys.modules if _twice(name, module)]:
             del sys.modules[name]
         sys.modules.update(aside)
         os.environ.pop("TRITON_INTERPRET")
@@ -111,10 +124,10 @@ def interpreted() -> ModuleType:
             os.environ["TRITON_INTERPRET"] = before
 
 
-def _twice(name: str) -> bool:
+def _twice(name: str, kernels: str) -> bool:
     """Whether a module is imported a second time; Triton's compiled part cannot be."""
     parts = name.split(".")
-    return name == KERNELS or (parts[0] == "triton" and parts[:2] != ["triton", "_C"])
+    return name == kernels or (parts[0] == "triton" and parts[:2] != ["triton", "_C"])
 
 
 @contextlib.contextmanager
