@@ -346,12 +346,13 @@ def test_who_is_aborted_in_a_step_that_fails_has_no_output():
     engine = make(MODEL)
     one, two = (engine.add([i], GREEDY) for i in range(2))
 
-    def runner(scheduled):
-        engine.abort(one)
-        engine.add([5], GREEDY, key=one)
-        raise RuntimeError("no memory")
+    class Aborting(Failing):
+        def __call__(self, scheduled):
+            engine.abort(one)
+            engine.add([5], GREEDY, key=one)
+            return super().__call__(scheduled)
 
-    runner.config = engine.runner.config
+    runner = Aborting(engine.runner, {1}, late=False)
     kept, engine.runner = engine.runner, runner
     assert [output.key for output in engine.step()] == [two]
     engine.runner = kept
