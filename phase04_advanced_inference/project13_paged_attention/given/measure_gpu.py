@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from phase04_advanced_inference.project10_prompt_caching.block_store import BlockStore
@@ -20,8 +19,15 @@ from phase04_advanced_inference.project13_paged_attention.given.example import (
     shuffled_tables,
 )
 from phase04_advanced_inference.project13_paged_attention.given.fused_step import FusedForward
+from phase04_advanced_inference.project13_paged_attention.given.gpu_attention import (
+    by_torch,
+    close,
+    in_blocks,
+    replayed,
+    through,
+)
 from phase04_advanced_inference.project13_paged_attention.given.on_gpu import on_gpu
-from phase04_advanced_inference.project13_paged_attention.given.paged_launch import TritonDecode, launch
+from phase04_advanced_inference.project13_paged_attention.given.paged_launch import TritonDecode
 from phase04_advanced_inference.project13_paged_attention.given.small import make_engine
 from phase04_advanced_inference.project13_paged_attention.given.workload import (
     Numbers,
@@ -79,25 +85,6 @@ def shaped(config: Config, dtype: torch.dtype, device: torch.device) -> LLM:
             if parameter.ndim == 2:
                 parameter.normal_(std=0.02)
     return model.to(dtype).eval()
-
-
-def replayed(work: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
-    """The same work as a graph; on a CPU, as it is."""
-    if device.type != "cuda":
-        return work
-    aside = torch.cuda.Stream()
-    with torch.cuda.stream(aside):
-        work()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        out = work()
-
-    def again() -> Tensor:
-        graph.replay()
-        return out
-
-    return again
 
 
 class Gpu:
@@ -179,15 +166,15 @@ class Gpu:
             tables = shuffled_tables([length] * texts, size, num_blocks)
             order = torch.tensor(tables, dtype=torch.int32, device=self.device)
             held = torch.full((texts,), length, dtype=torch.int32, device=self.device)
-            data = [[_in_blocks(part, order, size) for part in both] for both in stretch]
+            data = [[in_blocks(part, order, size) for part in both] for both in stretch]
             store = BlockStore(config, 1, size, dtype, self.device)
             for warps in WARPS:
                 decode = TritonDecode(store, self.kernels["paged"], warps)
-                work = partial(_through, q, data, order, held, size, decode.kernels, warps)
+                work = partial(through, q, data, order, held, size, decode.kernels, warps)
                 sizes[name := f"blocks of {size}, warps: {warps}"] = size, warps
                 arms.append(Arm(name, replayed(work, self.device)))
-        arms.append(Arm("torch, one stretch", replayed(partial(_torch, q, stretch), self.device)))
-        found = measure(arms, check=_close, repeats=settings.repeats, device=self.device, seconds=10)
+        arms.append(Arm("torch, one stretch", replayed(partial(by_torch, q, stretch), self.device)))
+        found = measure(arms, check=close, repeats=settings.repeats, device=self.device, seconds=10)
         shares = {name: layers * nbytes / min(one.times) / self.bandwidth for name, one in found.items()}
         ours = {
             name: share for name, share in shares.items() if sizes.get(name, (0,))[0] == settings.block_size
@@ -292,48 +279,6 @@ class Gpu:
             f"{read:,} tokens of prompts were cached; first token after {first[way].first_token(0.5):,.0f} ms (half of "
             f"them) and {first[way].first_token(0.95):,.0f} ms (95%); with graphs and without, {differ} texts differ",
         )  # fmt: skip
-
-
-def _in_blocks(held: Tensor, tables: Tensor, size: int) -> Tensor:
-    """(text, head, length, width) -> (head, slot, width), the texts' blocks where the tables say."""
-    texts, heads, length, width = held.shape
-    blocks = tables.shape[1]
-    padded = F.pad(held, (0, 0, 0, blocks * size - length)).view(texts, heads, blocks, size, width)
-    stored = held.new_empty(heads, texts * blocks, size, width)
-    stored[:, tables.long().flatten()] = padded.transpose(0, 1).flatten(1, 2)
-    return stored.view(heads, -1, width)
-
-
-def _through(
-    q: Tensor,
-    data: list[list[Tensor]],
-    tables: Tensor,
-    lengths: Tensor,
-    size: int,
-    kernels: object,
-    warps: int,
-) -> Tensor:
-    """Through all layers; what the last one gives."""
-    out = torch.empty_like(q)
-    for keys, values in data:
-        launch(q, keys, values, tables, lengths, out, size, kernels, warps)
-    return out
-
-
-def _torch(q: Tensor, stretch: list[Tensor]) -> Tensor:
-    out = q
-    for keys, values in stretch:
-        out = F.scaled_dot_product_attention(q[:, :, None], keys, values, enable_gqa=True)[:, :, 0]
-    return out
-
-
-def _close(out: Mapping[str, Tensor]) -> None:
-    """Raises AssertionError unless all have what torch has, but for rounding."""
-    expected = out["torch, one stretch"].float()
-    for name, found in out.items():
-        error = ((found.float() - expected).norm() / expected.norm()).item()
-        if not error < 0.02:
-            raise AssertionError(f"attention with {name} differs from torch's by {error:.2%}")
 
 
 def _same_logits(out: Mapping[str, Tensor]) -> None:

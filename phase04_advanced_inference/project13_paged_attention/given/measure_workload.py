@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from phase03_core_inference.project08_kv_cache.given.peers import Transformers
 from phase04_advanced_inference.project12_dynamic_batching.engine import Engine
 from phase04_advanced_inference.project12_dynamic_batching.given.in_time import Model
+from phase04_advanced_inference.project12_dynamic_batching.given.padded import Padded
 from phase04_advanced_inference.project12_dynamic_batching.given.serving import Arrival, serve
 from phase04_advanced_inference.project12_dynamic_batching.rows import Rows
 from phase04_advanced_inference.project12_dynamic_batching.runner import Runner
@@ -51,9 +51,9 @@ def measure_workload(report: Report, settings: WorkloadSettings, model: Model, f
             ),
         ]
         if settings.one_by_one:
-            peer = Transformers(llm, place / "transformers", DTYPES[name])
+            padded = Padded(llm, place / "transformers")
             few = asked[: settings.one_by_one]
-            arms.append(Arm(ALONE, lambda peer=peer, few=few: one_by_one(peer.write, few)))
+            arms.append(Arm(ALONE, partial(one_by_one, partial(_alone, padded), few)))
         try:
             if python is not None:
                 vllm = Vllm(python, llm, place / "vllm", settings, threads)
@@ -110,6 +110,11 @@ def same_texts(out: Mapping[str, Outcome]) -> None:
         alike = sum(a[:2] == b[:2] for a, b in zip(ours, one.texts, strict=False))
         if alike < 0.8 * count:
             raise AssertionError(f"of {count} texts by {arm} only {alike} begin as ours do")
+
+
+def _alone(padded: Padded, prompts: list[list[int]], count: int) -> list[list[int]]:
+    """By transformers' generate."""
+    return padded.write(prompts, [count] * len(prompts), len(prompts))
 
 
 def _ours(model: LLM, settings: WorkloadSettings, threads: int) -> Callable[[], LLMEngine]:
