@@ -260,12 +260,14 @@ class Gpu:
 
         asked = settings.draw(words)
         rates, texts, first = {}, {}, {}
-        for way, (graphs, forward) in ways.items():
-            through_engine(
-                self._engine(name, model, graphs, forward), asked[:8]
-            )  # which compiles what is compiled
+        for way in [
+            *ways,
+            *ways,
+        ]:  # twice, since whoever comes first pays for what is made once for each shape
+            graphs, forward = ways[way]
             served = through_engine(self._engine(name, model, graphs, forward), asked)
-            rates[way], texts[way], first[way] = served.rate, served.texts, served
+            if way not in first or served.rate > first[way].rate:
+                rates[way], texts[way], first[way] = served.rate, served.texts, served
         ours = rates.pop(way := "graphs, fused")
         differ = sum(a != b for a, b in zip(texts["graphs"], texts["kernel after kernel"], strict=True))
         read = sum(len(one.prompt) for one in asked)
