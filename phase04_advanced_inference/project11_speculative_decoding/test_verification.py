@@ -13,8 +13,6 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from phase04_advanced_inference.project11_speculative_decoding.distribution import distribution
 from phase04_advanced_inference.project11_speculative_decoding.expected import overlap
@@ -118,15 +116,16 @@ def test_where_nothing_is_left_the_residual_is_p():
 
 
 @pytest.mark.task(5)
-@given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.0, 0.3, 0.8]))
-@settings(max_examples=60)
-def test_accepted_and_residual_make_up_the_target(seed, vocab_size, zeros):
+@pytest.mark.parametrize("zeros", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("vocab_size", range(2, 7))
+def test_accepted_and_residual_make_up_the_target(vocab_size, zeros):
     """For one guess: q·min(1, p/q) + (1 - Σ min(p, q)) · residual = p."""
-    generator = torch.Generator().manual_seed(seed)
-    p = random_distribution(vocab_size, generator, zeros)
-    q = random_distribution(vocab_size, generator, zeros)
-    law = p.minimum(q) + (1 - p.minimum(q).sum()) * residual(p, q)
-    torch.testing.assert_close(law, p, rtol=0, atol=1e-12)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        p = random_distribution(vocab_size, generator, zeros)
+        q = random_distribution(vocab_size, generator, zeros)
+        law = p.minimum(q) + (1 - p.minimum(q).sum()) * residual(p, q)
+        torch.testing.assert_close(law, p, rtol=0, atol=1e-12)
 
 
 def table(seed, vocab_size, depth):
