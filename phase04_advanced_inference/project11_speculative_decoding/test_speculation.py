@@ -305,8 +305,9 @@ def test_a_stop_id_ends_the_text_wherever_it_stands_in_a_pass(place):
     stop = text[place]
     params = replace(GREEDY, stop_ids=(stop,))
     for proposer in (Oracle([prompt + text], 23), Oracle([prompt + text], 23, wrong=2), Fixed([])):
-        found = texts(speculate(model, [prompt], params, proposer, 4), 1)
-        assert found == [text[: text.index(stop)]]
+        written = list(speculate(model, [prompt], params, proposer, 4))
+        assert texts(written, 1) == [text[: text.index(stop)]]
+        assert [len(one.tokens) <= one.accepted for one in written] == [False] * (len(written) - 1) + [True]
         assert proposer.forgotten == [0]
 
 
