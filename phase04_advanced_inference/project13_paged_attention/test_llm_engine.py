@@ -476,7 +476,7 @@ def test_a_sampler_that_raises_fails_one():
 
 
 class Raises:
-    """A proposer that raises at its third call, and one that answers another number of texts."""
+    """A proposer that raises at its third call, and one that guesses a token that there is not."""
 
     def __init__(self, error):
         self.error, self.calls = error, 0
@@ -485,7 +485,7 @@ class Raises:
         self.calls += 1
         if self.calls == 3 and self.error is not None:
             raise self.error
-        return [Proposal([]) for _ in drafts[self.calls == 3 :]]
+        return [Proposal([29] * (self.calls == 3)) for _ in drafts]
 
     def forget(self, key):
         pass

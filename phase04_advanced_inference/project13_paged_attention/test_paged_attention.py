@@ -132,7 +132,12 @@ def test_one_block_may_be_copied_to_several_and_none_to_none():
 @task
 @pytest.mark.parametrize(
     ("copies", "facts"),
-    [([(0, 1), (4, 2)], (4,)), ([(0, 1), (2, -1)], (-1, 4)), ([(0, 1), (1, 3), (2, 3)], (3,))],
+    [
+        ([(0, 1), (4, 2)], (4,)),
+        ([(0, 1), (2, -1)], (-1, 4)),
+        ([(0, 1), (1, 3), (2, 3)], (3,)),
+        ([(0, 3), (2, 3)], (3,)),
+    ],
 )
 def test_a_wrong_copy_is_refused_and_nothing_is_copied(copies, facts):
     store = empty_store(TINY, 4, 2)
