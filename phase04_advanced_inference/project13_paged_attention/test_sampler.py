@@ -141,6 +141,8 @@ def test_the_dtype_stays():
     params = SamplingParams(presence_penalty=1.0, logit_bias={1: 0.5}, repetition_penalty=1.5)
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         assert process(torch.zeros(3, dtype=dtype), [0, 1], 1, params).dtype == dtype
+    biased = process(torch.zeros(3, dtype=torch.float64), [0], 1, SamplingParams(logit_bias={1: 0.1}))
+    assert float(biased[1]) == 0.1, "and a bias is as exact as the logits"
 
 
 # ---- judging, exactly
