@@ -182,7 +182,8 @@ class PagedAttention:
           and one call does those of all such texts. Where it returns None, they go the third way;
         - any other: `gather` all that the text holds with its new tokens, and `self.attend`.
 
-        After the last layer, and only then, no step is planned any more. `check_step` comes first.
+        After the last layer, and only then, no step is planned any more. `check_step` comes first. What comes out is a
+        new tensor: q, k and v stay as they are.
         """
         step = self.check_step(layer, k, v)
         keys, values = self.store.keys[layer], self.store.values[layer]
@@ -243,6 +244,6 @@ class PagedAttention:
             raise ValueError(
                 f"the step has keys and values of shape {expected}, not {tuple(k.shape)} and {tuple(v.shape)}"
             )
-        if k.dtype != self.store.dtype:
-            raise ValueError(f"the store keeps {self.store.dtype}, and these keys are {k.dtype}")
+        if odd := {k.dtype, v.dtype} - {self.store.dtype}:
+            raise ValueError(f"the store keeps {self.store.dtype}, and these keys or values are {odd.pop()}")
         return self.step

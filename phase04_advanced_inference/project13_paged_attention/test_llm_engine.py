@@ -186,6 +186,7 @@ def test_no_more_guesses_than_the_text_may_have():
         longest = min(len(prompt) + params.max_tokens - 1, TINY.context_length)
         counts = [count for counts in knows.asked for _, count in counts]
         assert counts == [longest - len(prompt) - i for i in range(1, len(text) - 1)]
+        assert all(knows.asked), "nobody is asked for nothing"
 
 
 @task
@@ -476,7 +477,7 @@ def test_a_sampler_that_raises_fails_one():
 
 
 class Raises:
-    """A proposer that raises at its third call, and one that answers another number of texts."""
+    """A proposer that raises at its third call, and one that guesses a token that there is not."""
 
     def __init__(self, error):
         self.error, self.calls = error, 0
@@ -485,7 +486,7 @@ class Raises:
         self.calls += 1
         if self.calls == 3 and self.error is not None:
             raise self.error
-        return [Proposal([]) for _ in drafts[self.calls == 3 :]]
+        return [Proposal([29] * (self.calls == 3)) for _ in drafts]
 
     def forget(self, key):
         pass
@@ -550,6 +551,7 @@ def test_what_a_proposer_is_told(wrong):
     text = prompt + dense(prompt, params)
     notes.texts = {0: text + [0] * 9}
     engine = make_engine(MODEL, proposer=notes, keep_hidden=True, guesses=3)
+    assert engine.step() == []
     key = engine.add(prompt, params)
     engine.step()
     generator = engine.scheduler.sequences[key].generator
@@ -564,6 +566,19 @@ def test_what_a_proposer_is_told(wrong):
         torch.testing.assert_close(draft.hidden, expected, rtol=1e-9, atol=1e-9)
     assert engine.step() == []
     assert engine.engine.proposals == {}
+
+
+@task
+def test_what_was_guessed_rides_along():
+    knows = Knows()
+    knows.texts = {0: list(range(20))}
+    engine = make_engine(MODEL, proposer=knows)
+    key = engine.add([0, 1, 2], replace(GREEDY, logit_bias={3: 100.0}))
+    engine.step()
+    engine.engine.propose()
+    proposal = engine.engine.proposals[key]
+    sequence = engine.scheduler.sequences[key]
+    assert sequence.draft == proposal.tokens == [4, 5, 6, 8]
 
 
 @task

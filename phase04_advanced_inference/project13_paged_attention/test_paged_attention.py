@@ -132,7 +132,12 @@ def test_one_block_may_be_copied_to_several_and_none_to_none():
 @task
 @pytest.mark.parametrize(
     ("copies", "facts"),
-    [([(0, 1), (4, 2)], (4,)), ([(0, 1), (2, -1)], (-1, 4)), ([(0, 1), (1, 3), (2, 3)], (3,))],
+    [
+        ([(0, 1), (4, 2)], (4,)),
+        ([(0, 1), (2, -1)], (-1, 4)),
+        ([(0, 1), (1, 3), (2, 3)], (3,)),
+        ([(0, 3), (2, 3)], (3,)),
+    ],
 )
 def test_a_wrong_copy_is_refused_and_nothing_is_copied(copies, facts):
     store = empty_store(TINY, 4, 2)
@@ -311,19 +316,37 @@ def test_new_keys_and_values_are_written_where_they_belong_and_nowhere_else():
 
 @task
 def test_single_tokens_go_to_decode_in_one_call_each_with_its_own_length():
-    asked = []
+    asked, seen = [], []
 
     def decode(q, keys, values, tables, lengths):
         asked.append((q.shape[0], tables, lengths))
         return exact_decode(q, keys, values, tables, lengths)
 
+    def attend_seen(q, k, v):
+        seen.append(k.shape[1])
+        return attend_row(q, k, v)
+
     store = filled()
-    step = PagedStep([1, 2, FEW + 1, 1], [6, 3, 1, 0], [[8, 2], [1, 7], [0, 3, 4], [5]])
-    attend, (q, k, v) = PagedAttention(store, decode), heads(step)
+    step = PagedStep([1, FEW, FEW + 1, 1], [6, 3, 1, 0], [[8, 2], [1, 7, 6], [0, 3, 4], [5]])
+    attend, (q, k, v) = PagedAttention(store, decode, attend_seen), heads(step)
+    before = q.clone()
     attend.plan(step)
     attend(0, q, k, v)
     # The last two do not: the third brings too many, and of the last one there is nothing before.
-    assert asked == [(3, [[8, 2], [1, 7], [1, 7]], [7, 4, 5])]
+    assert asked == [(1 + FEW, [[8, 2], *[[1, 7, 6]] * FEW], [7, *range(4, 4 + FEW)])]
+    assert seen == [2 + FEW, 1], "what decode has done is not done again"
+    assert torch.equal(q, before)
+
+
+@task
+def test_decode_is_not_called_for_nothing():
+    def decode(*given):
+        raise AssertionError("there is no single token")
+
+    step = PagedStep([2], [0], [[1]])
+    attend, (q, k, v) = PagedAttention(filled(), decode), heads(step)
+    attend.plan(step)
+    attend(0, q, k, v)
 
 
 @task
@@ -380,6 +403,8 @@ def test_keys_that_do_not_fit_are_refused_before_anything_is_written():
         (0, (q, k[:, :1], v[:, :1]), (2, 1)),
         (2, (q, k, v), (2,)),
         (0, (q.float(), k.float(), v.float()), ("float64", "float32")),
+        (0, (q, k.float(), v), ("float64", "float32")),
+        (0, (q, k, v.float()), ("float64", "float32")),
     ]:
         with raises(ValueError, *facts):
             attend(layer, *heads_of_it)

@@ -141,6 +141,8 @@ def test_the_dtype_stays():
     params = SamplingParams(presence_penalty=1.0, logit_bias={1: 0.5}, repetition_penalty=1.5)
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         assert process(torch.zeros(3, dtype=dtype), [0, 1], 1, params).dtype == dtype
+    biased = process(torch.zeros(3, dtype=torch.float64), [0], 1, SamplingParams(logit_bias={1: 0.1}))
+    assert float(biased[1]) == 0.1, "and a bias is as exact as the logits"
 
 
 # ---- judging, exactly
@@ -390,6 +392,7 @@ def test_log_probabilities_are_the_models_own():
     assert found.logprob == expected[3]
     assert token_logprobs(logits, 0, 0) == TokenLogprobs(0, expected[0], ())
     assert [token for token, _ in token_logprobs(logits, 0, 20).top] == [1, 2, 0, 3]
+    assert [token for token, _ in token_logprobs(torch.zeros(80), 0, 60).top] == list(range(60))
 
 
 @task
@@ -436,6 +439,7 @@ def test_a_request_is_checked_before_it_is_taken_in():
         sampler.check(SamplingParams(regex="[^a-d1]+", stop_ids=(END,)))
 
 
+@task
 def test_project_1s_settings_do():
     plain, more = PlainParams(temperature=0.7, seed=4), SamplingParams(temperature=0.7, seed=4)
     chosen = [Sampler(PIECES)(Sequence(0, [0, 1], params, 9), random_logits(1)) for params in (plain, more)]
