@@ -159,6 +159,7 @@ def test_it_proposes_along_the_chain(params):
             if drawn:
                 probabilities = found[i].probabilities
                 assert probabilities is not None
+                assert probabilities.shape == (len(found[i].tokens), TINY.vocab_size)
                 torch.testing.assert_close(probabilities[number], p, rtol=1e-8, atol=1e-10)
         assert found[i].tokens == tokens
         assert (found[i].probabilities is None) == (params.temperature == 0)

@@ -341,3 +341,18 @@ def test_without_guesses_one_number_draws_one_token():
     number = torch.rand(1, generator=torch.Generator().manual_seed(2), dtype=torch.float64).item()
     sums = logits[0].softmax(0).cumsum(0)
     assert token == int((sums <= number).sum())
+
+
+@pytest.mark.task(5)
+def test_what_takes_a_guesses_place_is_drawn_with_the_last_number():
+    target = exact([0, 1, 1]).repeat(4, 1)
+    assert rejection_sample(target, [0, 1, 2], None, [0.5, 0.1, 0.2, 0.9]) == [2]
+    assert rejection_sample(target, [0, 1, 2], None, [0.5, 0.9, 0.8, 0.1]) == [1]
+
+
+@pytest.mark.task(5)
+def test_greedy_verification_goes_by_the_penalty():
+    logits = torch.tensor([[2.0, 1.9, 0.8], [2.0, 1.9, 0.8], [2.0, 1.9, 1.8]])
+    params = replace(GREEDY, repetition_penalty=2.0)
+    assert verify(logits, [2], Proposal([0, 1]), params, torch.Generator()) == [0, 1, 0]
+    assert verify(logits, [0], Proposal([1, 0]), params, torch.Generator()) == [1, 0, 2]
