@@ -220,6 +220,9 @@ def test_endings_that_worked_are_tried_before_any_search(monkeypatch):
     assert guide.endings[0] == b"ab"
     assert guide.reaches(b"cab")
     assert guide.endings[0] == b"ab", "the text is a match itself"
+    guide.endings = [b"cab", b"ab", b"b"]
+    assert guide.reaches(b"abc")
+    assert guide.endings == [b"ab", b"cab", b"b"]
 
 
 @task
@@ -232,6 +235,18 @@ def test_a_search_looks_for_letters_first_and_then_for_all_tokens():
     guide.endings = []
     assert guide.reaches(b"a")
     assert guide.endings == [b"bc"]
+
+
+@task
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_search_prefers_places_unlike_all_before(order):
+    """It can go on for ever with any letter, and only a digit gets it on: whichever of them come first."""
+    pieces = [letter.encode() for letter in "0123abcdefghijklmnop"][::order]
+    guide = Guide(pieces, Pattern("[a-p]*0[a-p]*1[a-p]*2[a-p]*3"))
+    guide.endings = []
+    guide.pattern.looked = 0
+    assert guide.search(b"", guide.trie)
+    assert guide.pattern.looked < 4 * 3 * 20 * 20
 
 
 @task
