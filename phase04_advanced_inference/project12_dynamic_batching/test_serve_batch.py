@@ -70,7 +70,7 @@ def test_prompts_of_ones_own_are_written_as_project_8_writes_them(model):
         (("--max-tokens", "0"), "max_tokens must be at least 1, not 0"),
         (("--rows", "9", "--budget", "4"), "9 sequences and 4 tokens"),
         (("--chunk", "0"), "must be 1 or more"),
-        (("--prompt", "word " * 100), "the model reads at most 100"),
+        (("--prompt", "word " * 100), r"\b402\b.*\b100\b|\b100\b.*\b402\b"),  # in whatever words
         (("--rows", "0"), "not 0"),
     ],
 )
@@ -78,5 +78,5 @@ def test_what_cannot_be_done_is_told_before_any_work(model, words, message):
     words = words if "--prompt" in words else (*words, "--prompt", "It")
     done = run(*words)
     assert done.exit_code == 2
-    assert message in done.stderr.replace("\n", " ")
+    assert re.search(message, done.stderr.replace("\n", " "))
     assert not done.stdout
