@@ -8,14 +8,79 @@ from phase04_advanced_inference.project10_prompt_caching.hit_rate import HitRate
 from phase04_advanced_inference.project10_prompt_caching.prompt_cache import PromptCache
 from phase04_advanced_inference.project10_prompt_caching.response_cache import ResponseCache, request_key
 
+# project 11, speculative decoding
+from phase04_advanced_inference.project11_speculative_decoding.adaptive import AdaptiveLength
+from phase04_advanced_inference.project11_speculative_decoding.distribution import distribution
+from phase04_advanced_inference.project11_speculative_decoding.draft_model import DraftProposer
+from phase04_advanced_inference.project11_speculative_decoding.expected import (
+    acceptance_rate,
+    expected_speedup,
+    expected_tokens,
+)
+from phase04_advanced_inference.project11_speculative_decoding.given.proposer import Draft, Proposal, Proposer
+from phase04_advanced_inference.project11_speculative_decoding.grow import grow
+from phase04_advanced_inference.project11_speculative_decoding.mtp import MTPProposer
+from phase04_advanced_inference.project11_speculative_decoding.ngram import NGramProposer
+from phase04_advanced_inference.project11_speculative_decoding.speculation import speculate
+from phase04_advanced_inference.project11_speculative_decoding.verification import (
+    rejection_sample,
+    verify,
+    verify_greedy,
+)
+
+# project 12, dynamic batching
+from phase04_advanced_inference.project12_dynamic_batching.engine import Engine, Output
+from phase04_advanced_inference.project12_dynamic_batching.given.recorder import Recorder
+from phase04_advanced_inference.project12_dynamic_batching.latency import Latency, percentile
+from phase04_advanced_inference.project12_dynamic_batching.priority import WaitingQueue
+from phase04_advanced_inference.project12_dynamic_batching.rows import Memory, Rows
+from phase04_advanced_inference.project12_dynamic_batching.runner import Runner
+from phase04_advanced_inference.project12_dynamic_batching.scheduler import Scheduler
+from phase04_advanced_inference.project12_dynamic_batching.sequence import (
+    Scheduled,
+    Sequence,
+    SequenceStatus,
+)
+from phase04_advanced_inference.project12_dynamic_batching.static_batching import StaticBatcher
+
 __all__ = [
+    "AdaptiveLength",
     "BlockKey",
     "BlockPool",
     "BlockStore",
+    "Draft",
+    "DraftProposer",
+    "Engine",
     "HitRate",
+    "Latency",
+    "MTPProposer",
+    "Memory",
+    "NGramProposer",
+    "Output",
     "PromptCache",
+    "Proposal",
+    "Proposer",
+    "Recorder",
     "ResponseCache",
+    "Rows",
+    "Runner",
+    "Scheduled",
+    "Scheduler",
+    "Sequence",
+    "SequenceStatus",
+    "StaticBatcher",
+    "WaitingQueue",
+    "acceptance_rate",
     "block_keys",
+    "distribution",
+    "expected_speedup",
+    "expected_tokens",
+    "grow",
     "hash_block",
+    "percentile",
+    "rejection_sample",
     "request_key",
+    "speculate",
+    "verify",
+    "verify_greedy",
 ]

@@ -159,6 +159,7 @@ class BlockPool:
         Raises ValueError, and changes nothing: for a number that is no block's, a block that nobody holds, and one that
         is published already, naming the block; for a key with another number of tokens than `block_size`, naming both
         numbers; for a key whose parent is not published, or is held by nobody, so that it could go before its child.
+        All of these come first, whether there is a twin or not. Publishing takes no reference, of a twin neither.
         """
         self._check_number(block)
         if not self.references[block] or self.keys[block] is not None:

@@ -88,7 +88,7 @@ class PromptCache:
         salt: str = "",
         known: Sequence[BlockKey] = (),
     ) -> list[BlockKey]:
-        """Keep the full blocks of a row's text, as far as it is computed; returns the keys of these blocks.
+        """Keep the full blocks of a row's text, as far as it is computed; returns the keys of all, kept or not.
 
         `tokens` are the row's text from its beginning. Where they are more than the row holds, as the token that was
         chosen last, which has no keys and values yet, only as many as it holds count; where the row holds more, only

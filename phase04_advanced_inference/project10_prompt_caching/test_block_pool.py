@@ -308,6 +308,16 @@ def test_with_a_hash_that_is_always_the_same_the_whole_prefix_decides():
 
 
 @pytest.mark.task(3)
+def test_the_child_of_block_0_is_not_the_first_block_of_a_text():
+    pool = BlockPool(2, 2)
+    for block, tokens in enumerate([(1, 2), (3, 4)]):  # two texts of a block each
+        pool.empty.remove(block)
+        pool.references[block] = 1
+        assert pool.publish(block, same_hashes(tokens, 2)[0]) == block
+    assert pool.match(same_hashes([1, 2, 3, 4], 2)) == [0]
+
+
+@pytest.mark.task(3)
 @settings(max_examples=30)
 @given(data=st.data(), same_hash=st.booleans())
 def test_the_longest_cached_prefix_whatever_the_hash(data, same_hash):
@@ -399,6 +409,17 @@ def test_a_block_without_its_parent_is_refused():
     put(pool, chain((1, 2)), idle=True)
     before = state(pool)
     with raises(ValueError, block):  # it could be evicted before its child
+        pool.publish(block, chain((1, 2), (3, 4))[1])
+    assert state(pool) == before
+
+
+@pytest.mark.task(3)
+def test_a_parent_that_nobody_holds_is_an_error_though_there_is_a_twin():
+    pool = BlockPool(9, 2)
+    put(pool, chain((1, 2), (3, 4)), idle=True)
+    [block] = hold(pool, 1)
+    before = state(pool)
+    with raises(ValueError, block):
         pool.publish(block, chain((1, 2), (3, 4))[1])
     assert state(pool) == before
 

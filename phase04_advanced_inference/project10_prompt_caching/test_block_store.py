@@ -81,6 +81,16 @@ def test_what_a_row_does_not_hold_is_not_written(start, blocks, end):
 
 
 @pytest.mark.task(4)
+@pytest.mark.parametrize("row", [0, 1])
+def test_it_is_the_rows_own_length_that_counts(row):
+    cache, made = filled_cache(2, 8), store()
+    cache.lengths[row] = 5
+    with raises(ValueError, 5, 6):
+        made.write(cache, row, 0, [2, 0])
+    made.write(cache, 1 - row, 0, [2, 0])
+
+
+@pytest.mark.task(4)
 def test_a_planned_step_is_not_held_yet():
     cache, made = filled_cache(1, 5), store()
     cache.plan([4])

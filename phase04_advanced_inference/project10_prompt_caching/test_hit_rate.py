@@ -75,6 +75,7 @@ def test_what_cannot_be_is_refused_and_not_counted(odd):
     with raises(ValueError, 7 if 7 in odd else -7):
         found.record(*odd)
     assert found.total == found.recent == Counts(1, 10, 5, 1)
+    assert list(found.last) == [(10, 5, 1)]
 
 
 @pytest.mark.parametrize("window", [0, -3])

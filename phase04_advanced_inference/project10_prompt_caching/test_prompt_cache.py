@@ -209,6 +209,20 @@ def test_what_is_loaded_was_used_just_now():
 
 
 @pytest.mark.task(6)
+@pytest.mark.parametrize("loads", [False, True])
+def test_of_a_text_the_last_block_goes_first(loads):
+    """However it came in, in two parts or in one: what is left of it can still be hit."""
+    text, other = random_text(12, seed=0), random_text(4, seed=1)
+    texts = PromptCache(MODEL, 3, block_size=4)
+    texts.keep(computed(text[:8]), 0, text[:8])
+    texts.keep(computed(text), 0, text)
+    if loads:
+        assert texts.load(row_cache(), 0, block_keys(text, 4)) == 12
+    texts.keep(computed(other), 0, other)
+    assert texts.load(row_cache(), 0, block_keys(text, 4)) == 8, "a parent went before its child"
+
+
+@pytest.mark.task(6)
 def test_blocks_are_held_while_they_are_copied_and_published_when_they_are_written(monkeypatch):
     tokens = random_text(12)
     texts = PromptCache(MODEL, 8, block_size=4)

@@ -34,6 +34,8 @@ def test_a_key_differs_where_anything_does():
         request_key("tiny", [1, 2, 3], PARAMS, "b"),
         request_key("other", [1, 2, 3], PARAMS, "a"),
         request_key("a", [1, 2, 3], PARAMS, "tiny"),
+        request_key("tinya", [1, 2, 3], PARAMS, ""),
+        request_key("tin", [1, 2, 3], PARAMS, "ya"),
         request_key("tiny", [1, 2], PARAMS, "a"),
         request_key("tiny", [1, 2, 4], PARAMS, "a"),
         request_key("tiny", [1, 23], PARAMS, "a"),

@@ -1,0 +1,1 @@
+"""What a learner is given and need not write."""
