@@ -149,7 +149,7 @@ def test_hundreds_that_were_taken_out_are_no_burden():
     with looked_at() as seen:
         first = queue.first()
     assert first is sequences[-1]
-    assert len(seen) == 1
+    assert len(seen) <= 1
 
 
 def test_a_priority_is_worth_no_less_than_nothing():
