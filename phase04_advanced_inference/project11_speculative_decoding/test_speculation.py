@@ -252,6 +252,26 @@ def test_one_pass():
 
 
 @task
+def test_a_pass_asks_nothing_of_other_rows_and_keeps_no_stop_id():
+    model, asked = random_model(), []
+    cache = KVCache(TINY, 3, dtype=torch.float64)
+    whole = [3, 1, 4, *generate_tokens(model, [[3, 1, 4]], GREEDY)[0]]
+    assert whole[3] != whole[4]
+
+    def read(cache, new, places):
+        asked.append(([list(tokens) for tokens in new], list(places)))
+        return read_places(model, cache, new, places)
+
+    texts = {1: Text([3, 1, 4], 20, torch.Generator())}
+    stopping = replace(GREEDY, stop_ids=(whole[4],))
+    [found] = run_pass(texts, {1: Proposal(whole[3:6])}, stopping, cache, read)
+    assert asked == [([[], whole[:6], []], [0, 4, 0])]
+    assert found.tokens == whole[3:4]
+    assert texts[1].tokens == whole[:4]
+    assert cache.lengths == [0, 3, 0]
+
+
+@task
 def test_logits_are_worked_out_at_the_asked_places_only():
     model, seen = random_model(), []
     model.head.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))

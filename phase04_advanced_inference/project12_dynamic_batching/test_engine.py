@@ -183,6 +183,14 @@ def test_run_gives_whole_texts_by_their_keys():
 
 
 @task
+def test_a_prompt_stays_whatever_becomes_of_the_list():
+    engine, prompt = make(MODEL), [1, 2]
+    key = engine.add(prompt, GREEDY)
+    prompt[:] = [5]
+    assert engine.run()[key] == alone([1, 2], GREEDY)
+
+
+@task
 def test_a_key_that_was_given_is_not_given_again():
     engine = make(MODEL)
     assert [engine.add([1], GREEDY, key=key) for key in (40, 3, None)] == [40, 3, 41]
