@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.ladder.calls import Call
 from shared.ladder.describe import describe
-from shared.ladder.limits import LARGEST_FILE
+from shared.ladder.limits import LARGEST_FILE, TooLong
 from shared.ladder.source import STUB
 
 SHAPE_CHECK = re.compile(
@@ -69,6 +69,8 @@ def explain(
     """The failure behind `error`. Files in `folders` are the learner's; `calls` were made by the test."""
     while isinstance(error, BaseExceptionGroup):  # hypothesis reports several failures at once
         error = error.exceptions[0]
+        if type(error).__name__ == "_WrappedBaseException":  # its own, around what is no Exception
+            error = error.__cause__ or error
     frames = list(traceback.walk_tb(error.__traceback__))
     message = "\n".join([str(error), *getattr(error, "__notes__", [])]).strip()
     message = without_noise(ADDRESS.sub(r"\1", message))
@@ -143,6 +145,8 @@ def plain_shape_error(error: BaseException) -> str:
 def _kind(error: BaseException, message: str) -> str:
     if isinstance(error, NotImplementedError) and STUB.match(message):
         return "stub"
+    if isinstance(error, TooLong):
+        return "timeout"
     if type(error).__name__ == "TypeCheckError":  # jaxtyping's
         return "shape"
     if (

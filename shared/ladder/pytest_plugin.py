@@ -9,6 +9,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -17,9 +18,9 @@ import pytest
 
 from shared.ladder.calls import Call, recording
 from shared.ladder.failure import NUMBERS, explain
-from shared.ladder.limits import limit_files
+from shared.ladder.limits import limit_files, limit_time
 from shared.ladder.project import Project, load
-from shared.ladder.runner import test_seconds
+from shared.ladder.runner import TEST_SECONDS, test_seconds
 
 CALLS = 50
 senders: list[Callable[..., None]] = []
@@ -65,6 +66,7 @@ class Ladder:
         self.own = learners / self.project.path if learners else self.project.folder
         self.calls: deque[Call] = deque()
         self.failed = False
+        self.limits = {task.number: test_seconds(task) for task in self.project.tasks}
         limit_files()
 
     def write(self, event: str, **values: Any) -> None:
@@ -83,11 +85,11 @@ class Ladder:
             asked = [item for item in items if item.nodeid == self.only]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(asked)])
         items[:] = sorted(asked, key=lambda item: task_of(item) or len(self.project.tasks) + 1)
-        limits = {task.number: test_seconds(task) for task in self.project.tasks}
-        for item in items:
-            if self.records and task_of(item) in limits:
-                # A mark of the test's own counts for more: it comes first.
-                item.add_marker(pytest.mark.timeout(limits[task_of(item)]))
+        if self.records:
+            for (
+                item
+            ) in items:  # their time is limited here: pytest-timeout raises once, and hypothesis catches it
+                item.add_marker(pytest.mark.timeout(0), append=False)
         tests = [{"id": item.nodeid, "task": task_of(item)} for item in items]
         self.write("collected", tests=tests)
 
@@ -111,6 +113,16 @@ class Ladder:
         return result
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Limit the time of what the test needs: a fixture may call the functions of its task."""
+        with self.limited(item):
+            return (yield)
+
+    def limited(self, item: pytest.Item) -> AbstractContextManager[None]:
+        """The time that the test may take, when it runs as a learner's."""
+        return limit_time(self.limits.get(task_of(item), TEST_SECONDS)) if self.records else nullcontext()
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Record the calls that the test makes to the functions of its task."""
         if not self.records:
@@ -122,7 +134,7 @@ class Ladder:
         def is_wanted(code: CodeType) -> bool:
             return (code.co_filename, code.co_qualname) in wanted
 
-        with recording(is_wanted, last=CALLS, numbers=NUMBERS) as self.calls:
+        with recording(is_wanted, last=CALLS, numbers=NUMBERS) as self.calls, self.limited(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)

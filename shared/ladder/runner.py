@@ -64,7 +64,7 @@ def test_files(project: Project, tasks: Sequence[int] | None) -> list[Path]:
 
 
 def test_seconds(task: Task) -> float:
-    """How long one test of a task may take with a learner's code."""
+    """How long one test of a task may compute with a learner's code."""
     return max(AT_LEAST, TIMES * task.seconds)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis.errors import FlakyFailure
 from jaxtyping import Float, jaxtyped
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -264,6 +265,13 @@ def test_a_time_limit_is_no_mismatch():
     Failed = type("Failed", (BaseException,), {})  # noqa: N806 (as pytest names it)
     assert explain(Failed("Timeout (>5.0s) from pytest-timeout."), []).kind == "timeout"
     assert explain(Failed("DID NOT RAISE <class 'ValueError'>"), []).kind == "mismatch"
+
+
+def test_hypothesis_hides_no_time_limit():
+    """Where an example that took too long passes the second time: it wraps what is no Exception twice."""
+    Failed = type("Failed", (BaseException,), {})  # noqa: N806 (as pytest names it)
+    failure = explain(FlakyFailure("unreliable", [Failed("Timeout (>5.0s)")]), [])
+    assert (failure.kind, failure.error, failure.message) == ("timeout", "Failed", "Timeout (>5.0s)")
 
 
 def test_the_last_calls_are_told():

@@ -1,14 +1,20 @@
 """What the code under test writes is limited, and a folder of any name runs its tests."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.ladder import limits
-from shared.ladder.limits import limit_files, tail
+from shared.ladder.failure import explain
+from shared.ladder.limits import TooLong, limit_files, limit_time, tail
 from shared.ladder.project import ROOT
 
 resource = pytest.importorskip("resource")
@@ -41,6 +47,67 @@ def test_only_the_end_of_a_long_output_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MOST_READ", 4)
     (tmp_path / "a").write_bytes(b"abc\xffdef")
     assert tail(tmp_path / "a") == "\ufffddef"
+
+
+def compute(seconds):
+    began = time.thread_time()
+    while time.thread_time() - began < seconds:
+        pass
+
+
+def test_an_endless_loop_ends():
+    with pytest.raises(TooLong, match="after 0 s of computing"), limit_time(0.1):
+        compute(10)
+
+
+def test_who_catches_the_end_gets_another():
+    def stubborn():
+        with contextlib.suppress(BaseException):
+            compute(10)
+        compute(10)
+
+    with pytest.raises(TooLong), limit_time(0.1):
+        stubborn()
+
+
+def test_hypothesis_does_not_begin_again():
+    """Which it does with a failure, to show it once more: pytest-timeout's limit would be used up by then."""
+
+    @given(st.integers())
+    def endless(_number):
+        while True:
+            pass
+
+    with pytest.raises(TooLong) as ended, limit_time(0.1):
+        endless()
+    assert explain(ended.value, []).kind == "timeout"
+
+
+def test_a_busy_machine_stops_nobody(monkeypatch):
+    """Another thread computes meanwhile, and this one waits: neither counts before WHOLE limits have gone by."""
+    monkeypatch.setattr(limits, "WHOLE", 30.0)
+    with limit_time(0.05):
+        other = threading.Thread(target=compute, args=(0.3,))
+        other.start()
+        time.sleep(0.3)
+        other.join()
+    compute(0.2)  # nor what comes after
+
+
+def test_what_waits_for_ever_ends(monkeypatch):
+    monkeypatch.setattr(limits, "WHOLE", 2.0)
+    with pytest.raises(TooLong, match="it waits for something"), limit_time(0.1):
+        threading.Event().wait()
+
+
+def test_the_limit_outside_goes_on():
+    def with_one_inside():
+        with limit_time(60):
+            compute(0.01)
+        compute(10)
+
+    with pytest.raises(TooLong), limit_time(0.2):
+        with_one_inside()
 
 
 def check(house):
