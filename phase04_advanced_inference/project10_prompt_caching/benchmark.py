@@ -4,7 +4,7 @@
 
 `cpu` first shows that the cache changes no logits and that the pool loses no block; then it measures the time to the
 first token beside transformers with a reused cache, what the cache costs where it hits nothing, and what conversations
-compute, in about a minute and a half. `full` does so for prompts of 128 to 2,000 tokens, in a few minutes. `smoke` does
+compute, in about a minute. `full` does so for prompts of 128 to 2,000 tokens, in a few minutes. `smoke` does
 all of it in seconds, on a model so small that the figures mean nothing.
 """
 

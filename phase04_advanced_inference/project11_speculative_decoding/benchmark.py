@@ -4,7 +4,7 @@
 
 `cpu` first shows that guesses change no text. Then it measures how many stay, by kind of text and by who guesses, and
 how much faster texts are written: on tiny-base, and on tiny-base grown to 109 million parameters, alone and in a batch,
-in a minute and a half. `full` does so for more texts, more k, more batch sizes and both formats, beside transformers'
+in a minute. `full` does so for more texts, more k, more batch sizes and both formats, beside transformers'
 assisted generation, in a quarter of an hour. `smoke` does all of it in seconds, on so little that the figures mean
 nothing.
 """
