@@ -142,7 +142,7 @@ class Guide:
             return True
         mask = self.allowed(text).clone()
         mask[list(self.stop_ids)] = False
-        return not bool(mask.any())
+        return not mask.any()
 
     def _useful(self, text: bytes) -> Iterator[list[int]]:
         """The tokens after which a match can be reached, by the text that they make."""

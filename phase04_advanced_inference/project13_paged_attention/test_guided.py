@@ -158,6 +158,9 @@ def test_a_text_is_finished_when_nothing_can_follow():
     assert found(guide, b"a") == {1, 2}, "the mask is as it was"
     stars = Guide(pieces, Pattern("a*"), (2,))
     assert [stars.finished(text) for text in (b"", b"a", b"aa")] == [False, False, False]
+    two_ends = Guide([*pieces, b"<stop>"], Pattern.of_choices(("a", "ab")), (2, 3))
+    assert [two_ends.finished(text) for text in (b"a", b"ab")] == [False, True]
+    assert found(two_ends, b"a") == {1, 2, 3}
 
 
 @task
@@ -269,6 +272,16 @@ def test_a_search_finds_deep_endings_soon(source):
     guide.endings, guide.pattern.looked = [], 0
     assert guide.reaches(b"a")
     assert guide.pattern.looked < 12_000
+
+
+@task
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("source", ["[ab]*baaac", "[ab]*abbbc"])
+def test_a_search_goes_wide_as_well(source, order):
+    """Each place is like the one before, and the newest letter is always the same: deep alone, it never turns round."""
+    guide = Guide([b"a", b"b", b"c"][::order], Pattern(source))
+    guide.endings = []
+    assert guide.search(b"", guide.trie)
 
 
 # ---- walks
