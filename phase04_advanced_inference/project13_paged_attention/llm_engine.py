@@ -303,7 +303,7 @@ class LLMEngine:
         made until all have ended; those that were there before go on meanwhile. A text whose step failed has the error
         in its completion. Raises ValueError, naming both numbers, for another number of params than prompts.
         """
-        each = list(params) if isinstance(params, List) else [params] * len(prompts)
+        each = params if isinstance(params, List) else [params] * len(prompts)
         if len(each) != len(prompts):
             raise ValueError(f"there are {len(prompts)} prompts, and params for {len(each)}")
         keys: list[int] = []

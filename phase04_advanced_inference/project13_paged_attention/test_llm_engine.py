@@ -1,5 +1,6 @@
 """The same texts whatever happens to blocks, chunks, hits, preemptions and guesses; and all that users ask."""
 
+import inspect
 import random
 from dataclasses import replace
 from functools import cache
@@ -32,6 +33,7 @@ from phase04_advanced_inference.project12_dynamic_batching.scheduler import Sche
 from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
 from phase04_advanced_inference.project13_paged_attention.given.pieces import token_pieces
 from phase04_advanced_inference.project13_paged_attention.given.small import LETTERS, make_engine
+from phase04_advanced_inference.project13_paged_attention.llm_engine import LLMEngine
 from phase04_advanced_inference.project13_paged_attention.sampler import Sampler
 from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
 from shared.phase03 import KVCache
@@ -662,6 +664,27 @@ def test_priority_and_salt_are_handed_on():
     with raises(TypeError, ("dict", "{")):
         engine.stream("a", cast(Any, {"max_tokens": 3}))
     assert engine.requests == {}
+
+
+@task
+@pytest.mark.parametrize(
+    ("arguments", "name"), [(("a", {"max_tokens": 3}), ("dict", "{")), (("a", GREEDY, 0, 3), ("int", "3"))]
+)
+def test_types_are_looked_at_where_signatures_are_not_checked(arguments, name):
+    """As outside of the tests."""
+    with raises(TypeError, name) as caught:
+        inspect.unwrap(LLMEngine.add)(make_engine(MODEL), *arguments)
+    assert type(caught.value).__name__ != "TypeCheckError", "the check of `ask`'s signature came first"
+
+
+@task
+def test_a_stream_shares_no_blocks_with_another_salt():
+    engine = make_engine(MODEL)
+    list(engine.stream("the cat sat", GREEDY, salt="mine"))
+    (theirs,) = engine.generate(["the cat sat"], GREEDY, salt="yours")
+    (again,) = engine.generate(["the cat sat"], GREEDY, salt="mine")
+    assert theirs.cached == 0
+    assert again.cached > 0
 
 
 @task
