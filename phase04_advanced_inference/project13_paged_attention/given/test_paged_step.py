@@ -66,8 +66,11 @@ def test_in_bfloat16_a_step_is_as_near_to_the_exact_one_as_the_modules():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_it_is_bit_for_bit_project_8s_step(dtype):
-    """The same tokens, one a text and step, in a cache with a row each and in blocks without any order."""
+def test_it_gives_what_project_8s_step_gives(dtype):
+    """The same tokens, one a text and step, in a cache with a row each and in blocks without any order.
+
+    But for rounding: a learner's kernel of project 8 may sum in another order.
+    """
     config, rows = WIDE[2], 3
     model = random_model(config, dtype)
     theirs, ours = DecodeStep(model), PagedStepDecode(model)
@@ -79,7 +82,8 @@ def test_it_is_bit_for_bit_project_8s_step(dtype):
         tokens = [(token + row) % config.vocab_size for row in range(rows)]
         expected = theirs(cache, [[one] for one in tokens])
         step = PagedStep([1] * rows, [place] * rows, tables)
-        assert torch.equal(ours(store, step, tokens, torch.full((rows,), place)), expected)
+        found = ours(store, step, tokens, torch.full((rows,), place))
+        assert (found - expected).norm() < (1e-5 if dtype == torch.float32 else 0.03) * expected.norm()
 
 
 def test_a_step_of_many_tokens_goes_through_the_modules():
