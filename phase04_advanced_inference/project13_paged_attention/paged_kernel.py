@@ -35,9 +35,9 @@ def paged_source() -> str:
     Slots beyond `held` in the last block, and blocks that the table does not name, must not be read: they may be NaN,
     another text's, or no memory at all. A prefetch is no read.
 
-    **The order of the sums does not depend on the blocks**: in blocks of any size, wherever they lie, a text has the same
-    bits as in one. So, as in project 8: one vector of sums for each score, sum4 over its lanes; exponentials of 16 scores
-    at a time; values from the first key to the last.
+    **The order of the sums does not depend on the blocks**: in blocks of any size, wherever they lie, a text has the
+    same bits as in one. So, as in project 8: one vector of sums for each score, sum4 over its lanes; exponentials of 16
+    scores at a time; values from the first key to the last.
 
     frame.cpp has what it needs: `vec` (16 floats), `load`, `widen(from)` (16 numbers of either format as floats),
     `dot`, `sum4`, `sum1`, `exp` of a vec, `prefetch`, and `with_count<most>(count, work)`.

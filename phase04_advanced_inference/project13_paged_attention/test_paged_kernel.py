@@ -22,7 +22,7 @@ from phase04_advanced_inference.project13_paged_attention.paged_kernel import (
     paged_source,
     table_numbers,
 )
-from shared.phase03 import FORMATS, DecodeAttention, KVCache, kernel_library
+from shared.phase03 import FORMATS, kernel_library
 from shared.testing import raises
 
 task = pytest.mark.task(4)
