@@ -4,6 +4,7 @@ import contextlib
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,7 +271,8 @@ def test_a_time_limit_is_no_mismatch():
 def test_hypothesis_hides_no_time_limit():
     """Where an example that took too long passes the second time: it wraps what is no Exception twice."""
     Failed = type("Failed", (BaseException,), {})  # noqa: N806 (as pytest names it)
-    failure = explain(FlakyFailure("unreliable", [Failed("Timeout (>5.0s)")]), [])
+    ended: Any = Failed("Timeout (>5.0s)")
+    failure = explain(FlakyFailure("unreliable", [ended]), [])
     assert (failure.kind, failure.error, failure.message) == ("timeout", "Failed", "Timeout (>5.0s)")
 
 
