@@ -1,1 +1,0 @@
-"""What a learner of project 13 is given."""
