@@ -55,6 +55,8 @@ run: .venv/ready ## train a character-level GPT on Shakespeare, two to three min
 		--question 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?'
 	@printf '\nProject 8 keeps keys and values: the same story again, and how much faster that is.\n\n'
 	@$(PY) -m phase03_core_inference.project08_kv_cache.generate --prompt 'Once upon a time'
+	@printf '\nProject 13 answers a dozen prompts at once, and says what each part of its engine saved.\n\n'
+	@$(PY) -m phase04_advanced_inference.project13_paged_attention.answer
 
 test: .venv/ready-all ## run all tests, about a minute a project; TESTS=shared runs those in there, WORKERS=8 eight at once
 	@$(PYTEST) $(TESTS) $(if $(COVERAGE),--cov=shared --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE))

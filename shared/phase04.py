@@ -43,27 +43,56 @@ from phase04_advanced_inference.project12_dynamic_batching.sequence import (
 )
 from phase04_advanced_inference.project12_dynamic_batching.static_batching import StaticBatcher
 
+# project 13, paged attention
+from phase04_advanced_inference.project13_paged_attention.beam_search import beam_search
+from phase04_advanced_inference.project13_paged_attention.block_manager import BlockManager
+from phase04_advanced_inference.project13_paged_attention.detokenizer import Detokenizer
+from phase04_advanced_inference.project13_paged_attention.given.block_recorder import BlockRecorder
+from phase04_advanced_inference.project13_paged_attention.given.on_gpu import on_gpu
+from phase04_advanced_inference.project13_paged_attention.given.results import Completion, Delta, Result
+from phase04_advanced_inference.project13_paged_attention.guided import Guide
+from phase04_advanced_inference.project13_paged_attention.llm_engine import LLMEngine
+from phase04_advanced_inference.project13_paged_attention.paged_attention import PagedAttention, PagedStep
+from phase04_advanced_inference.project13_paged_attention.paged_runner import PagedRunner
+from phase04_advanced_inference.project13_paged_attention.paged_scheduler import PagedScheduler
+from phase04_advanced_inference.project13_paged_attention.sampler import Sampler
+from phase04_advanced_inference.project13_paged_attention.sampling_params import SamplingParams
+
 __all__ = [
     "AdaptiveLength",
     "BlockKey",
+    "BlockManager",
     "BlockPool",
+    "BlockRecorder",
     "BlockStore",
+    "Completion",
+    "Delta",
+    "Detokenizer",
     "Draft",
     "DraftProposer",
     "Engine",
+    "Guide",
     "HitRate",
+    "LLMEngine",
     "Latency",
     "MTPProposer",
     "Memory",
     "NGramProposer",
     "Output",
+    "PagedAttention",
+    "PagedRunner",
+    "PagedScheduler",
+    "PagedStep",
     "PromptCache",
     "Proposal",
     "Proposer",
     "Recorder",
     "ResponseCache",
+    "Result",
     "Rows",
     "Runner",
+    "Sampler",
+    "SamplingParams",
     "Scheduled",
     "Scheduler",
     "Sequence",
@@ -71,12 +100,14 @@ __all__ = [
     "StaticBatcher",
     "WaitingQueue",
     "acceptance_rate",
+    "beam_search",
     "block_keys",
     "distribution",
     "expected_speedup",
     "expected_tokens",
     "grow",
     "hash_block",
+    "on_gpu",
     "percentile",
     "rejection_sample",
     "request_key",

@@ -1,0 +1,1 @@
+"""What a learner of project 13 is given."""
