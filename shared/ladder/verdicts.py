@@ -1,12 +1,12 @@
 """What has been checked already: verdicts by content, in one committed file.
 
 A verdict says that a check of a project found no fault, and bears a key: a hash of all that the check depends on.
-Where the key is the same, so is the verdict, and the check need not run again.
+Where the key is the same, so is the verdict, and the check need not run again. It also says on which processor it was
+found: on one with other abilities, which may round differently and run other kernels, part of the check runs.
 """
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.files import write_text
 from shared.ladder.imports import closure, lower
+from shared.ladder.pins import pins
 from shared.ladder.project import Project, root_folder
 from shared.machine import abilities
 
@@ -63,12 +64,12 @@ def depends_on(project: Project, kind: str) -> set[Path]:
 
 
 def key(project: Project, kind: str) -> str:
-    """A hash of the files' contents, the pinned versions, Python's minor version and the CPU's abilities."""
+    """A hash of the files' contents, the pinned versions of what they import, and Python's minor version."""
     root = root_folder()
+    files = sorted(depends_on(project, kind))
     total = hashlib.sha256()
-    parts = [f"{sys.version_info.major}.{sys.version_info.minor}", platform.machine(), *abilities()]
-    parts += [_pins(root), _pytest_settings(root)]
-    for file in sorted(depends_on(project, kind)):
+    parts = [f"{sys.version_info.major}.{sys.version_info.minor}", *pins(files, root), _pytest_settings(root)]
+    for file in files:
         parts += [file.relative_to(root).as_posix(), _hash(file, file.stat().st_mtime_ns)]
     for part in parts:
         total.update(part.encode() + b"\0")
@@ -87,13 +88,21 @@ class Verdicts:
         verdict = self.known.get(project.path.as_posix(), {}).get(kind)
         return bool(verdict) and verdict.get("key") == now
 
+    def is_of_here(self, project: Project, kind: str) -> bool:
+        """Whether the verdict was found on a processor with the abilities of this one."""
+        return self.known.get(project.path.as_posix(), {}).get(kind, {}).get("processor") == processor()
+
     def killers(self, project: Project) -> dict[str, str]:
         """The test that killed each mutant the last time, whether or not anything has changed since."""
         return self.known.get(project.path.as_posix(), {}).get("killers", {})
 
     def add(self, project: Project, kind: str, valid_for: str) -> None:
         """Note that a check found no fault in what has this key."""
-        self.known.setdefault(project.path.as_posix(), {})[kind] = {"key": valid_for, "verdict": "no fault"}
+        self.known.setdefault(project.path.as_posix(), {})[kind] = {
+            "key": valid_for,
+            "processor": processor(),
+            "verdict": "no fault",
+        }
 
     def remove(self, project: Project, kind: str) -> None:
         """Forget a verdict that did not hold."""
@@ -107,6 +116,11 @@ class Verdicts:
     def write(self) -> None:
         """Put it all back, whole or not at all."""
         write_text(self.path, json.dumps(self.known, indent=1, sort_keys=True) + "\n")
+
+
+def processor() -> str:
+    """The machine and its processor's abilities, as a verdict notes them."""
+    return " ".join([platform.machine(), *abilities()])
 
 
 def is_drawn(commit: str, *names: str, one_in: int = ONE_IN) -> bool:
@@ -183,12 +197,6 @@ def _is_test(file: Path) -> bool:
 @cache
 def _hash(file: Path, _changed: int) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _pins(root: Path) -> str:
-    file = root / "constraints.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return os.linesep.join(line for line in lines if line and not line.startswith("#"))
 
 
 def _pytest_settings(root: Path) -> str:

@@ -1,5 +1,8 @@
 """Checks projects, as `ladder selfcheck` and CI do: what has no valid verdict, and a tenth of the rest.
 
+Where a verdict was found on a processor with other abilities, all tests run on the reference; so do notebook and
+benchmark.
+
 Five checks a project: `selfcheck` (the reference passes, stubs fail, mutants are killed), `mutate` (so are systematic
 ones), `export` (the exported folder stands alone), `notebook` (it runs) and `benchmark` (its smoke preset runs).
 """
@@ -26,7 +29,7 @@ from shared.ladder.fixed import fixed_faults
 from shared.ladder.house import console, counted, say
 from shared.ladder.jobs import WHOLE_SECONDS, Job, Outcome
 from shared.ladder.project import Project, root_folder
-from shared.ladder.selfcheck import Selfcheck
+from shared.ladder.selfcheck import REFERENCE, Selfcheck
 from shared.ladder.verdicts import KINDS, Verdicts, depends_on, head, is_drawn, key, outside
 
 SAMPLE = 20  # of the systematic mutants, one in so many, where the check has a valid verdict and is drawn
@@ -46,6 +49,8 @@ class Check:
     key: str
     whole: bool
     """all of it is run; else only what is drawn of it, as it has a valid verdict"""
+    elsewhere: bool = False
+    """its verdict was found on a processor with other abilities"""
     runs: int = 0
     seconds: float = 0.0
     faults: list[str] = field(default_factory=list)
@@ -92,7 +97,8 @@ class Verification:
         for project, kind in product(projects, kinds):
             now = key(project, kind)
             whole = everything or not self.verdicts.is_valid(project, kind, now)
-            check = Check(project, kind, depends_on(project, kind), now, whole)
+            elsewhere = not whole and not self.verdicts.is_of_here(project, kind)
+            check = Check(project, kind, depends_on(project, kind), now, whole, elsewhere)
             self.checks[project.number, kind] = check
             if kind == "selfcheck":
                 killers = self.verdicts.killers(project)
@@ -100,7 +106,10 @@ class Verification:
                 self.selfchecks[project.number] = Selfcheck(project, folder, killers, wanted)
 
     def _is_wanted(self, check: Check, *run: str) -> bool:
-        return check.whole or is_drawn(self.commit, check.project.path.as_posix(), check.kind, *run)
+        if check.whole or is_drawn(self.commit, check.project.path.as_posix(), check.kind, *run):
+            return True
+        rounds = check.kind in ("notebook", "benchmark") or any(name.startswith(REFERENCE) for name in run)
+        return check.elsewhere and rounds
 
     def jobs(self) -> list[Job]:
         """The runs to begin with."""

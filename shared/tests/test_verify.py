@@ -135,7 +135,7 @@ def test_a_dependency_that_is_missing_from_a_key_is_found(house, ladder, quick, 
         (f"{MEAN}/means.py", {2: KINDS}),
         ("data/models/sum-model/card.json", {2: KINDS}),
         ("data/models/mean-model/card.json", {2: ("notebook", "benchmark")}),
-        ("constraints.txt", {1: KINDS, 2: KINDS}),
+        ("constraints.txt", {}),  # a library that nobody imports
         ("README.md", {}),
         ("work/phase01_demo/project01_sum/sums.py", {}),
     ],
@@ -161,10 +161,54 @@ def test_a_key_changes_with_what_it_depends_on_and_only_then(house, file, stale)
     assert changed == {(number, kind) for number, kinds in stale.items() for kind in kinds}
 
 
-def test_a_key_changes_with_the_processor_and_python(house, monkeypatch):
-    before = key(find(1), "selfcheck")
+def test_a_key_changes_with_what_is_imported_and_what_that_requires(house):
+    """Of the pinned versions: hypothesis requires sortedcontainers, on which project 2 does not depend."""
+    edit(house, f"{SUM}/test_sums.py", "\nimport hypothesis\n")
+    (house / "pyproject.toml").write_text('[project]\ndependencies = ["rich"]\n')
+
+    def stale(pin):
+        before = {number: key(find(number), "selfcheck") for number in (1, 2)}
+        edit(house, "constraints.txt", f"{pin}\n")
+        return [number for number, value in before.items() if key(find(number), "selfcheck") != value]
+
+    assert stale("hypothesis==1") == [1]
+    assert stale("sortedcontainers==1") == [1]
+    assert stale("Pygments==1") == [1, 2], "which rich requires, and every project rich"
+    assert stale("networkx==1") == []
+
+
+def test_on_another_processor_the_reference_runs_and_the_rest_is_believed(
+    house, ladder, quick, draw, monkeypatch
+):
+    assert ladder("verify", 1).code == 0
+    ran = []
+    real = verifying.Verification.then
+    monkeypatch.setattr(
+        verifying.Verification,
+        "then",
+        lambda self, outcome: ran.append(outcome.job.name) or real(self, outcome),
+    )
+    before = (house / FILE).read_text()
+    assert ladder("verify", 1).code == 0
+    assert ran == []
     monkeypatch.setattr("shared.ladder.verdicts.abilities", lambda: ["avx1024"])
-    assert key(find(1), "selfcheck") != before
+    said = ladder("verify", 1)
+    assert (said.code, ran) == (0, ["the reference, test_sums.py"])
+    assert "verdict, 1" in said.out
+    assert (house / FILE).read_text() == before
+
+
+def test_a_fault_on_another_processor_ends_the_verdict(house, ladder, quick, draw, reruns, monkeypatch):
+    edit(
+        house,
+        f"{SUM}/test_sums.py",
+        "\nimport os\n\n\ndef test_here():\n    assert 'ELSEWHERE' not in os.environ\n",
+    )
+    assert ladder("verify", 1).code == 0
+    monkeypatch.setattr("shared.ladder.verdicts.abilities", lambda: ["avx1024"])
+    monkeypatch.setenv("ELSEWHERE", "1")
+    assert ladder("verify", 1).code == 1
+    assert reruns == [["1", "--all"]]
 
 
 def test_a_notebook_depends_on_what_its_cells_import(house):
