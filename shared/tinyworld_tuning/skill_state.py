@@ -45,23 +45,31 @@ def sort_of(question: str) -> str:
 
 
 def telling(question: Question, text: str) -> str:
-    """The sentence of a story that tells the answer: it has the answer and what the question names; "" if none is."""
+    """The sentence of a story that tells the answer: it has the answer and what the question names; "" if none is.
+
+    How a thing ends is told where it is last spoken of: if the answer is not in that sentence, none tells it.
+    """
     answer = question.answer.split()[-1].lower()
-    named = {word.lower() for word in _WORD.findall(question.text)[1:]} - _COMMON
+    named = set(_words(clause(question.text))) - _COMMON
+    of_thing = re.search(r"(\w+) at the end", question.text)
+    last = of_thing[1].lower() if of_thing and question.text.startswith(("Who had", "Where was")) else ""
     best, most = "", 0
     for sentence in sentences(text):
-        words = {word.lower() for word in _WORD.findall(sentence)}
+        words = set(_words(sentence))
         if answer in words and len(sentence.split()) <= _LONGEST_SENTENCE:
-            shared = len(named & words) or ("weather" in named)
+            shared = len(named & words) or int("weather" in named)
             if shared and shared >= most:
                 best, most = sentence, shared
+        if last and last in words and (answer not in words or sentence != best):
+            best, most = "", 0
     return best
 
 
-_COMMON_WORDS = (
-    "did was the what where who how many a to of at end had has have feel go last find found gave give like about in "
-    "were they it on get got eat and is"
-)
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+_COMMON_WORDS = "what where who how many a to of at the end had was felt went last like about in it on"
 _COMMON = frozenset(_COMMON_WORDS.split())
 
 
