@@ -1,4 +1,4 @@
-"""The exercises of tinyworld_tuning: their wordings, splits, steps and answers, worked out again."""
+"""The exercises of shared.tuning.tinyworld: their wordings, splits, steps and answers, worked out again."""
 
 import hashlib
 import re
@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import tinyworld
-from shared import tinyworld_tuning as tuning
 from shared.tinyworld.documents import ALPHABET
 from shared.tinyworld.grammar import number_word
 from shared.tinyworld.rng import Rng
 from shared.tinyworld.words import OPPOSITES
-from shared.tinyworld_tuning.arithmetic import add_steps, subtract_steps
-from shared.tinyworld_tuning.drawing import draw
-from shared.tinyworld_tuning.skill_state import clause, telling
+from shared.tuning import tinyworld as tuning
+from shared.tuning.tinyworld.arithmetic import add_steps, subtract_steps
+from shared.tuning.tinyworld.drawing import draw
+from shared.tuning.tinyworld.skill_state import clause, telling
 
 NUMBERS = {number_word(n): n for n in range(101)} | {str(n): n for n in range(101)}
 OPPOSITE = {one: two for pair in OPPOSITES for one, two in (pair, pair[::-1])}
@@ -167,8 +167,8 @@ def test_bad_input_is_named():
 
 
 def test_too_large_an_evaluation_is_refused(monkeypatch):
-    monkeypatch.setattr("shared.tinyworld_tuning.drawing._TRIES", 100)
-    monkeypatch.setattr("shared.tinyworld_tuning.drawing.SKILLS", ("opposites",))
+    monkeypatch.setattr("shared.tuning.tinyworld.drawing._TRIES", 100)
+    monkeypatch.setattr("shared.tuning.tinyworld.drawing.SKILLS", ("opposites",))
     with pytest.raises(
         ValueError, match=r"'opposites' has only about \d+ exercises in 'test' with 'foreign'"
     ):

@@ -1,4 +1,4 @@
-"""Scores, conversations, wishes and the command line of tinyworld_tuning."""
+"""Scores, conversations, wishes and the command line of shared.tuning.tinyworld."""
 
 import re
 from collections import Counter
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import tinyworld
-from shared import tinyworld_tuning as tuning
 from shared.tinyworld import people
 from shared.tinyworld.documents import ALPHABET
-from shared.tinyworld_tuning import __main__ as command
-from shared.tinyworld_tuning import strangers
-from shared.tinyworld_tuning.rules import limit_of
+from shared.tuning import tinyworld as tuning
+from shared.tuning.tinyworld import __main__ as command
+from shared.tuning.tinyworld import strangers
+from shared.tuning.tinyworld.rules import limit_of
 
-VERSION = import_module("shared.tinyworld_tuning.version")
+VERSION = import_module("shared.tuning.tinyworld.version")
 
 
 def exercise(
@@ -220,7 +220,8 @@ def test_the_rule_prefers_what_was_chosen_and_length_does_not_tell(rule):
         assert [turn["role"] for turn in one.prompt] in (["user"], ["user", "assistant", "user"])
         assert set(one.text) <= set(ALPHABET)
     chosen, rejected = (
-        sum(len(text) for text in texts) for texts in zip(*((p.chosen, p.rejected) for p in pairs))
+        sum(len(text) for text in texts)
+        for texts in zip(*((p.chosen, p.rejected) for p in pairs), strict=True)
     )
     assert abs(chosen - rejected) < 0.1 * chosen
     assert len({one.prompt[-1]["content"] for one in pairs}) > 100

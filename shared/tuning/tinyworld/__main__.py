@@ -21,7 +21,7 @@ KINDS = ("exercises", "conversations", "wishes")
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command."""
     parser = argparse.ArgumentParser(
-        prog="python -m shared.tinyworld_tuning", description="What a model of tinyworld is fine-tuned on."
+        prog="python -m shared.tuning.tinyworld", description="What a model of tinyworld is fine-tuned on."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     sample = commands.add_parser("sample", help="print some samples")

@@ -1,0 +1,1 @@
+"""Data for fine-tuning, made and not found: a package for each world."""
