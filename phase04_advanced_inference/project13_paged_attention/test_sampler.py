@@ -312,6 +312,12 @@ def test_only_guesses_that_the_step_has_read_are_judged():
     assert Sampler(PIECES)(sequence(params, draft=[3, 2, 5, 5]), logits) == [3, 2, 5]
     assert Sampler(PIECES)(sequence(params, draft=[3, 2, 5, 5]), logits[:1]) == [3]
     assert Sampler(PIECES)(sequence(params, draft=[3]), logits[:0]) == []
+    for seed in range(20):  # a draw with one number, and no guess that stays or goes by it
+        drawn, plain = (
+            Sampler(PIECES)(sequence(SamplingParams(), draft=draft, seed=seed), random_logits(1))
+            for draft in ([3, 2], [])
+        )
+        assert drawn == plain
 
 
 @task
