@@ -42,7 +42,13 @@ def _ring(rng: Rng, split: str) -> Made:
         "what": what,
         "v": "follows" if after else "comes before",
     }
-    return Made(f"{word} {asked}", fills, answer, 1 / len(ring), f"first {first}, then {second}, {word} {asked} is {answer}")
+    return Made(
+        f"{word} {asked}",
+        fills,
+        answer,
+        1 / len(ring),
+        f"first {first}, then {second}, {word} {asked} is {answer}",
+    )
 
 
 def _pattern(rng: Rng, split: str) -> Made:

@@ -246,7 +246,10 @@ def _next(rng: Rng, split: str, worked: bool) -> tuple[Pair, Pair]:
         ("What comes after {x}?", "What do we say after {x}?", "Which one comes right after {x}?")
     )
     then = rng.choose(("And after that?", "And then?", "What follows?", "And the one after it?"))
-    answers = [f"first {a}, then {b}, after {a} is {b}. So {b}" if worked else b for a, b in ((one, two), (two, three))]
+    answers = [
+        f"first {a}, then {b}, after {a} is {b}. So {b}" if worked else b
+        for a, b in ((one, two), (two, three))
+    ]
     first = Pair(lead(rng, ask.format(x=one), False), answers[0], two, "sequence")
     return first, Pair(then, answers[1], three, "follow-up next")
 
