@@ -94,7 +94,7 @@ def test_known_bytes():
     assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] == KNOWN
 
 
-KNOWN = "000000000000"
+KNOWN = "bbee26ad847d"
 
 
 def test_no_exercise_is_in_two_splits():
@@ -114,16 +114,16 @@ def test_what_is_asked_decides_the_split_and_not_how(pattern):
     numbers = {
         split: {
             match.groups()
-            for one in islice(tuning.exercises(split, 1, ["sums"]), 6000)
+            for one in islice(tuning.exercises(split, 1, ["sums"]), 2500)
             if (match := re.fullmatch(pattern, one.prompt))
         }
         for split in ("train", "test")
     }
     both = {(n, m) for split in numbers for n, m in numbers[split]}
-    assert len(both) > 100
+    assert len(both) > 40
     other = {
         (match[1], match[2])
-        for one in islice(tuning.exercises("train", 2, ["sums"]), 6000)
+        for one in islice(tuning.exercises("train", 2, ["sums"]), 2500)
         if (match := re.fullmatch(r"Please add (\d+) to (\d+)\.|(?!)", one.prompt))
     }
     assert not {(n, m) for m, n in other} & numbers["test"]

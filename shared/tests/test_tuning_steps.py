@@ -202,8 +202,8 @@ def test_no_sentence_tells_what_is_not_told():
 def test_yes_and_no_are_equally_often_right():
     for split in ("train", "test"):
         for kind in ("statement", "sum", "opposites", "holder"):
-            drawn = [one for one in some(3000, "yes_no", split=split) if one.kind == kind]
-            assert 0.44 < sum(one.answer == "yes" for one in drawn) / len(drawn) < 0.56
+            drawn = [one for one in some(1600, "yes_no", split=split) if one.kind == kind]
+            assert 0.42 < sum(one.answer == "yes" for one in drawn) / len(drawn) < 0.58
 
 
 def test_no_answer_of_a_choice_is_likelier_for_its_place():
