@@ -21,12 +21,16 @@ _RIDDLE = re.compile(r"What was (the answer to .+)\?")
 _WORD = re.compile(r"\w+")
 
 
+def _past(verb: str) -> str:
+    return {"pay": "paid", "cost": "cost"}.get(verb) or past(verb)
+
+
 def clause(question: str) -> str:
     """The question inside another sentence: "where Mia found the kite"; "" where it cannot be turned."""
     if match := _HOW_MANY.fullmatch(question):
-        return f"how many {match[1]} {match[2]} {past(match[3])}{match[4]}"
+        return f"how many {match[1]} {match[2]} {_past(match[3])}{match[4]}"
     if match := _DID.fullmatch(question):
-        return f"{match[1].lower()} {match[2]} {past(match[3])}{match[4]}"
+        return f"{match[1].lower()} {match[2]} {_past(match[3])}{match[4]}"
     if match := _RIDDLE.fullmatch(question):
         return f"what {match[1]} was"
     if match := _WAS.fullmatch(question):
@@ -78,7 +82,10 @@ def _state(rng: Rng, split: str) -> Made:
         told = story(rng, split)
         if len(told.text.split()) > _LONGEST:
             continue
-        for question in rng.shuffled(questions(told.events, told.text)):
+        asked = rng.shuffled(questions(told.events, told.text))
+        # A story has more feelings than anything else: a sort is chosen first, and then a question of that sort.
+        first = rng.shuffled(sorted({sort_of(question.text) for question in asked}))
+        for question in sorted(asked, key=lambda one: first.index(sort_of(one.text))):
             ask, tells = clause(question.text), telling(question, told.text)
             if ask and tells:
                 sort = sort_of(question.text)
