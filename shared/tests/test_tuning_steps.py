@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import tinyworld
+from shared.tinyworld import Question, facts, people, world
 from shared.tinyworld.grammar import number_word
 from shared.tinyworld.rng import Rng
 from shared.tinyworld.words import OPPOSITES
@@ -23,6 +23,12 @@ SEEDS = st.integers(0, 2**40)
 
 def some(count: int, *skills: str, split: str = "train") -> list[tuning.Exercise]:
     return list(islice(tuning.exercises(split, 3, skills or None), count))
+
+
+def found(pattern: str, text: str) -> tuple[str, ...]:
+    match = re.search(pattern, text)
+    assert match, text
+    return match.groups()
 
 
 # Steps.
@@ -80,19 +86,17 @@ def test_yes_and_no_follow_from_the_question(seed):
     one = draw(Rng("yes", seed), "train", "yes_no", "train", True)
     numbers = [int(n) for n in re.findall(r"\d+", one.prompt)]
     if one.kind == "sum":
-        total, said = re.search(r"(\d+), \d+ is (?:not )?(\d+)\. So", one.worked).groups()
+        total, said = found(r"(\d+), \d+ is (?:not )?(\d+)\. So", one.worked)
         numbers.remove(int(said))
         assert sum(numbers) == int(total)
         assert (total == said) == (one.answer == "yes")
     if one.kind == "opposites":
-        word, opposite, said = re.search(
-            r"opposite of (\w+) is (\w+), \w+ is (?:not )?(\w+)", one.worked
-        ).groups()
+        word, opposite, said = found(r"opposite of (\w+) is (\w+), \w+ is (?:not )?(\w+)", one.worked)
         assert OPPOSITE[word] == opposite
         assert (opposite == said) == (one.answer == "yes")
         assert {word, said} <= set(re.findall(r"\w+", one.prompt))
     if one.kind == "statement":
-        truths = {line for fact in tinyworld.facts.all_facts() for line in fact.statements}
+        truths = {line for fact in facts.all_facts() for line in fact.statements}
         line = max((line for line in truths if line in one.prompt), key=len, default="")
         if " answer" not in one.prompt and "ask for" not in one.prompt:
             assert bool(line) == (one.answer == "yes"), one.prompt
@@ -102,7 +106,7 @@ def test_yes_and_no_follow_from_the_question(seed):
 def test_counting_and_sorting_follow_from_the_question(seed):
     one = draw(Rng("count", seed), "train", "counting", "train", True)
     if one.kind == "occurrences":
-        target = re.search(r'"(\w+)"', one.prompt)[1]
+        (target,) = found(r'"(\w+)"', one.prompt)
         listed = [word.split()[0] for word in one.worked.split(". So ")[0].split(", ")]
         assert ", ".join(listed) in one.prompt
         assert listed.count(target) == NUMBERS[one.answer]
@@ -142,7 +146,7 @@ def test_comparison_ends_in_whose_it_is(seed):
         if one.kind == "length":
             assert all(len(word) == int(count) for word, count in has.items())
         if one.kind == "age":
-            assert all(tinyworld.people.EVERYONE[name].age == NUMBERS[count] for name, count in has.items())
+            assert all(people.EVERYONE[name].age == NUMBERS[count] for name, count in has.items())
         if one.kind == "has_more":
             assert set(has.values()) <= set(re.findall(r"\d+", one.prompt))
 
@@ -191,9 +195,7 @@ def test_a_question_becomes_a_clause(question, inside):
 
 
 def test_no_sentence_tells_what_is_not_told():
-    assert (
-        telling(tinyworld.Question("Who had the kite at the end?", "Mia"), "Ben ran home. It rained.") == ""
-    )
+    assert telling(Question("Who had the kite at the end?", "Mia"), "Ben ran home. It rained.") == ""
 
 
 # Answers.
@@ -244,10 +246,10 @@ def guess(one: tuning.Exercise, rng: Rng) -> str | None:
         case "sums", _:
             return str(rng.integer(1, 98))
         case "state", "feeling":
-            return rng.choose([f for f in tinyworld.world.FEELINGS if re.search(rf"\b{f}\b", one.prompt)])
+            return rng.choose([f for f in world.FEELINGS if re.search(rf"\b{f}\b", one.prompt)])
         case "state", "who":
             story = re.findall(r"\w+", one.prompt)
-            return rng.choose([name for name in tinyworld.people.EVERYONE if name in story])
+            return rng.choose([name for name in people.EVERYONE if name in story])
         case "sequence", "pattern":
             return rng.choose(sorted(set(row)))
         case _:
