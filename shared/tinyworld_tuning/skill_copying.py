@@ -1,6 +1,6 @@
 """Copying: a list said again or backwards, one word of a list, one thing of a sentence."""
 
-from shared.tinyworld.grammar import listed, plural
+from shared.tinyworld.grammar import capital, listed, plural
 from shared.tinyworld.people import CHILDREN
 from shared.tinyworld.places import VILLAGE_PLACES
 from shared.tinyworld.rng import Rng
@@ -43,6 +43,7 @@ def _named(rng: Rng, split: str) -> Made:
     who, at = rng.choose(CHILDREN), rng.choose(_PLACES)
     things = [plural(word) for word in rng.sample(_COUNTABLE, rng.integer(3, 5))]
     fills = {"a": who.name, "at": at, "things": listed(things), "where": rng.choose(VILLAGE_PLACES).at}
+    fills["Where"] = capital(fills["where"])
     return Made(f"named {at} {who.name} {fills['things']}", fills, _pick(things, at), 1 / len(things))
 
 
@@ -160,7 +161,7 @@ _NTH = wordings(
 _NAMED = wordings(
     """
     {a} saw {things} {where}. What did {a} name {at}?
-    {where} {a} saw {things}. Which of them is named {at}?
+    {Where} {a} saw {things}. Which of them is named {at}?
     {a} tells us of {things} {where}. What comes {at}?
     "I saw {things} {where}," says {a}. What does {a} name {at}?
     There were {things} {where}, says {a}. Which were named {at}?
@@ -174,7 +175,7 @@ _NAMED = wordings(
     Of the things that {a} saw {where}, {things}, which come {at}?
     {a} drew {things} {where}. Tell me which were {at}.
     Somebody says that {a} saw {things} {where}. What is said {at}?
-    {where} stood {things}, and {a} saw them. Say what stood {at} in the row.
+    {Where} stood {things}, and {a} saw them. Say what stood {at} in the row.
     {a} wanted {things} {where}. What did {a} want {at}?
     {a} spoke about {things} {where}. Please say which were {at}.
     When {a} was {where}, {a} saw {things}. The {at} ones were what?
@@ -185,7 +186,7 @@ _NAMED = wordings(
     {things}: all that {a} saw {where}. Answer with the {at}.
     {a} asked for {things} {where}. Find what {a} asked for {at}.
     We know that {a} noticed {things} {where}. What was the {at} to be named?
-    {where} {a} began to talk of {things}. What did we hear {at}?
+    {Where} {a} began to talk of {things}. What did we hear {at}?
     """,
     """
     {a}, {where}: {things}. {at}?
