@@ -67,6 +67,7 @@ def to_messages(record: Any) -> Conversation:
 
 
 def _from_alpaca(record: Mapping[str, Any], keys: str) -> Conversation:
+    """The two messages of an Alpaca record, as `to_messages` says. `keys` are its keys, for an error."""
     answer = "output" if "output" in record else "response"
     if answer not in record:
         raise ValueError(f"a record with an instruction has an output or a response too; its keys: {keys}")
@@ -82,6 +83,7 @@ def _from_alpaca(record: Mapping[str, Any], keys: str) -> Conversation:
 
 
 def _from_turn(turn: Any) -> dict[str, str]:
+    """The message of one of ShareGPT's turns, as `to_messages` says; the value itself is left to `check_messages`."""
     if not isinstance(turn, Mapping) or set(turn) != {"from", "value"}:
         has = ", ".join(map(str, turn)) if isinstance(turn, Mapping) else type(turn).__name__
         raise ValueError(f"a turn of conversations has from and value, and nothing else; this one: {has}")
