@@ -97,7 +97,6 @@ def test_no_number_is_read_back():
     loss, metrics = sft_loss(random_model(), collate(random_examples(2)))
     assert isinstance(loss, torch.Tensor)
     assert isinstance(metrics["weight"], torch.Tensor)
-    assert not metrics["weight"].is_floating_point()
 
 
 @task

@@ -1,6 +1,7 @@
 """What a run learns from: tinyworld's exercises and talks, a file of records, or a set of Hugging Face's."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from shared.tinyworld import instructions
 from shared.tinyworld_tuning import SKILLS, WORKED, Exercise, conversations, exercises, version
 
 CHUNK = 1024  # conversations that are made and packed together: enough that hardly a row has room left
-TINYWORLD, HUB = "tinyworld", "hub:"
+TINYWORLD, HUB, MIRROR = "tinyworld", "hub:", "mirror:"
 READING = ("retrieval", "state")
 HARD = ("yes_no", "sums", "sequence", "comparison", "counting", "sorting")
 """the skills that tiny-base is bad at"""
@@ -61,7 +62,7 @@ def load_data(settings: SFTConfig, tokenizer: Tokenizer[Any]) -> Data:
     if settings.data.startswith(HUB):
         talks = hub_records(settings.data.removeprefix(HUB))
     else:
-        talks = read_records(Path(settings.data))
+        talks = read_records(file_of(settings.data))
     held_out = min(settings.validation_examples, len(talks) // 5)
     if held_out < 1:
         raise ValueError(f"{settings.data} has {len(talks)} conversations; at least 5 are needed")
@@ -71,6 +72,16 @@ def load_data(settings: SFTConfig, tokenizer: Tokenizer[Any]) -> Data:
         raise ValueError(f"no conversation of {settings.data} fits into {settings.context_length} tokens")
     identity = hashlib.sha256(repr(talks).encode()).hexdigest()[:16]
     return Data(lambda _: mine, validation, identity, too_long)
+
+
+def file_of(data: str) -> Path:
+    """The file that the setting names. Raises ValueError for one of a mirror, where LADDER_DATA_MIRROR names none."""
+    if not data.startswith(MIRROR):
+        return Path(data)
+    folder = os.environ.get("LADDER_DATA_MIRROR")
+    if not folder:
+        raise ValueError(f"{data} is a file of a mirror, and LADDER_DATA_MIRROR names no folder")
+    return Path(folder) / data.removeprefix(MIRROR)
 
 
 def tinyworld_chunk(

@@ -21,7 +21,7 @@ class SFTConfig(TrainerConfig):
     template: str = "tinyworld"
     """the chat template: tinyworld, question, chatml, llama3 or alpaca"""
     data: str = "tinyworld"
-    """tinyworld (generated, endless), the path of a JSON or JSON-lines file, or hub:NAME for a set of Hugging Face's"""
+    """tinyworld (generated, endless), a JSON or JSON-lines file, mirror:FILE of LADDER_DATA_MIRROR, or hub:NAME"""
     worked: bool = False
     """of tinyworld: answers with their steps written out, where steps help"""
     conversations: float = 0.2
