@@ -20,7 +20,11 @@ def subtract_steps(n: int, m: int) -> list[str]:
     left = n
     ones = m % 10
     # Below twenty, and where the ones suffice, one step is enough; else the way leads over the full ten.
-    parts = [m - ones, left % 10, ones - left % 10] if left - (m - ones) > 18 and left % 10 < ones else [m - ones, ones]
+    parts = (
+        [m - ones, left % 10, ones - left % 10]
+        if left - (m - ones) > 18 and left % 10 < ones
+        else [m - ones, ones]
+    )
     for part in parts:
         if part:
             steps.append(f"{left} minus {part} is {left - part}")

@@ -11,7 +11,11 @@ _BY_KIND = tuple(CATEGORIES.values())
 def some_words(rng: Rng, low: int, high: int) -> list[str]:
     """From `low` to `high` different words: all of one category, or of any."""
     pool = rng.choose(_BY_KIND) if rng.chance(0.5) else SINGLE
-    return rng.sample(pool, rng.integer(low, high)) if len(pool) < 30 else _few(rng, pool, rng.integer(low, high))
+    return (
+        rng.sample(pool, rng.integer(low, high))
+        if len(pool) < 30
+        else _few(rng, pool, rng.integer(low, high))
+    )
 
 
 def _few(rng: Rng, pool: tuple[str, ...], count: int) -> list[str]:

@@ -20,7 +20,9 @@ def _occurrences(rng: Rng, split: str) -> Made:
         steps.append(f"{word} {number_word(seen)}" if word == target else word)
     shown = ", ".join(row)
     fills = {"word": target, "row": shown}
-    return Made(f"occurrences {target} {shown}", fills, number_word(count), 1 / 5, ", ".join(steps), (str(count),))
+    return Made(
+        f"occurrences {target} {shown}", fills, number_word(count), 1 / 5, ", ".join(steps), (str(count),)
+    )
 
 
 def _list_length(rng: Rng, split: str) -> Made:

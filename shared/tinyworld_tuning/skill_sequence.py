@@ -32,8 +32,16 @@ def _ring(rng: Rng, split: str) -> Made:
     first, second = ring[at], ring[at + 1]
     asked, answer = (first, second) if after else (second, first)
     word = "after" if after else "before"
-    what = "letter" if ring is _LETTERS else "day" if ring is DAYS else "month" if ring is MONTHS else "season"
-    fills = {"w": word, "W": word.capitalize(), "x": asked, "what": what, "v": "follows" if after else "comes before"}
+    what = (
+        "letter" if ring is _LETTERS else "day" if ring is DAYS else "month" if ring is MONTHS else "season"
+    )
+    fills = {
+        "w": word,
+        "W": word.capitalize(),
+        "x": asked,
+        "what": what,
+        "v": "follows" if after else "comes before",
+    }
     return Made(f"{word} {asked}", fills, answer, 1 / len(ring), f"first {first}, then {second}")
 
 

@@ -34,9 +34,7 @@ def _numbers(rng: Rng, down: bool) -> Made:
         number = rng.integer(1, 99)
         if number not in found:
             found.append(number)
-    steps = [
-        ", ".join(map(str, sorted(found[:size], reverse=down))) for size in range(1, count + 1)
-    ]
+    steps = [", ".join(map(str, sorted(found[:size], reverse=down))) for size in range(1, count + 1)]
     shown = ", ".join(map(str, found))
     key = f"{'down' if down else 'up'} {shown}"
     return Made(key, {"row": shown}, steps[-1], 1 / _ways(count), ", then ".join(steps[1:]))

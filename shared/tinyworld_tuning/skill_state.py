@@ -93,7 +93,9 @@ def _candidates(sort: str, text: str, events: tuple[tuple[str, ...], ...]) -> in
         case "weather":
             return 6
         case _:
-            return len({part for event in events for part in event[1:] if part not in EVERYONE and part in text})
+            return len(
+                {part for event in events for part in event[1:] if part not in EVERYONE and part in text}
+            )
 
 
 def _also(answer: str) -> tuple[str, ...]:

@@ -46,7 +46,9 @@ def _opposites(rng: Rng, split: str) -> Made:
     while said == word:
         said = rng.choose(_WORDS)
     step, answer = _same(right, said)
-    return Made(f"opposites {word}", {"x": word, "y": said}, answer, 0.5, f"the opposite of {word} is {right}, {step}")
+    return Made(
+        f"opposites {word}", {"x": word, "y": said}, answer, 0.5, f"the opposite of {word} is {right}, {step}"
+    )
 
 
 def _holder(rng: Rng, split: str) -> Made:
@@ -55,7 +57,9 @@ def _holder(rng: Rng, split: str) -> Made:
     who = rng.choose((a, b))
     step, answer = _same(b.name, who.name)
     fills = {"a": a.name, "b": b.name, "t": thing, "w": who.name, "he": a.pronoun}
-    return Made(f"holder {a.name} {b.name} {thing}", fills, answer, 0.5, f"{b.name} has the {thing} now, {step}")
+    return Made(
+        f"holder {a.name} {b.name} {thing}", fills, answer, 0.5, f"{b.name} has the {thing} now, {step}"
+    )
 
 
 _STATEMENT = wordings(
