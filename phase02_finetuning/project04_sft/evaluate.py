@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phase02_finetuning.project04_sft.given.chat_model import load_chat
-from phase02_finetuning.project04_sft.given.evaluation import Measured, measure, mistakes
+from phase02_finetuning.project04_sft.given.evaluation import SORTS, Measured, measure, mistakes
 from shared.artifacts import ArtifactError, CheckpointError
 from shared.command import exits_with_message, printable
 from shared.device import pick_device, pick_dtype, set_threads
@@ -57,10 +57,12 @@ def the_rest(before: Measured, after: Measured) -> Table:
         "answers in form, wordings of training": [one.wordings["train"].compliance for one in (before, after)],
         "answers in form, foreign wordings": [one.wordings["foreign"].compliance for one in (before, after)],
         "talks whose last answer ends": [one.ended for one in (before, after)],
-        "talks in which it knows what was said before": [one.remembered for one in (before, after)],
     }
     for name, shares in rows.items():
         table.add_row(name, *(f"{100 * share:.0f}%" for share in shares))
+    for sort in SORTS:
+        counts = [one.talks[sort] for one in (before, after)]
+        table.add_row(f"talks answered well: {sort}", *(f"{right} of {asked}" for right, asked in counts))
     return table
 
 

@@ -96,7 +96,7 @@ def tinyworld_chunk(
     seed = settings.seed * 1_000_003 + number + 1  # 0 is left to who only looks at the data
     random = np.random.default_rng([settings.seed, number])
     plain = [skill for skill in SKILLS if not (settings.worked and skill in WORKED)]
-    talks = conversations(split, seed)
+    talks = conversations(split, seed, settings.worked)
     items = instructions(split, seed, plain)
     streams: dict[str, Iterator[Exercise]] = {
         skill: exercises(split, seed, [skill], worked=settings.worked) for skill in SKILLS

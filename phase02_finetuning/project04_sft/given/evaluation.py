@@ -21,14 +21,19 @@ from shared.tinyworld import score as own_score
 from shared.tinyworld_tuning import (
     PHRASINGS,
     WORKED,
+    Conversation,
     Exercise,
     Score,
+    answers_well,
     conversations,
     evaluation,
     exercises,
     final_answer,
     is_right,
 )
+
+SORTS = ("memory", "follow-ups", "unknown", "others")
+"""last questions of talks: what was told before; one that needs the turn before; what nobody can know; all else"""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Measured:
     """on held-out answers"""
     ended: float
     """the share of a talk's last answers that ended within the limit"""
-    remembered: float
-    """of talks whose last answer needs something said before: the share that has it"""
+    talks: dict[str, tuple[int, int]]
+    """of talks, by the sort of their last question: how many were answered well, of how many"""
 
 
 def measure(
@@ -72,10 +77,8 @@ def measure(
         scored, written = exact_match_by_skill(*chat, asked, max_tokens, dtype=dtype)
         found[name] = Wording(scored, format_compliance(asked, written), asked, written)
     own_items, own_by_skill = own_questions(chat, per_skill, max_tokens, dtype)
-    ended, remembered = talk_scores(chat, talks, max_tokens, dtype)
-    return Measured(
-        found, own_items, own_by_skill, answers_loss(chat, 20 * talks, dtype), ended, remembered
-    )
+    ended, by_sort = talk_scores(chat, talks, max_tokens, dtype)
+    return Measured(found, own_items, own_by_skill, answers_loss(chat, 20 * talks, dtype), ended, by_sort)
 
 
 def own_questions(
@@ -100,21 +103,31 @@ def answers_loss(chat: ChatModel, count: int, dtype: torch.dtype = torch.float32
 
 def talk_scores(
     chat: ChatModel, count: int, max_tokens: int = 64, dtype: torch.dtype = torch.float32
-) -> tuple[float, float]:
-    """Of so many talks, the share whose last answer ended, and, of those that need it, that has what was said before."""
+) -> tuple[float, dict[str, tuple[int, int]]]:
+    """Of so many talks that fit: the share whose last answer ends, and by SORTS how many of how many were good."""
     room = chat.model.config.context_length - max_tokens
-    talks = []
+    talks: list[Conversation] = []
     for talk in conversations("test", 1):
+        if len(talks) == count:
+            break
         examples, _ = tokenize_all([talk.messages], chat.tokenizer, chat.template, room)
         if examples:
             talks.append(talk)
-        if len(talks) == count:
-            break
     written = write_answers(*chat, [talk.messages[:-1] for talk in talks], max_tokens, dtype=dtype)
-    ended = sum(one.ended for one in written) / len(written)
-    needing = [(talk, one) for talk, one in zip(talks, written, strict=True) if talk.knows]
-    remembered = sum(str(talk.knows).lower() in one.text.lower() for talk, one in needing)
-    return ended, remembered / max(1, len(needing))
+    good = dict.fromkeys(SORTS, (0, 0))
+    for talk, one in zip(talks, written, strict=True):
+        sort = _sort(talk.sort)
+        right, asked = good[sort]
+        good[sort] = right + answers_well(talk, one.text), asked + 1
+    return sum(one.ended for one in written) / len(written), good
+
+
+def _sort(of: str) -> str:
+    if of in ("name", "told"):
+        return "memory"
+    if of.startswith("follow-up"):
+        return "follow-ups"
+    return of if of in SORTS else "others"
 
 
 def mistakes(wording: Wording, most: int = 8) -> list[str]:

@@ -197,9 +197,9 @@ def fine_tuning(report: Report, settings: Settings, name: str, tune: SFTConfig) 
         {"before": 100 * compliance[0]},
     )  # fmt: skip
     report.figure(f"held-out loss, {name}", after.loss, "nats", None, {"before": before.loss})
-    report.figure(
-        f"remembers what was said, {name}", 100 * after.remembered, "%", None, {"before": 100 * before.remembered}
-    )
+    shares = [100 * sum(r for r, _ in one.talks.values()) / sum(n for _, n in one.talks.values()) for one in (before, after)]
+    by_sort = ", ".join(f"{sort} {right} of {asked}" for sort, (right, asked) in after.talks.items())
+    report.figure(f"talks answered well, {name}", shares[1], "%", None, {"before": shares[0]}, by_sort)
     if whole:
         report.figure("minutes of training, cpu preset", minutes, "minutes", ("<=", 10))
     for skill in SKILLS:
