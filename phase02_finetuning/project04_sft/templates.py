@@ -32,7 +32,7 @@ class Segment(NamedTuple):
     """whether the model is to write it: an assistant's text, and the token that ends it"""
 
 
-def check_messages(messages: Messages) -> None:
+def check_messages(messages: Sequence[Any]) -> None:
     """Raises ValueError, naming the message by its number from 1, for what no template can write down.
 
     There is at least one message. Each is a mapping with "role" and "content", both texts, and nothing else: another

@@ -31,9 +31,16 @@ def logits_of(model, batch):
 @task
 def test_the_longest_go_first_and_fill_the_fullest_row():
     assert pack([3, 5, 2, 4, 1], 5) == [[1], [3, 4], [0, 2]]
-    assert pack([4, 4, 1, 1, 1], 6) == [[0, 2, 4], [1, 3]]
+    assert pack([4, 4, 1, 1, 1], 6) == [[0, 2, 3], [1, 4]]
     assert pack([2, 6, 3, 3, 2], 8) == [[1, 0], [2, 3, 4]]
     assert pack([], 5) == []
+
+
+@task
+def test_of_equally_full_rows_the_one_that_has_been_so_for_longest():
+    assert pack([4, 4, 2, 2], 6) == [[0, 2], [1, 3]]
+    # The second row has a room of 2 before the first has.
+    assert pack([15, 12, 6, 3, 2], 20) == [[0, 3], [1, 2, 4]]
 
 
 @task

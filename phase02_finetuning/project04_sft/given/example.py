@@ -16,7 +16,7 @@ from shared.phase01 import IGNORED, LLM, ByteBPE, Config, Tokenizer, save_tokeni
 
 ALL_CONTROL = tuple(dict.fromkeys(name for names in CONTROL.values() for name in names))
 TINY = Config(
-    vocab_size=320, context_length=160, layers=2, heads=4, kv_heads=2, dim=24, hidden_dim=36, head_dim=6
+    vocab_size=301, context_length=160, layers=2, heads=4, kv_heads=2, dim=24, hidden_dim=36, head_dim=6
 )
 TALK = [
     {"role": "system", "content": "Be brief."},

@@ -92,7 +92,6 @@ def test_where_data_cannot_be_had_it_says_so(monkeypatch, tmp_path):
     ("change", "message"),
     [
         ({"template": "vicuna"}, "vicuna"),
-        ({"schedule": "step"}, "step"),
         ({"conversations": 0.7, "items": 0.6}, "above 1"),
         ({"reading": 1.5}, "reading"),
         ({"hard": 0.0}, "hard"),
