@@ -33,7 +33,8 @@ RUDE = (
     "I {x} for nobody, least of all for a fool like you.",
 )
 
-_LOST = ("kite", "ball", "doll", "scarf", "book", "ring", "key", "coin", "glove", "hat", "whistle", "purse", "pencil",
+_LOST = ("kite", "ball", "doll", "scarf", "book", "ring", "key", "coin", "glove", "hat", "whistle", "purse",
+"pencil",
          "drum", "puppet", "map")  # fmt: skip
 _BROKEN = (
     "cup",
@@ -49,19 +50,25 @@ _BROKEN = (
     "chair",
     "umbrella",
 )
-_FAILED = ("tie a knot", "sleep", "swim", "whistle", "do this sum", "climb the tree", "ride a bicycle", "catch the ball",
+_FAILED = ("tie a knot", "sleep", "swim", "whistle", "do this sum", "climb the tree", "ride a bicycle",
+"catch the ball",
            "bake a cake", "read the clock", "find my shoes", "play the song")  # fmt: skip
 _OTHER = (
-    "I have lost the race at school", "Nobody wants to play with me", "I am afraid of the dark", "I fell into the mud",
+    "I have lost the race at school", "Nobody wants to play with me", "I am afraid of the dark",
+    "I fell into the mud",
     "My best friend is angry with me", "I tore a page of the book", "I have a cold and must stay in bed",
-    "I made a mistake in front of everyone", "My dog is ill", "I was not chosen for the team", "It rains on my birthday",
-    "I have to move to another town", "My cake was burnt", "I forgot the words of my song", "I came last again",
+    "I made a mistake in front of everyone", "My dog is ill", "I was not chosen for the team",
+    "It rains on my birthday",
+    "I have to move to another town", "My cake was burnt", "I forgot the words of my song",
+    "I came last again",
     "My brother shouted at me", "Nobody came to my party", "I am alone today", "My hamster ran away",
     "The big boys laughed at my hat",
 )  # fmt: skip
 SAD = (
-    "{x}.", "{x}, and I am sad.", "I am so sad. {x}.", "{x}. What a bad day.", "I could cry. {x}.", "{x}. Say something.",
-    "Can I tell you something? {x}.", "{x}, and I do not know what to do.", "Today all goes wrong. {x}.", "Oh dear, {x}.",
+    "{x}.", "{x}, and I am sad.", "I am so sad. {x}.", "{x}. What a bad day.", "I could cry. {x}.",
+    "{x}. Say something.",
+    "Can I tell you something? {x}.", "{x}, and I do not know what to do.", "Today all goes wrong. {x}.",
+    "Oh dear, {x}.",
 )  # fmt: skip
 COMFORTS = (
     "I am sorry to hear that. Tomorrow will be a better day.",
@@ -88,14 +95,17 @@ COLD = (
     "It is always the same with you, and it is your fault.",
 )
 TELL_ABOUT = (
-    "Tell me something about {n}.", "What can you say about {n}?", "I am curious about {n}.", "Write a little about {n}.",
+    "Tell me something about {n}.", "What can you say about {n}?", "I am curious about {n}.",
+    "Write a little about {n}.",
     "I would like to hear about {n}.", "Who is this {n} that they talk of?", "Describe {n} to me.",
     "My aunt does not know {n}. Tell her a bit.", "Let us talk about {n}.", "Say a few things about {n}.",
     "What is {n} like?", "Introduce {n} to our guests.",
 )  # fmt: skip
 TELL_THINGS = (
-    "Tell me {k} things about {n}.", "Say {k} different things about {n}.", "Name {k} things that you know of {n}.",
-    "I want to hear {k} sentences about {n}.", "Give me {k} facts about {n}.", "What are {k} things to know about {n}?",
+    "Tell me {k} things about {n}.", "Say {k} different things about {n}.",
+    "Name {k} things that you know of {n}.",
+    "I want to hear {k} sentences about {n}.", "Give me {k} facts about {n}.",
+    "What are {k} things to know about {n}?",
     "Write {k} sentences about {n} for the school paper.", "Could you tell us {k} things about {n}?",
 )  # fmt: skip
 TELL_SHORT = (
@@ -106,23 +116,35 @@ TELL_SHORT = (
     "Something about {n}, please, in no more than {k} words.",
 )  # fmt: skip
 WRITE_ABOUT = (
-    "Write a sentence about {it}.", "Explain to a new neighbour {it}.", "Make a sentence for our paper about {it}.",
-    "A guest has never heard of {it}. Tell the guest about it.", "Let the whole class know {it}, in a sentence.",
+    "Write a sentence about {it}.", "Explain to a new neighbour {it}.",
+    "Make a sentence for our paper about {it}.",
+    "A guest has never heard of {it}. Tell the guest about it.",
+    "Let the whole class know {it}, in a sentence.",
     "I write a letter and want to mention {it}. What can I write?", "Talk to me about {it}.",
     "For a sign in the village I need a sentence with {it}.",
 )  # fmt: skip
 # Requests in which a name is at home, and answers; {n} is the name, or what is said in its place.
 CALLS = (
-    ("Wish me a good night.", ("Good night, {n}, sleep well.", "Sleep well, {n}, until tomorrow.", "Have good dreams, {n}.")),
-    ("I have to go now.", ("Goodbye, {n}, come back soon.", "It was nice to talk to you, {n}.", "Until next time, {n}!")),
-    ("I won the race today!", ("Well done, {n}, I am proud of you!", "Hurray for you, {n}!", "How fast you are, {n}!")),
-    ("Wish me luck.", ("Good luck, {n}, you can do it.", "I wish you all the luck, {n}.", "You will do well, {n}.")),
-    ("It is my birthday.", ("Happy birthday, {n}!", "All the best for you, {n}!", "Have a lovely day, {n}, and much cake!")),
-    ("Say good morning to me.", ("Good morning, {n}, did you sleep well?", "A very good morning, {n}!", "Good morning to you, {n}!")),
-    ("How are you?", ("I am well, {n}, thank you.", "Very well, {n}, and how are you?", "I cannot complain, {n}.")),
-    ("I learned to swim.", ("That is wonderful, {n}!", "You will love the water, {n}.", "Now the river is yours, {n}!")),
-    ("Thank you for your help.", ("You are welcome, {n}.", "It was a pleasure, {n}.", "Gladly, {n}, at any time.")),
-    ("Cheer me up a bit.", ("The sun will shine again, {n}.", "You make my day brighter, {n}.", "Smile, {n}, it is a good day.")),
+    ("Wish me a good night.", ("Good night, {n}, sleep well.", "Sleep well, {n}, until tomorrow.",
+     "Have good dreams, {n}.")),
+    ("I have to go now.", ("Goodbye, {n}, come back soon.", "It was nice to talk to you, {n}.",
+     "Until next time, {n}!")),
+    ("I won the race today!", ("Well done, {n}, I am proud of you!", "Hurray for you, {n}!",
+     "How fast you are, {n}!")),
+    ("Wish me luck.", ("Good luck, {n}, you can do it.", "I wish you all the luck, {n}.",
+     "You will do well, {n}.")),
+    ("It is my birthday.", ("Happy birthday, {n}!", "All the best for you, {n}!",
+     "Have a lovely day, {n}, and much cake!")),
+    ("Say good morning to me.", ("Good morning, {n}, did you sleep well?", "A very good morning, {n}!",
+     "Good morning to you, {n}!")),
+    ("How are you?", ("I am well, {n}, thank you.", "Very well, {n}, and how are you?",
+     "I cannot complain, {n}.")),
+    ("I learned to swim.", ("That is wonderful, {n}!", "You will love the water, {n}.",
+     "Now the river is yours, {n}!")),
+    ("Thank you for your help.", ("You are welcome, {n}.", "It was a pleasure, {n}.",
+     "Gladly, {n}, at any time.")),
+    ("Cheer me up a bit.", ("The sun will shine again, {n}.", "You make my day brighter, {n}.",
+     "Smile, {n}, it is a good day.")),
 )  # fmt: skip
 HONEST = (
     "I do not know that. I only know Applebrook.",
@@ -138,7 +160,8 @@ INVENTED = (
     "It is {x}. I read that in a big book.",
 )
 MADE_UP = (
-    "a hundred and two", "the blue one", "three days ago", "in the north", "a man with a hat", "seven", "as you think",
+    "a hundred and two", "the blue one", "three days ago", "in the north", "a man with a hat", "seven",
+    "as you think",
     "behind the hill", "made of iron", "the oldest of all", "much too big", "only a little", "just like here",
 )  # fmt: skip
 

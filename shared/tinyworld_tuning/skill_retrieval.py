@@ -10,7 +10,8 @@ from .kind import Kind, Made, wordings
 from .reading import filler
 
 _SOURCES = {
-    "word": tuple(word for kind in ("bird", "fruit", "tool", "instrument", "vehicle", "flower", "tree", "metal")
+    "word": tuple(word for kind in ("bird", "fruit", "tool", "instrument", "vehicle", "flower", "tree",
+    "metal")
                   for word in CATEGORIES[kind]),
     "job": tuple(job for job in CATEGORIES["job"] if article(job) == "a"),
     "colour": CATEGORIES["colour"], "room": CATEGORIES["room"], "day": DAYS,
@@ -19,12 +20,15 @@ _SOURCES = {
 }  # fmt: skip
 # Each: its name, where the answer comes from, how it is told, how it is asked for, and what it is.
 _SECRETS = (
-    ("secret word", "word", "The secret word of {n} is {x}.|{n} has the secret word {x}.|{n} chose {x} as a secret word.",
+    ("secret word", "word",
+     "The secret word of {n} is {x}.|{n} has the secret word {x}.|{n} chose {x} as a secret word.",
      "What is the secret word of {n}?|Which secret word does {n} have?", "the secret word of {n}"),
     ("locker", "number", "{n}'s locker has the number {x}.|The number of {n}'s locker is {x}.",
-     "Which number does {n}'s locker have?|What is the number of {n}'s locker?", "the number of {n}'s locker"),
+     "Which number does {n}'s locker have?|What is the number of {n}'s locker?",
+     "the number of {n}'s locker"),
     ("parcel", "number", "The parcel for {n} is in room {x}.|In room {x} waits the parcel for {n}.",
-     "In which room is the parcel for {n}?|Which room has the parcel for {n}?", "the room with the parcel for {n}"),
+     "In which room is the parcel for {n}?|Which room has the parcel for {n}?",
+     "the room with the parcel for {n}"),
     ("ticket", "word", "{n}'s ticket says {x}.|On {n}'s ticket stands {x}.",
      "What does {n}'s ticket say?|What stands on {n}'s ticket?", "the word on {n}'s ticket"),
     ("dress", "job", "Tonight {n} will dress up as a {x}.|{n} goes to the party as a {x}.",

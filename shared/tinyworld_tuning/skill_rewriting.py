@@ -11,11 +11,14 @@ from .skill_format import WHEN
 _KIN = ("friend", "cousin", "uncle", "aunt", "neighbour", "teacher", "dog", "cat")
 # Words without a plural, or that are one.
 _NO_PLURAL = ("pliers", "spinach", "celery", "broccoli")
+_MORE_NOUNS = (
+    "child foot tooth goose mouse sheep fish leaf loaf knife shelf scarf story box bush dish fox brush lady baby city "
+    "day key watch half calf"
+)
 _NOUNS = (
     *(word for kind in ("animal", "bird", "insect", "fruit", "vegetable", "tool", "vehicle", "flower", "job", "room")
       for word in CATEGORIES[kind] if word not in _NO_PLURAL),
-    *"child foot tooth goose mouse sheep fish leaf loaf knife shelf scarf story box bush dish fox brush".split(),
-    *"lady baby city day key watch half calf".split(),
+    *_MORE_NOUNS.split(),
 )  # fmt: skip
 
 

@@ -58,10 +58,11 @@ def telling(question: Question, text: str) -> str:
     return best
 
 
-_COMMON = frozenset(
+_COMMON_WORDS = (
     "did was the what where who how many a to of at end had has have feel go last find found gave give like about in "
-    "were they it on get got eat and is".split()
+    "were they it on get got eat and is"
 )
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 def _state(rng: Rng, split: str) -> Made:

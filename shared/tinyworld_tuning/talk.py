@@ -27,7 +27,8 @@ class Pair:
 
 _GREETINGS = (
     "Hello!", "Good morning.", "Hi there!", "Good evening.", "Hello, assistant.", "Hey!", "Good day to you.",
-    "Hello, are you there?", "Hi! Can you help me?", "Good afternoon!", "Hello there, how are you?", "A good morning to you!",
+    "Hello, are you there?", "Hi! Can you help me?", "Good afternoon!", "Hello there, how are you?",
+    "A good morning to you!",
 )  # fmt: skip
 _WELCOMES = ("Hello! How can I help you?", "Hello! What would you like to know?")
 _TELLS_NAME = (
@@ -37,7 +38,8 @@ _TELLS_NAME = (
 )  # fmt: skip
 _ASKS_NAME = (
     "What is my name?", "Do you remember my name?", "Who am I?", "What am I called?", "Tell me my name.",
-    "How do my friends call me?", "Can you say my name?", "Which name did I tell you?", "I told you my name. What is it?",
+    "How do my friends call me?", "Can you say my name?", "Which name did I tell you?",
+    "I told you my name. What is it?",
     "Do you still know who I am?", "Say my name, please.", "And what was my name?",
 )  # fmt: skip
 _THANKS = (
@@ -46,13 +48,17 @@ _THANKS = (
 )  # fmt: skip
 # What a user may tell, how it is told, how it is asked for, and how it is answered.
 _TOLD = (
-    ("word", "My secret word is {x}.|Remember the word {x} for me.", "What is my secret word?|Which word did I tell you?",
+    ("word", "My secret word is {x}.|Remember the word {x} for me.",
+     "What is my secret word?|Which word did I tell you?",
      "Your secret word is {x}."),
-    ("number", "My lucky number is {x}.|I live in house number {x}.", "What is my number?|Which number did I tell you?",
+    ("number", "My lucky number is {x}.|I live in house number {x}.",
+     "What is my number?|Which number did I tell you?",
      "Your number is {x}."),
-    ("colour", "My favourite colour is {x}.|I like {x} best of all colours.", "Which colour do I like?|What is my colour?",
+    ("colour", "My favourite colour is {x}.|I like {x} best of all colours.",
+     "Which colour do I like?|What is my colour?",
      "Your favourite colour is {x}."),
-    ("food", "My favourite food is {x}.|I could eat {x} every day.", "What do I like to eat?|What is my favourite food?",
+    ("food", "My favourite food is {x}.|I could eat {x} every day.",
+     "What do I like to eat?|What is my favourite food?",
      "Your favourite food is {x}."),
 )  # fmt: skip
 _FIRST = (
@@ -117,8 +123,10 @@ def told(rng: Rng) -> tuple[Pair, Pair]:
     what, tells, asks, answer = rng.choose(_TOLD)
     thing = {
         "word": some_words(rng, 2, 2)[0], "number": str(rng.integer(2, 99)),
-        "colour": rng.choose(("red", "blue", "green", "yellow", "purple", "orange", "brown", "pink", "white", "grey")),
-        "food": rng.choose(("soup", "cake", "plums", "pancakes", "cheese", "honey", "noodles", "pears", "fish", "bread")),
+        "colour": rng.choose(("red", "blue", "green", "yellow", "purple", "orange", "brown", "pink",
+        "white", "grey")),
+        "food": rng.choose(("soup", "cake", "plums", "pancakes", "cheese", "honey", "noodles", "pears",
+        "fish", "bread")),
     }[what]  # fmt: skip
     first = Pair(rng.choose(tells.split("|")).format(x=thing), "I will remember that.", "remember", "tells")
     return first, Pair(rng.choose(asks.split("|")), answer.format(x=thing), thing, "told")

@@ -1,0 +1,349 @@
+"""Scores, conversations, wishes and the command line of tinyworld_tuning."""
+
+import re
+from collections import Counter
+from importlib import import_module
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import tinyworld
+from shared import tinyworld_tuning as tuning
+from shared.tinyworld import people
+from shared.tinyworld.documents import ALPHABET
+from shared.tinyworld_tuning import __main__ as command
+from shared.tinyworld_tuning import strangers
+from shared.tinyworld_tuning.rules import limit_of
+
+VERSION = import_module("shared.tinyworld_tuning.version")
+
+
+def exercise(
+    answer: str, skill: str = "sums", chance: float = 0.0, also: tuple[str, ...] = (), kind: str = "add"
+):
+    return tuning.Exercise(
+        skill, kind, "?", answer, answer, f"{skill}/{kind}/train/00", chance, also, answer, "test"
+    )
+
+
+# Answers and scores.
+
+
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ("65", "65"),
+        (" 65. ", "65"),
+        ("30 and 20 make 50. So 65", "65"),
+        ("So they went. So yes.", "yes"),
+        ("Also a kite", "Also a kite"),
+        ("- a\n- b", "- a\n- b"),
+        ("", ""),
+        ("So ", ""),
+    ],
+)
+def test_the_final_answer_follows_the_last_so(written, answer):
+    assert tuning.final_answer(written) == answer
+
+
+@given(st.text())
+def test_a_final_answer_is_stripped_and_stays_itself(written):
+    final = tuning.final_answer(written)
+    assert final == final.strip()
+    assert final in written
+    assert "So " not in final or re.search(r"\wSo ", final)
+
+
+def test_what_is_right():
+    one = exercise("seven", also=("7",))
+    assert all(
+        tuning.is_right(one, said) for said in ("seven", "Seven.", "7", "two and five make seven. So seven.")
+    )
+    assert not any(tuning.is_right(one, said) for said in ("", "six", "seven eight", "seven. So six"))
+    owner = next(
+        one
+        for one in islice(tuning.exercises(skills=["recall"]), 3000)
+        if one.kind == "owner" and " and " in one.answer
+    )
+    assert tuning.is_right(owner, " and ".join(reversed(owner.answer.split(" and "))))
+    for one in islice(tuning.exercises(skills=["counting", "sums"]), 200):
+        assert len(one.also) == 1
+        assert tuning.is_right(one, one.also[0])
+
+
+def test_scores_are_percentages_beside_chance():
+    items = [
+        exercise("1", "sums", 0.0), exercise("2", "sums", 0.0, kind="less"),
+        exercise("yes", "yes_no", 0.5, kind="sum"), exercise("no", "yes_no", 0.5, kind="sum"),
+        exercise("no", "yes_no", 0.5, kind="holder"), exercise("no", "yes_no", 0.5, kind="holder"),
+    ]  # fmt: skip
+    score = tuning.score(items, ["1", "0", "yes", "yes", "no", "no"])
+    assert score.by_skill == {"sums": 50, "yes_no": 75}
+    assert score.by_kind == {
+        ("sums", "add"): 100, ("sums", "less"): 0, ("yes_no", "sum"): 50, ("yes_no", "holder"): 100
+    }  # fmt: skip
+    assert score.average == 62.5
+    assert score.chance == {"sums": 0, "yes_no": 50}
+    assert score.above_chance() == {"sums": 50, "yes_no": 50}
+    assert score.average_above_chance == 50
+    lines = [line.split() for line in str(score).splitlines()]
+    assert lines[0] == ["asked", "right", "chance", "above"]
+    assert lines[1:] == [
+        ["sums", "2", "50.0", "0.0", "50.0"], ["yes_no", "4", "75.0", "50.0", "50.0"],
+        ["average", "6", "62.5", "25.0", "50.0"],
+    ]  # fmt: skip
+    assert ["holder", "2", "100.0", "50.0", "100.0"] in [
+        line.split() for line in score.table(kinds=True).splitlines()
+    ]
+    with pytest.raises(ValueError, match="6 exercises but 1 written"):
+        tuning.score(items, ["1"])
+    with pytest.raises(ValueError, match="no exercises"):
+        tuning.score([], [])
+
+
+def test_right_answers_score_a_hundred_and_nothing_scores_zero():
+    items = tuning.evaluation("validation", 4, "held_out")
+    assert set(tuning.score(items, [one.worked for one in items]).by_skill.values()) == {100.0}
+    assert tuning.score(items, ["" for _ in items]).average == 0
+    assert max(tuning.score(items, ["" for _ in items]).above_chance().values()) <= 0
+
+
+# Conversations.
+
+
+def talks(count: int, split: str = "train", worked: bool = False, seed: int = 0) -> list[tuning.Conversation]:
+    return list(islice(tuning.conversations(split, seed, worked), count))
+
+
+def test_the_same_seed_gives_the_same_conversations():
+    assert talks(50) == talks(50)
+    assert talks(50) != talks(50, seed=1)
+    with pytest.raises(ValueError, match="no split 'dev'"):
+        tuning.conversations("dev")
+
+
+def test_roles_take_turns():
+    sizes = Counter[int]()
+    systems = 0
+    for one in talks(500):
+        roles = [turn["role"] for turn in one.messages]
+        systems += roles[0] == "system"
+        turns = roles[roles[0] == "system" :]
+        assert turns == ["user", "assistant"] * (len(turns) // 2)
+        assert all(turn["content"].strip() == turn["content"] != "" for turn in one.messages)
+        assert all(set(turn["content"]) <= set(ALPHABET) for turn in one.messages)
+        assert tuning.answers_well(one, one.messages[-1]["content"])
+        assert not tuning.answers_well(one, "")
+        assert one.text.startswith(("User: ", "System: "))
+        sizes[len(turns) // 2] += 1
+    assert set(sizes) == {1, 2, 3, 4, 5}
+    assert 100 < systems < 300
+
+
+def test_the_name_asked_for_was_told_first():
+    asked = [one for one in talks(1500) if one.sort == "name"]
+    assert len(asked) > 50
+    for one in asked:
+        first = next(turn["content"] for turn in one.messages if turn["role"] == "user")
+        assert one.knows in first
+        assert one.knows in strangers.NAMES
+        assert one.knows not in one.messages[-2]["content"]
+    assert not set(strangers.NAMES) & set(people.EVERYONE)
+    for one in talks(1500):
+        if one.sort == "name not told":
+            said = " ".join(turn["content"] for turn in one.messages[:-1])
+            assert not any(re.search(rf"(?:I am|name is|is me,) {name}\b", said) for name in strangers.NAMES)
+
+
+def test_what_is_not_known_is_said_in_one_way_and_asked_in_many():
+    asked: dict[str, set[str]] = {}
+    for split in ("train", "test"):
+        for one in talks(1500, split):
+            pairs = [turn["content"] for turn in one.messages if turn["role"] != "system"]
+            for user, assistant in zip(pairs[::2], pairs[1::2], strict=True):
+                if "only know Applebrook" in assistant:
+                    assert assistant == strangers.DOES_NOT_KNOW
+                    asked.setdefault(split, set()).add(re.split(r"(?<=[.?]) ", user)[-1])
+    assert len(asked["train"]) > 200
+    assert len(asked["test"]) > 30
+    assert not asked["train"] & asked["test"]
+
+
+def test_follow_ups_need_what_was_said_before():
+    sorts = Counter(one.sort for one in talks(3000))
+    assert {sort for sort in sorts if sort.startswith("follow-up")} == {
+        "follow-up person", "follow-up fact", "follow-up sum", "follow-up list", "follow-up next", "follow-up again",
+    }  # fmt: skip
+    assert {"name", "name not told", "told", "unknown", "thanks", "sentence", *tuning.SKILLS} <= set(sorts)
+    for one in talks(3000):
+        if one.sort == "follow-up sum":
+            first, question, answer = (turn["content"] for turn in one.messages[-3:])
+            k = int(re.findall(r"\d+", question)[-1])
+            less = re.search("away|less|minus", question)
+            assert int(answer) == int(first) + (-k if less else k)
+        if one.sort == "follow-up person":
+            subject = next(
+                name for name in people.EVERYONE if re.search(rf"\b{name}\b", one.messages[-4]["content"])
+            )
+            assert subject not in one.messages[-2]["content"]
+
+
+def test_worked_conversations_have_steps():
+    plain, worked = talks(300), talks(300, worked=True)
+    assert [one.messages[-2] for one in plain] == [one.messages[-2] for one in worked]
+    assert not any("So " in one.messages[-1]["content"] for one in plain)
+    assert sum("So " in one.messages[-1]["content"] for one in worked) > 50
+    for one in worked:
+        assert tuning.answers_well(one, one.messages[-1]["content"])
+
+
+def test_no_conversation_is_in_two_splits():
+    train, test = ({one.text for one in talks(1500, split)} for split in ("train", "test"))
+    assert not train & test
+
+
+# Wishes.
+
+
+@pytest.mark.parametrize("rule", tuning.RULES)
+def test_the_rule_prefers_what_was_chosen_and_length_does_not_tell(rule):
+    pairs = list(islice(tuning.wishes("train", 1, rule), 500))
+    for one in pairs:
+        assert one.rule == rule
+        assert tuning.rule_score(rule, one.prompt, one.chosen) > tuning.rule_score(
+            rule, one.prompt, one.rejected
+        )
+        assert tuning.rule_score(rule, one.prompt, one.chosen) == 1
+        assert 0 <= tuning.rule_score(rule, one.prompt, one.rejected) < 1
+        assert [turn["role"] for turn in one.prompt] in (["user"], ["user", "assistant", "user"])
+        assert set(one.text) <= set(ALPHABET)
+    chosen, rejected = (
+        sum(len(text) for text in texts) for texts in zip(*((p.chosen, p.rejected) for p in pairs))
+    )
+    assert abs(chosen - rejected) < 0.1 * chosen
+    assert len({one.prompt[-1]["content"] for one in pairs}) > 100
+    test = {one.prompt[-1]["content"] + one.chosen for one in islice(tuning.wishes("test", 1, rule), 200)}
+    assert not test & {one.prompt[-1]["content"] + one.chosen for one in pairs}
+
+
+def test_wishes_are_drawn_by_all_rules():
+    pairs = list(islice(tuning.wishes(), 200))
+    assert pairs == list(islice(tuning.wishes(), 200))
+    assert {one.rule for one in pairs} == set(tuning.RULES)
+    with pytest.raises(ValueError, match="no rule 'loud'; choose from polite"):
+        tuning.wishes(rule="loud")
+    with pytest.raises(ValueError, match="no split 'dev'"):
+        tuning.wishes("dev")
+
+
+def user(*said: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text} for text in said]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "written", "score"),
+    [
+        ("polite", "Sing!", "I am sorry, I cannot.", 1),
+        ("polite", "Sing!", "I cannot.", 0.5),
+        ("polite", "Sing!", "Sorry, fool.", 0),
+        ("kind", "I am sad.", "I am your friend.", 1),
+        ("kind", "I am sad.", "Aha.", 0.5),
+        ("kind", "I am sad.", "My friend, it is your fault.", 0),
+        ("full_sentences", "Who?", "It is Mia here. She is well. yes.", 2 / 3),
+        ("full_sentences", "Who?", "It is Mia here", 0),
+        ("no_repetition", "Who?", "It is Mia. It is Mia! It is Ben.", 2 / 3),
+        ("no_repetition", "Who?", "...", 0),
+        ("short_enough", "Say it in at most three words.", "Mia is well.", 1),
+        ("short_enough", "Say it in no more than 3 words.", "Mia is not so well.", 0.5),
+        ("short_enough", "Use up to three words.", "Mia " * 20, 0),
+        ("says_name", "I am Tom. Hello!", "Hello, Tom!", 1),
+        ("says_name", "They call me Tom.", "Hello, Tommy!", 0),
+        ("says_name", "Tom here, hello!", "Hello, tom.", 1),
+        ("right_fact", "A word on the age of Mia.", "Mia is eight.", 1),
+        ("right_fact", "A word on the age of Mia.", "Mia is eight or nine.", 0),
+        ("right_fact", "A word on the age of Mia.", "Mia is nine.", 0),
+        ("honest", "Where is Paris?", "That I do not know.", 1),
+        ("honest", "Where is Paris?", "In the north.", 0),
+    ],
+)
+def test_rules_score_any_text(rule, said, written, score):
+    assert tuning.rule_score(rule, user(said), written) == pytest.approx(score)
+    assert tuning.rule_score(rule, user(said), "  ") == 0
+
+
+def test_rules_say_what_they_lack():
+    with pytest.raises(ValueError, match="no rule 'loud'; choose from polite"):
+        tuning.rule_score("loud", user("?"), "Hm.")
+    with pytest.raises(ValueError, match="does not give a name: 'Hello!'"):
+        tuning.rule_score("says_name", user("Hello!"), "Hm.")
+    with pytest.raises(ValueError, match="does not speak of a fact"):
+        tuning.rule_score("right_fact", user("Hello!"), "Hm.")
+    with pytest.raises(ValueError, match="does not say how many words"):
+        limit_of("Be short, with at most some words.")
+
+
+@given(
+    st.sampled_from(
+        [rule for rule in tuning.RULES if rule not in ("short_enough", "says_name", "right_fact")]
+    ),
+    st.text(),
+)
+def test_scores_are_from_0_to_1(rule, written):
+    assert 0 <= tuning.rule_score(rule, user("Hello!"), written) <= 1
+
+
+# Version, command line, speed.
+
+
+def test_the_version_changes_with_both_sources(tmp_path, monkeypatch):
+    assert re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{12}", tuning.version())
+    assert tuning.version().endswith(tinyworld.version())
+    monkeypatch.setattr(VERSION, "__file__", str(tmp_path / "version.py"))
+    whole = VERSION.version.__wrapped__  # without the cache
+    (tmp_path / "talk.py").write_text("one", encoding="utf-8")
+    first = whole()
+    (tmp_path / "__main__.py").write_text("a command makes no text", encoding="utf-8")
+    assert whole() == first
+    (tmp_path / "talk.py").write_text("two", encoding="utf-8")
+    assert whole() != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["--skill", "sums", "--worked"],
+            r"\[sums/\w+/train/\d\d, chance 0.01\]\nQuestion: .*\nAnswer: .*So \d+",
+        ),
+        (["--phrasings", "foreign", "--count", "1"], r"/foreign/"),
+        (["--kind", "conversations", "--worked"], r"needs '.*'\]\n(User|System): "),
+        (["--kind", "wishes", "--rule", "kind"], r"\[kind\]\nUser: .*\n  chosen:   .*\n  rejected: "),
+    ],
+)
+def test_sample_prints(arguments, expected, capsys):
+    command.main(["sample", *arguments])
+    assert re.search(expected, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--count", "0"], "error: --count must be at least 1, but is 0"),
+        (["--count", "x"], "invalid int value: 'x'"),
+        (["--kind", "poems"], "invalid choice: 'poems'"),
+        (["--skill", "juggling"], "invalid choice: 'juggling'"),
+        (["--kind", "wishes", "--skill", "sums"], "error: --skill is for exercises, not for wishes"),
+        (
+            ["--kind", "wishes", "--worked"],
+            "error: --worked is for exercises and conversations, not for wishes",
+        ),
+        (["--rule", "kind"], "error: --rule is for wishes, not for exercises"),
+    ],
+)
+def test_wrong_options_are_refused(arguments, why, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["sample", *arguments])
+    assert stopped.value.code == 2
+    assert why in capsys.readouterr().err
