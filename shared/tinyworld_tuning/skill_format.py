@@ -43,7 +43,7 @@ def _three_words(rng: Rng, split: str) -> Made:
     what = rng.choose(("food", "colour"))
     liked = child.food if what == "food" else child.colour
     fills = {"a": child.name, "what": what}
-    return Made(f"three words {child.name} {what}", fills, f"{child.name} likes {liked}", 0.0)
+    return Made(f"NAME likes WHAT {child.name} {what}", fills, f"{child.name} likes {liked}", 0.0)
 
 
 def _cut(rng: Rng, split: str) -> Made:
