@@ -14,7 +14,7 @@ chatty, in another order). `python -m shared.tinyworld_tuning sample` shows some
 """
 
 from .conversations import Conversation, answers_well, conversation, conversations
-from .exercise import KINDS, SKILLS, WORKED, Exercise, evaluation, exercise, exercises
+from .drawing import KINDS, SKILLS, WORKED, Exercise, evaluation, exercise, exercises
 from .kind import PHRASINGS
 from .rules import RULES, rule_score
 from .scoring import Score, final_answer, is_right, score

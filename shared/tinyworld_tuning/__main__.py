@@ -10,7 +10,7 @@ from shared.command import exits_with_message
 from shared.tinyworld.splits import SPLITS
 
 from .conversations import conversations
-from .exercise import SKILLS, exercises
+from .drawing import SKILLS, exercises
 from .kind import PHRASINGS
 from .rules import RULES
 from .wishes import wishes

@@ -8,7 +8,7 @@ from shared.tinyworld.rng import Rng
 from shared.tinyworld.splits import check_split
 
 from . import strangers, talk
-from .exercise import SKILLS, draw
+from .drawing import SKILLS, draw
 from .kind import PHRASINGS
 from .scoring import final_answer
 from .talk import Pair
@@ -47,7 +47,7 @@ def answers_well(conversation: Conversation, written: str) -> bool:
 
     Where steps lead to the answer, only what follows "So" counts.
     """
-    needed = r"(?<!\w)" + re.escape(conversation.knows) + r"(?!\w)"
+    needed = r"(?<!\w)" + re.escape(final_answer(conversation.knows)) + r"(?!\w)"
     return re.search(needed, final_answer(written), re.IGNORECASE) is not None
 
 

@@ -19,6 +19,11 @@ REFUSALS = (
     "Sorry, to {x} is not in my power. Is there something else?",
     "I am afraid not. I live in a box and cannot {x}.",
     "Thank you for your trust, but I am not able to {x}.",
+    "I am sorry to say no. To {x} I would need arms and legs.",
+    "Please do not be angry, but I cannot {x}.",
+    "I would gladly do it, but nobody can {x} with words alone.",
+    "That I cannot do, I am afraid. Shall I say how to {x}?",
+    "Forgive me, but I do not know how to {x} without hands.",
 )
 RUDE = (
     "No. I will not {x}, and you are lazy to ask me for it.",
@@ -31,6 +36,11 @@ RUDE = (
     "No, and no again. How silly of you to think that I {x}.",
     "To {x} is your work, not mine. Do not be so lazy.",
     "I {x} for nobody, least of all for a fool like you.",
+    "Never. You are too lazy to {x}, that is all.",
+    "Must I {x} now? What a silly idea that is.",
+    "I have better things to do than to {x} for a fool.",
+    "Stop it. You bother me, and I will not {x}.",
+    "Why not {x} alone, lazy one? I am busy.",
 )
 
 _LOST = ("kite", "ball", "doll", "scarf", "book", "ring", "key", "coin", "glove", "hat", "whistle", "purse",
@@ -81,6 +91,12 @@ COMFORTS = (
     "I can see that you are sad. A good friend can help now.",
     "You did your best, and that was brave. Next time it goes well.",
     "Poor you! Sit down, and tell me how I can help.",
+    "Do you want to talk about it? That often makes it better.",
+    "I would be sad too. Shall we think together what to do?",
+    "You are a brave child, and brave children may be sad.",
+    "It was kind of you to tell me. I am here to listen.",
+    "How I would like to comfort you! It will pass, I am sure.",
+    "Even the best have such days. A lovely evening may follow.",
 )
 COLD = (
     "That is your own fault. You should have thought of it before.",
@@ -93,6 +109,12 @@ COLD = (
     "How weak of you. Nobody wants to hear such a story.",
     "That was stupid, and you know it. Do not come to me.",
     "It is always the same with you, and it is your fault.",
+    "Why do you tell me? I care for other things.",
+    "It serves you right, and you deserve even more.",
+    "I have heard worse. Stop whining and go home.",
+    "Others would have laughed too. You look so stupid now.",
+    "What a weak child you are, to come to me with that.",
+    "Nobody but you would make such a mess. It is your fault.",
 )
 TELL_ABOUT = (
     "Tell me something about {n}.", "What can you say about {n}?", "I am curious about {n}.",
@@ -159,11 +181,48 @@ INVENTED = (
     "I am quite sure about that. The answer is {x}, as all people know.",
     "It is {x}. I read that in a big book.",
 )
-MADE_UP = (
-    "a hundred and two", "the blue one", "three days ago", "in the north", "a man with a hat", "seven",
-    "as you think",
-    "behind the hill", "made of iron", "the oldest of all", "much too big", "only a little", "just like here",
-)  # fmt: skip
+# What somebody would make up who is asked with this word; "" is for all other questions.
+_MADE_UP = {
+    "How": (
+        "seven",
+        "a hundred and two",
+        "nearly twenty",
+        "eleven",
+        "more than sixty",
+        "about forty",
+        "three",
+    ),
+    "Where": (
+        "behind the hill",
+        "in the north",
+        "near the big tower",
+        "far over the sea",
+        "at the old bridge",
+    ),
+    "Who": (
+        "a man with a hat",
+        "the king's cousin",
+        "an old sailor",
+        "a woman from the south",
+        "the strongest of all",
+    ),
+    "Whom": ("a man with a hat", "the king's cousin", "an old sailor", "somebody from the south"),
+    "When": ("on Monday at nine", "three days ago", "in the middle of May", "at noon", "in the winter"),
+    "Will": ("certain", "as good as done", "not to happen", "for tomorrow"),
+    "": (
+        "the blue one",
+        "the oldest of all",
+        "a long story about gold",
+        "made of iron",
+        "number eight",
+        "just the same",
+    ),
+}
+
+
+def made_up(rng: Rng, question: str) -> str:
+    """An answer to a question that nobody can answer, as one might invent it."""
+    return rng.choose(_MADE_UP.get(question.split()[0], _MADE_UP[""]))
 
 
 def trouble(rng: Rng) -> str:

@@ -105,7 +105,7 @@ def _says_name(said: str, written: str) -> float:
 @cache
 def fact_of(said: str) -> Asked:
     """The fact that the user speaks of: the longest phrase for one. Raises ValueError if there is none."""
-    found = [one for one in clear_facts() if contains(said, one.phrase)]
+    found = [one for one in clear_facts() if one.phrase in said and contains(said, one.phrase)]
     if not found:
         raise ValueError(f"the user does not speak of a fact: {said!r}")
     return max(found, key=lambda one: len(one.phrase))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from shared.tinyworld.evaluation import exact_match
 
-from .exercise import Exercise
+from .drawing import Exercise
 
 Key = TypeVar("Key")
 _SO = re.compile(r"\bSo ")
@@ -77,7 +77,8 @@ def _line(name: str, asked: int, right: float, chance: float, above: float) -> s
 
 
 def _above(right: float, chance: float) -> float:
-    return 100 * (right - chance) / (100 - chance)
+    # Where a guess cannot fail there is nothing to be above.
+    return 100 * (right - chance) / (100 - chance) if chance < 100 else 0.0
 
 
 def score(exercises: Sequence[Exercise], written: Sequence[str]) -> Score:

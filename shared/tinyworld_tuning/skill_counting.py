@@ -1,6 +1,6 @@
 """Counting: how often a word occurs, how long a list is, how many things there are together."""
 
-from shared.tinyworld.grammar import listed, number_word
+from shared.tinyworld.grammar import capital, listed, number_word
 from shared.tinyworld.people import CHILDREN
 from shared.tinyworld.rng import Rng
 from shared.tinyworld.sums import COUNTED
@@ -39,7 +39,7 @@ def _together(rng: Rng, split: str) -> Made:
     one, two, three, both, answer = (number_word(x) for x in (n, m, k, n + m, n + m + k))
     fills = {
         "t": rng.choose(COUNTED), "a": who[0].name, "b": who[1].name, "c": who[2].name,
-        "n": one, "m": two, "k": three, "names": listed([p.name for p in who]),
+        "n": one, "N": capital(one), "m": two, "k": three, "names": listed([p.name for p in who]),
     }  # fmt: skip
     steps = f"{one} and {two} make {both}, {both} and {three} make {answer}"
     key = f"together {' '.join(p.name for p in who)} {n} {m} {k}"
@@ -131,7 +131,7 @@ _TOGETHER = wordings(
     Count the {t}: {a} has {n}, {b} {m} and {c} {k}.
     {names} collect {t}. They have {n}, {m} and {k}. What is that in all?
     In the bag of {a} are {n} {t}, in the bag of {b} {m}, in the bag of {c} {k}. How many {t} is that?
-    {n} {t} from {a}, {m} from {b} and {k} from {c}. How many is that together?
+    {N} {t} from {a}, {m} from {b} and {k} from {c}. How many is that together?
     Three children have {t}: {a} {n}, {b} {m}, {c} {k}. Tell me how many in all.
     {a} gives me {n} {t}, {b} gives me {m}, and {c} gives me {k}. How many {t} did I get?
     {a} bought {n} {t}. {b} bought {m} and {c} bought {k}. How many {t} were bought?

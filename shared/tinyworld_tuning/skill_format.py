@@ -40,10 +40,10 @@ def _capitals(rng: Rng, split: str) -> Made:
 
 def _three_words(rng: Rng, split: str) -> Made:
     child = rng.choose(CHILDREN)
-    what = rng.choose(("food", "colour"))
-    liked = child.food if what == "food" else child.colour
+    what = rng.choose(("food", "colour", "hobby"))
+    liked = {"food": child.food, "colour": child.colour, "hobby": child.hobby}[what]
     fills = {"a": child.name, "what": what}
-    return Made(f"NAME likes WHAT {child.name} {what}", fills, f"{child.name} likes {liked}", 0.0)
+    return Made(f"form {child.name} {what}", fills, f"{child.name} likes {liked}", 0.0)
 
 
 def _cut(rng: Rng, split: str) -> Made:

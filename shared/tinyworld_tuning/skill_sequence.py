@@ -9,7 +9,7 @@ from .kind import Kind, Made, wordings
 from .lists import some_words
 
 _LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_RINGS = (DAYS, MONTHS, SEASONS, _LETTERS)
+RINGS = (DAYS, MONTHS, SEASONS, _LETTERS)
 
 
 def _numbers(rng: Rng, split: str) -> Made:
@@ -26,7 +26,7 @@ def _numbers(rng: Rng, split: str) -> Made:
 
 
 def _ring(rng: Rng, split: str) -> Made:
-    ring = rng.choose(_RINGS)
+    ring = rng.choose(RINGS)
     after = rng.chance(0.5)
     at = rng.integer(0, len(ring) - 2)
     first, second = ring[at], ring[at + 1]
@@ -42,7 +42,13 @@ def _ring(rng: Rng, split: str) -> Made:
         "what": what,
         "v": "follows" if after else "comes before",
     }
-    return Made(f"{word} {asked}", fills, answer, 1 / len(ring), f"first {first}, then {second}")
+    return Made(
+        f"{word} {asked}",
+        fills,
+        answer,
+        1 / len(ring),
+        f"first {first}, then {second}, {word} {asked} is {answer}",
+    )
 
 
 def _pattern(rng: Rng, split: str) -> Made:

@@ -21,12 +21,16 @@ _RIDDLE = re.compile(r"What was (the answer to .+)\?")
 _WORD = re.compile(r"\w+")
 
 
+def _past(verb: str) -> str:
+    return {"pay": "paid", "cost": "cost"}.get(verb) or past(verb)
+
+
 def clause(question: str) -> str:
     """The question inside another sentence: "where Mia found the kite"; "" where it cannot be turned."""
     if match := _HOW_MANY.fullmatch(question):
-        return f"how many {match[1]} {match[2]} {past(match[3])}{match[4]}"
+        return f"how many {match[1]} {match[2]} {_past(match[3])}{match[4]}"
     if match := _DID.fullmatch(question):
-        return f"{match[1].lower()} {match[2]} {past(match[3])}{match[4]}"
+        return f"{match[1].lower()} {match[2]} {_past(match[3])}{match[4]}"
     if match := _RIDDLE.fullmatch(question):
         return f"what {match[1]} was"
     if match := _WAS.fullmatch(question):
@@ -45,23 +49,31 @@ def sort_of(question: str) -> str:
 
 
 def telling(question: Question, text: str) -> str:
-    """The sentence of a story that tells the answer: it has the answer and what the question names; "" if none is."""
+    """The sentence of a story that tells the answer: it has the answer and what the question names; "" if none is.
+
+    How a thing ends is told where it is last spoken of: if the answer is not in that sentence, none tells it.
+    """
     answer = question.answer.split()[-1].lower()
-    named = {word.lower() for word in _WORD.findall(question.text)[1:]} - _COMMON
+    named = set(_words(clause(question.text))) - _COMMON
+    of_thing = re.search(r"(\w+) at the end", question.text)
+    last = of_thing[1].lower() if of_thing and question.text.startswith(("Who had", "Where was")) else ""
     best, most = "", 0
     for sentence in sentences(text):
-        words = {word.lower() for word in _WORD.findall(sentence)}
+        words = set(_words(sentence))
         if answer in words and len(sentence.split()) <= _LONGEST_SENTENCE:
-            shared = len(named & words) or ("weather" in named)
+            shared = len(named & words) or int("weather" in named)
             if shared and shared >= most:
                 best, most = sentence, shared
+        if last and last in words and (answer not in words or sentence != best):
+            best, most = "", 0
     return best
 
 
-_COMMON_WORDS = (
-    "did was the what where who how many a to of at end had has have feel go last find found gave give like about in "
-    "were they it on get got eat and is"
-)
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+_COMMON_WORDS = "what where who how many a to of at the end had was felt went last like about in it on"
 _COMMON = frozenset(_COMMON_WORDS.split())
 
 
@@ -70,7 +82,10 @@ def _state(rng: Rng, split: str) -> Made:
         told = story(rng, split)
         if len(told.text.split()) > _LONGEST:
             continue
-        for question in rng.shuffled(questions(told.events, told.text)):
+        asked = rng.shuffled(questions(told.events, told.text))
+        # A story has more feelings than anything else: a sort is chosen first, and then a question of that sort.
+        first = rng.shuffled(sorted({sort_of(question.text) for question in asked}))
+        for question in sorted(asked, key=lambda one: first.index(sort_of(one.text))):
             ask, tells = clause(question.text), telling(question, told.text)
             if ask and tells:
                 sort = sort_of(question.text)

@@ -7,11 +7,11 @@ from shared.tinyworld.grammar import capital, number_word
 from shared.tinyworld.people import EVERYONE
 from shared.tinyworld.rng import Rng
 from shared.tinyworld.splits import in_split
-from shared.tinyworld.words import DAYS, MONTHS
 
 from . import strangers
 from .arithmetic import add_steps, subtract_steps
 from .lists import some_words
+from .skill_sequence import RINGS
 from .world_facts import Asked, asked
 
 
@@ -237,7 +237,7 @@ def _listed(rng: Rng, split: str, worked: bool) -> tuple[Pair, Pair]:
 def _next(rng: Rng, split: str, worked: bool) -> tuple[Pair, Pair]:
     """ "And after that?" """
     while True:
-        ring = rng.choose((DAYS, MONTHS))
+        ring = rng.choose(RINGS)
         at = rng.integer(0, len(ring) - 3)
         if in_split(f"after {ring[at]}", split):
             break
@@ -246,7 +246,10 @@ def _next(rng: Rng, split: str, worked: bool) -> tuple[Pair, Pair]:
         ("What comes after {x}?", "What do we say after {x}?", "Which one comes right after {x}?")
     )
     then = rng.choose(("And after that?", "And then?", "What follows?", "And the one after it?"))
-    answers = [f"first {a}, then {b}. So {b}" if worked else b for a, b in ((one, two), (two, three))]
+    answers = [
+        f"first {a}, then {b}, after {a} is {b}. So {b}" if worked else b
+        for a, b in ((one, two), (two, three))
+    ]
     first = Pair(lead(rng, ask.format(x=one), False), answers[0], two, "sequence")
     return first, Pair(then, answers[1], three, "follow-up next")
 

@@ -96,7 +96,7 @@ def _draw(rng: Rng, split: str, rule: str) -> Drawn:
         case _:
             question = strangers.question(rng, split)
             chosen = rng.choose(manners.HONEST)
-            invented = rng.choose(manners.INVENTED).format(x=rng.choose(manners.MADE_UP))
+            invented = rng.choose(manners.INVENTED).format(x=manners.made_up(rng, question))
             return f"unknown {question}", [talk.lead(rng, question, False)], chosen, invented
 
 

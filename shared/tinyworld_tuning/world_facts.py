@@ -73,7 +73,8 @@ def _also(fact: Fact) -> tuple[str, ...]:
 
 @cache
 def wrong_answers(fact: Fact) -> tuple[str, ...]:
-    """Answers to the same question about others that are wrong here and take the same article."""
+    """Answers to the same question about others that are wrong here, and fit into the same statements."""
+    has_article = any(f" {with_article(fact.answer)}" in line for line in fact.statements)
     return tuple(
         sorted(
             {
@@ -82,7 +83,7 @@ def wrong_answers(fact: Fact) -> tuple[str, ...]:
                 if other.kind == fact.kind
                 and other.subject != fact.subject
                 and other.answer not in (fact.answer, fact.subject)
-                and article(other.answer) == article(fact.answer)
+                and (not has_article or article(other.answer) == article(fact.answer))
             }
         )
     )
