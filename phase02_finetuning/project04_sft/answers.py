@@ -28,9 +28,9 @@ def held_out_loss(
     """Mean loss of the examples' trained tokens, in nats a token: each token counts once, whatever row it is in.
 
     The examples go through the model in evaluation mode, `batch_size` at a time, the longest first, so that rows of a
-    batch are of like length; matrix products run in `dtype`. How they are batched changes nothing but rounding. Batches
-    are brought to the model's device; the model is left in the mode it was in. Raises ValueError for no examples, for
-    examples of which nothing is trained, and for batch_size < 1.
+    batch are of like length; matrix products run in `dtype`. How they are batched changes nothing but rounding.
+    Batches are brought to the model's device; the model is left in the mode it was in. Raises ValueError for no
+    examples, for examples of which nothing is trained, and for batch_size < 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -64,8 +64,8 @@ def write_answers(
     """The assistant's next message in each conversation, by greedy decoding, in order.
 
     The prompt is the conversation with its generation prompt (`tokenize_turns`). An answer ends before the token that
-    ends an assistant's message in this template (END), or after max_tokens: then it has not ended. Its text is without
-    the white space around it. `greedy_batch` does the work, with torch_attention.
+    ends an assistant's message in this template (END), or after max_tokens: then it has not ended. Its text is
+    without the white space around it. `greedy_batch` does the work, with torch_attention.
 
     Raises ValueError as `tokenize_turns` does, and TooLongError for a prompt that leaves no room for a token in the
     model's context.

@@ -1,8 +1,9 @@
 """Measures what project 4 promises: python -m phase02_finetuning.project04_sft.benchmark --preset cpu
 
-`cpu` compares texts, labels, losses and layouts with transformers and trl, measures what packing saves, and fine-tunes for a
-minute, within three minutes in all. `full` also trains the `cpu` preset of `train` to its end, twice: by a cosine, as it is,
-and in a straight line; about half an hour. `smoke` does all but that in seconds, on so little that it means nothing.
+`cpu` compares texts, labels, losses and layouts with transformers and trl, measures what packing saves, and
+fine-tunes for a minute, within three minutes in all. `full` also trains the `cpu` preset of `train` to its end,
+twice: by a cosine, as it is, and in a straight line; about half an hour. `smoke` does all but that in seconds, on
+so little that it means nothing.
 """
 
 import json

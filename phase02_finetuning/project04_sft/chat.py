@@ -1,7 +1,7 @@
 """Talk with a model: ladder run 4 chat --model tiny-chat
 
-A line is what you say; an empty line, ctrl-D or "bye" ends the talk. The model remembers what was said, as far back as it
-can read.
+A line is what you say; an empty line, ctrl-D or "bye" ends the talk. The model remembers what was said, as far back
+as it can read.
 """
 
 import sys

@@ -11,11 +11,11 @@ from shared.phase01 import IGNORED, Batch
 def collate(examples: Sequence[Example], pad_id: int = 0, multiple_of: int = 1) -> Batch:
     """{"tokens": (row, time), "targets": (row, time)}, int64: each example in a row of its own, in the order given.
 
-    The trainer's targets are one place ahead: the target of a token is the label of the token after it. So a row reads
-    all of its ids but the last, and a row of n ids has n - 1 places. It is filled up on the right, with `pad_id` as
-    tokens and IGNORED as targets, to the longest row, rounded up to a multiple of `multiple_of`. No mask is needed: a
-    causal model cannot see what comes later, and the padding's own targets do not count. An id that happens to be
-    `pad_id` is no padding: often that is the token that ends a turn.
+    The trainer's targets are one place ahead: the target of a token is the label of the token after it. So a row
+    reads all of its ids but the last, and a row of n ids has n - 1 places. It is filled up on the right, with
+    `pad_id` as tokens and IGNORED as targets, to the longest row, rounded up to a multiple of `multiple_of`. No
+    mask is needed: a causal model cannot see what comes later, and the padding's own targets do not count. An id
+    that happens to be `pad_id` is no padding: often that is the token that ends a turn.
 
     Raises ValueError for no examples, for multiple_of < 1, and for an example of fewer than 2 ids or with another
     number of labels than ids, naming it by its number from 1.

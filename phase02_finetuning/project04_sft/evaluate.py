@@ -1,7 +1,7 @@
 """Measure a chat model beside the model it came from: ladder run 4 evaluate --model tiny-chat
 
-Exact match by skill with the level of guessing beside it, on wordings seen in training, held out and foreign; the loss on
-held-out answers; how many answers end and are in form; answers side by side; and what goes wrong, by kind.
+Exact match by skill with the level of guessing beside it, on wordings seen in training, held out and foreign; the
+loss on held-out answers; how many answers end and are in form; answers side by side; and what goes wrong, by kind.
 """
 
 from typing import Annotated
@@ -54,7 +54,9 @@ def the_rest(before: Measured, after: Measured) -> Table:
     table = Table("", "before", "after")
     table.add_row("loss on held-out answers, nats a token", f"{before.loss:.3f}", f"{after.loss:.3f}")
     rows = {
-        "answers in form, wordings of training": [one.wordings["train"].compliance for one in (before, after)],
+        "answers in form, wordings of training": [
+            one.wordings["train"].compliance for one in (before, after)
+        ],
         "answers in form, foreign wordings": [one.wordings["foreign"].compliance for one in (before, after)],
         "talks whose last answer ends": [one.ended for one in (before, after)],
     }

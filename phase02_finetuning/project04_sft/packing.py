@@ -1,7 +1,8 @@
 """Packing: several conversations in one row, so that hardly any of a batch is padding, and none sees another.
 
-Rows of questions of 30 tokens and stories of 500 are mostly padding. Filled with whole conversations they are not. But a
-conversation in the middle of a row must be read as if it stood there alone, and for that three things are needed:
+Rows of questions of 30 tokens and stories of 500 are mostly padding. Filled with whole conversations they are not.
+But a conversation in the middle of a row must be read as if it stood there alone, and for that three things are
+needed:
 
     attention   a block mask: a token sees those of its own conversation alone
     positions   from 0 in each conversation
@@ -28,12 +29,12 @@ def pack(lengths: Sequence[int], context: int) -> list[list[int]]:
     """Rows of at most `context` tokens, as lists of indices into `lengths`; each index is in one row.
 
     Best-fit decreasing: the longest goes first, of equal ones the earlier. Each goes to the row with the least room
-    that is enough for it, of several with the same room to the one that has had it for longest; where no row has room,
-    it begins a new one. Rows are in the order in which they were begun, indices in the order in which they were put
-    there. This is the layout of trl's `pack_dataset(strategy="bfd")`.
+    that is enough for it, of several with the same room to the one that has had it for longest; where no row has
+    room, it begins a new one. Rows are in the order in which they were begun, indices in the order in which they
+    were put there. This is the layout of trl's `pack_dataset(strategy="bfd")`.
 
-    Raises ValueError for a context below 1, and for a length below 1 or above the context, naming its index, the length
-    and the context.
+    Raises ValueError for a context below 1, and for a length below 1 or above the context, naming its index, the
+    length and the context.
     """
     if context < 1:
         raise ValueError(f"the context must be at least 1, not {context}")

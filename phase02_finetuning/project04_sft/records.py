@@ -4,8 +4,8 @@
     ShareGPT    {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "I."}]}
     messages    {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]}
 
-as one JSON list of them or as JSON lines. A broken record is an error, with file and line: one that is skipped in silence
-is missed by nobody, and one that is trained on spoils the model.
+as one JSON list of them or as JSON lines. A broken record is an error, with file and line: one that is skipped in
+silence is missed by nobody, and one that is trained on spoils the model.
 """
 
 from collections.abc import Mapping
@@ -33,26 +33,29 @@ class RecordsError(ValueError):
 def to_messages(record: Any) -> Conversation:
     """The conversation of one record, in any of the three forms; it ends in an answer.
 
-    The form is told by its key: "messages", "conversations" or "instruction". Other keys of a record, such as an id, are
-    passed over; those of a message and of a turn are not.
+    The form is told by its key: "messages", "conversations" or "instruction". Other keys of a record, such as an
+    id, are passed over; those of a message and of a turn are not.
 
         messages    as they are
         ShareGPT    each turn has "from", one of SPEAKERS, and "value", both texts, and nothing else
-        Alpaca      the user says the instruction and, if "input" is there and is more than white space (null counts as
-                    none), a blank line and the input; the assistant says "output" or, where there is none, "response".
-                    All are texts
+        Alpaca      the user says the instruction and, if "input" is there and is more than white space (null counts
+        as
+                    none), a blank line and the input; the assistant says "output" or, where there is none,
+                    "response". All are texts
 
-    Raises ValueError for a record that is no object; for one with none of the three keys or with several of them, naming
-    the keys it has; for an Alpaca record without an answer, naming its keys; for an unknown speaker, naming it; for
-    anything that should be a list or a text and is none, naming its key; for what `check_messages` refuses; and for a
-    conversation that does not end with the assistant, whose last message nobody answers.
+    Raises ValueError for a record that is no object; for one with none of the three keys or with several of them,
+    naming the keys it has; for an Alpaca record without an answer, naming its keys; for an unknown speaker, naming
+    it; for anything that should be a list or a text and is none, naming its key; for what `check_messages` refuses;
+    and for a conversation that does not end with the assistant, whose last message nobody answers.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a record is an object, not {type(record).__name__}")
     keys = ", ".join(map(str, record)) or "none"
     forms = [key for key in ("messages", "conversations", "instruction") if key in record]
     if len(forms) != 1:
-        raise ValueError(f"a record has messages, conversations or instruction, and one of them; its keys: {keys}")
+        raise ValueError(
+            f"a record has messages, conversations or instruction, and one of them; its keys: {keys}"
+        )
     if forms == ["instruction"]:
         found = _from_alpaca(record, keys)
     else:
@@ -93,21 +96,22 @@ def _from_turn(turn: Any) -> dict[str, str]:
 
 
 def read_records(path: Path | str) -> list[Conversation]:
-    """All conversations of a file: one JSON list of records, or JSON lines; UTF-8, with a mark at its beginning or none.
+    """All conversations of a file: one JSON list of records, or JSON lines; UTF-8, with or without a byte order mark.
 
-    `located` gives the records with their lines. Raises RecordsError for the first thing that is wrong, with the file's
-    path, the line (counted from 1) on which the record begins or the JSON breaks, and what is wrong: what `located`
-    and `to_messages` say. Also for a file without any record. OSError for one that cannot be read.
+    `located` gives the records with their lines. Raises RecordsError for the first thing that is wrong, with the
+    file's path, the line (counted from 1) on which the record begins or the JSON breaks, and what is wrong: what
+    `located` and `to_messages` say. Also for a file without any record. OSError for one that cannot be read.
     """
     found = []
-    line = 1
+    place = 1
     try:
         for line, record in located(Path(path).read_bytes()):
+            place = line
             found.append(to_messages(record))
     except LineError as problem:
         raise RecordsError(f"{path}, line {problem.line}: {problem}") from None
     except ValueError as problem:
-        raise RecordsError(f"{path}, line {line}: {problem}") from None
+        raise RecordsError(f"{path}, line {place}: {problem}") from None
     if not found:
         raise RecordsError(f"{path}, line 1: there is no record in it")
     return found

@@ -1,15 +1,15 @@
 """Chat templates: a conversation as one text, in the form that a model was trained on.
 
-A conversation is a list of messages, each a dict of "role" (system, user or assistant) and "content". A template writes
-it down so that a reader of tokens can tell who speaks and where a turn ends. For that it has control tokens, single
-tokens that no typed text can have. So here a template gives segments and not only a text: what is a control token, what
-is ordinary text, and which part the model is to learn to write.
+A conversation is a list of messages, each a dict of "role" (system, user or assistant) and "content". A template
+writes it down so that a reader of tokens can tell who speaks and where a turn ends. For that it has control tokens,
+single tokens that no typed text can have. So here a template gives segments and not only a text: what is a control
+token, what is ordinary text, and which part the model is to learn to write.
 
     render([{"role": "user", "content": "Who?"}], "chatml", add_generation_prompt=True)
     "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
 
-Elsewhere templates are written in Jinja and travel with the tokenizer (`given/jinja.py` has these five). Both must give
-the same text: a model that is trained on one form and used with another answers badly, and nothing says why.
+Elsewhere templates are written in Jinja and travel with the tokenizer (`given/jinja.py` has these five). Both must
+give the same text: a model that is trained on one form and used with another answers badly, and nothing says why.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 Messages = Sequence[Mapping[str, Any]]
 ROLES = ("system", "user", "assistant")
 ALPACA_HEADER = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+    "Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request."
 )
 
 
@@ -37,9 +38,9 @@ def check_messages(messages: Sequence[Any]) -> None:
 
     There is at least one message. Each is a mapping with "role" and "content", both texts, and nothing else: another
     key is named, since it would be lost without a word. The role is one of ROLES (the error names what came and all
-    three). The content is more than white space. A system message comes first, or not at all: the error of a second one
-    or a late one names its number. After it user and assistant take turns, and the user begins: the error names the
-    role that came and the one that was due.
+    three). The content is more than white space. A system message comes first, or not at all: the error of a second
+    one or a late one names its number. After it user and assistant take turns, and the user begins: the error names
+    the role that came and the one that was due.
     """
     if not messages:
         raise ValueError("there is no message: a conversation has at least one")
@@ -68,7 +69,8 @@ def check_messages(messages: Sequence[Any]) -> None:
 def chatml(messages: Messages, add_generation_prompt: bool = False) -> list[Segment]:
     r"""ChatML, as Qwen and many others have it. Contents stay as they are.
 
-        <|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nI.<|im_end|>\n
+        <|im_start|>system\nBe
+        brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nI.<|im_end|>\n
 
     <|im_start|> and <|im_end|> are control tokens, role and line ends ordinary text. Of an assistant's message, the
     content and the <|im_end|> after it are trained. The generation prompt is "<|im_start|>assistant\n".
@@ -94,8 +96,8 @@ def llama3(messages: Messages, add_generation_prompt: bool = False) -> list[Segm
         <|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWho?<|eot_id|><|start_header_id|>assistant
         <|end_header_id|>\n\nI.<|eot_id|>                               (without the line end in the middle)
 
-    All in <| |> are control tokens; the first comes once. Of an assistant's message, the content and its <|eot_id|> are
-    trained. The generation prompt is "<|start_header_id|>assistant<|end_header_id|>\n\n".
+    All in <| |> are control tokens; the first comes once. Of an assistant's message, the content and its <|eot_id|>
+    are trained. The generation prompt is "<|start_header_id|>assistant<|end_header_id|>\n\n".
     """
 
     def header(role: str) -> list[Segment]:
@@ -124,10 +126,10 @@ def alpaca(messages: Messages, add_generation_prompt: bool = False) -> list[Segm
 
         Below is … the request.\n\n### Instruction:\nWho?\n\n### Response:\nI.<|endoftext|>\n\n### Instruction:\nAnd …
 
-    The header, ALPACA_HEADER, or the system's message in its place, comes once. A user's message has "\n\n###
-    Instruction:\n" before it, an assistant's "\n\n### Response:\n", which is the generation prompt too. The only control
-    token is <|endoftext|>: nobody can tell a typed "### Response:" from the template's. An assistant's content and its
-    <|endoftext|> are trained.
+    The header, ALPACA_HEADER, or the system's message in its place, comes once. Before a user's content is
+    "\n\n### Instruction:\n", before an assistant's "\n\n### Response:\n", which is the generation prompt too. The only
+    control token is <|endoftext|>: nobody can tell a typed "### Response:" from the template's. An assistant's
+    content and its <|endoftext|> are trained.
     """
     system = [message["content"] for message in messages if message["role"] == "system"]
     found = [Segment(system[0] if system else ALPACA_HEADER)]
@@ -151,9 +153,9 @@ def tinyworld(messages: Messages, add_generation_prompt: bool = False) -> list[S
         <|endoftext|><|system|> Be brief.<|end|><|user|> Who?<|end|><|assistant|> I.<|end|>
 
     <|endoftext|> comes once, first, as before every text in pre-training. A role is one control token, and so is the
-    end of a turn. Each content has a space before it, for that is how the model knows words: " Mia" after "Answer:" is
-    one token, "Mia" another. Of an assistant's message, the space, the content and <|end|> are trained. The generation
-    prompt is "<|assistant|>".
+    end of a turn. Each content has a space before it, for that is how the model knows words: " Mia" after "Answer:"
+    is one token, "Mia" another. Of an assistant's message, the space, the content and <|end|> are trained. The
+    generation prompt is "<|assistant|>".
     """
     found = [Segment("<|endoftext|>", control=True)]
     for message in messages:
@@ -169,7 +171,7 @@ def tinyworld(messages: Messages, add_generation_prompt: bool = False) -> list[S
 
 
 def question(messages: Messages, add_generation_prompt: bool = False) -> list[Segment]:
-    r"""The form of tinyworld's questions, which tiny-base knows without any fine-tuning; its answers can be compared so.
+    r"""The form of tinyworld's questions, which tiny-base knows as it is: so its answers can be compared.
 
         <|endoftext|>Question: Who?\nAnswer: I.<|endoftext|>Question: And where?\nAnswer: Here.<|endoftext|>
 
@@ -223,8 +225,8 @@ CONTROL = {
 def segments(messages: Messages, template: str, add_generation_prompt: bool = False) -> list[Segment]:
     """The conversation in segments. The generation prompt is what comes before an assistant's content.
 
-    Raises ValueError as check_messages does, for an unknown template, and where a generation prompt is asked for after
-    an assistant's message: two of them in a row are no conversation.
+    Raises ValueError as check_messages does, for an unknown template, and where a generation prompt is asked for
+    after an assistant's message: two of them in a row are no conversation.
     """
     check_template(template)
     check_messages(messages)

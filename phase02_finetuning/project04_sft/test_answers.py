@@ -69,7 +69,9 @@ def test_like_lengths_go_together(monkeypatch):
 
     monkeypatch.setattr(answers, "collate", watched)
     lengths = [3, 12, 4, 11]
-    held_out_loss(random_model(), [Example([1] * n, [IGNORED, *[1] * (n - 1)]) for n in lengths], batch_size=2)
+    held_out_loss(
+        random_model(), [Example([1] * n, [IGNORED, *[1] * (n - 1)]) for n in lengths], batch_size=2
+    )
     assert shapes == [(2, 11), (2, 3)]
 
 
@@ -133,7 +135,9 @@ def test_the_last_token_allowed_may_be_the_end_and_no_later_one():
     ids, _ = greedy(model, prompt, -1, 6)
     place = next(i for i, id in enumerate(ids) if id not in ids[:i] and i >= 2)
     model.head.weight.data[[end, ids[place]]] = model.head.weight.data[[ids[place], end]]
-    found = [write_answers(model, tokenizer, "tinyworld", PROMPTS[:1], n)[0].ended for n in (place, place + 1)]
+    found = [
+        write_answers(model, tokenizer, "tinyworld", PROMPTS[:1], n)[0].ended for n in (place, place + 1)
+    ]
     assert found == [False, True]
 
 
@@ -151,7 +155,9 @@ def test_answers_equal_those_of_transformers(tmp_path):
             eos_token_id=tokenizer.special_tokens["<|im_end|>"],
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         )  # fmt: skip
-        written = [id for id in expected[0, len(prompt) :].tolist() if id != tokenizer.special_tokens["<|im_end|>"]]
+        written = [
+            id for id in expected[0, len(prompt) :].tolist() if id != tokenizer.special_tokens["<|im_end|>"]
+        ]
         assert one.text == tokenizer.decode(written).strip()
 
 

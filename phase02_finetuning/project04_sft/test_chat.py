@@ -68,12 +68,19 @@ def test_what_cannot_be_is_one_line(talker, words, message):
 
 
 def test_the_evaluation_compares_two_models(talker, monkeypatch):
-    monkeypatch.setattr(evaluate, "measure", lambda *of, dtype: measure(*of, max_tokens=2, dtype=torch.float32))
+    monkeypatch.setattr(
+        evaluate, "measure", lambda *of, dtype: measure(*of, max_tokens=2, dtype=torch.float32)
+    )
     bare = small_tokenizer(control=("<|endoftext|>",))
     publish_base(
-        "base", random_model(replace(TINY, vocab_size=291, context_length=1024), torch.float32), bare, {"data": "none"}
+        "base",
+        random_model(replace(TINY, vocab_size=291, context_length=1024), torch.float32),
+        bare,
+        {"data": "none"},
     )
-    done = run(evaluate, "--model", "talker", "--base", "base", "--per-skill", "1", "--talks", "2", "--samples", "2")
+    done = run(
+        evaluate, "--model", "talker", "--base", "base", "--per-skill", "1", "--talks", "2", "--samples", "2"
+    )
     assert done.exit_code == 0, done.output
     for part in ("retrieval", "average", "above", "talks answered well: memory", "before", "by kind"):
         assert part in done.stdout

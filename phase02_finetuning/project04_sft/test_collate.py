@@ -14,7 +14,9 @@ task = pytest.mark.task(3)
 
 @task
 def test_rows_are_shifted_and_filled_up_on_the_right():
-    batch = collate([Example([1, 2, 3, 4], [IGNORED, 2, IGNORED, 4]), Example([5, 6], [IGNORED, 6])], pad_id=9)
+    batch = collate(
+        [Example([1, 2, 3, 4], [IGNORED, 2, IGNORED, 4]), Example([5, 6], [IGNORED, 6])], pad_id=9
+    )
     assert batch["tokens"].tolist() == [[1, 2, 3], [5, 9, 9]]
     assert batch["targets"].tolist() == [[2, IGNORED, 4], [6, IGNORED, IGNORED]]
     assert {part.dtype for part in batch.values()} == {torch.int64}
@@ -29,7 +31,9 @@ def test_it_does_what_a_loop_does(count, seed, multiple):
     longest = max(len(example.ids) for example in examples) - 1
     assert time % multiple == 0
     assert longest <= time < longest + multiple
-    for example, tokens, targets in zip(examples, batch["tokens"].tolist(), batch["targets"].tolist(), strict=True):
+    for example, tokens, targets in zip(
+        examples, batch["tokens"].tolist(), batch["targets"].tolist(), strict=True
+    ):
         size = len(example.ids) - 1
         assert tokens == example.ids[:-1] + [3] * (time - size)
         assert targets == example.labels[1:] + [IGNORED] * (time - size)
@@ -37,7 +41,9 @@ def test_it_does_what_a_loop_does(count, seed, multiple):
 
 @task
 def test_an_id_that_is_the_padding_still_counts():
-    batch = collate([Example([7, 0, 0], [IGNORED, 0, 0]), Example([7, 8, 0, 9], [IGNORED, 8, 0, 9])], pad_id=0)
+    batch = collate(
+        [Example([7, 0, 0], [IGNORED, 0, 0]), Example([7, 8, 0, 9], [IGNORED, 8, 0, 9])], pad_id=0
+    )
     assert batch["targets"].tolist() == [[0, 0, IGNORED], [8, 0, 9]]
 
 

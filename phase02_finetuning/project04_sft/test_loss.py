@@ -57,7 +57,10 @@ def test_packed_or_padded_loss_and_gradient_are_the_same(seed):
 @task
 def test_in_single_precision_packed_and_padded_agree_to_five_digits():
     examples = random_examples(7, seed=8)
-    losses = [sft_loss(random_model(dtype=torch.float32), batch)[0] for batch in (collate(examples), packed(examples))]
+    losses = [
+        sft_loss(random_model(dtype=torch.float32), batch)[0]
+        for batch in (collate(examples), packed(examples))
+    ]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-5)
 
 
@@ -107,7 +110,9 @@ def test_it_equals_the_loss_of_transformers(tmp_path):
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     longest = max(len(example.ids) for example in examples)
     ids = torch.tensor([example.ids + [0] * (longest - len(example.ids)) for example in examples])
-    labels = torch.tensor([example.labels + [IGNORED] * (longest - len(example.labels)) for example in examples])
+    labels = torch.tensor(
+        [example.labels + [IGNORED] * (longest - len(example.labels)) for example in examples]
+    )
     seen = torch.tensor([[1] * len(one.ids) + [0] * (longest - len(one.ids)) for one in examples])
     expected = theirs(input_ids=ids, attention_mask=seen, labels=labels).loss
     for batch in (collate(examples), packed(examples)):

@@ -1,6 +1,7 @@
 """Rows of whole conversations, beside trl's; packed beside alone: logits, loss and gradients."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_every_example_is_in_one_row_and_no_row_is_too_long(lengths, context):
     rows = pack(lengths, context)
     assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
     assert all(sum(lengths[i] for i in row) <= context for row in rows)
-    assert all(lengths[i] >= lengths[j] for row in rows for i, j in zip(row, row[1:], strict=False))
+    assert all(lengths[i] >= lengths[j] for row in rows for i, j in pairwise(row))
 
 
 @task

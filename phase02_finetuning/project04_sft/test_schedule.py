@@ -33,7 +33,9 @@ def test_it_rises_then_falls_and_never_is_zero(steps, data):
     path = [cosine(step, steps, warmup) for step in range(steps)]
     assert all(0 < share <= 1 for share in path)
     assert path[:warmup] == pytest.approx([(step + 1) / warmup for step in range(warmup)])
-    assert all(a >= b for a, b in zip(path[max(0, warmup - 1) :], path[max(0, warmup - 1) + 1 :], strict=False))
+    assert all(
+        a >= b for a, b in zip(path[max(0, warmup - 1) :], path[max(0, warmup - 1) + 1 :], strict=False)
+    )
     assert max(path) == 1
 
 
@@ -42,7 +44,9 @@ def test_it_equals_the_schedules_of_transformers():
     schedules = pytest.importorskip("transformers.optimization", reason="transformers is the peer")
     for warmup, floor in ((0, 0.0), (7, 0.0), (7, 0.1)):
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        theirs = schedules.get_cosine_with_min_lr_schedule_with_warmup(optimizer, warmup, 30, min_lr_rate=floor)
+        theirs = schedules.get_cosine_with_min_lr_schedule_with_warmup(
+            optimizer, warmup, 30, min_lr_rate=floor
+        )
         rate = theirs.lr_lambdas[0]
         # Their warm-up begins with a step at rate 0, which is lost.
         assert [cosine(step, 30, warmup, floor) for step in range(warmup)] == pytest.approx(

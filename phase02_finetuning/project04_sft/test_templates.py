@@ -30,7 +30,8 @@ TEXTS = {
     "<|start_header_id|>assistant<|end_header_id|>\n\nIn the park.<|eot_id|>",
     "alpaca": "Be brief.\n\n### Instruction:\nWho is Mia?\n\n### Response:\nMia is a girl.<|endoftext|>"
     "\n\n### Instruction:\nAnd where is she?\n\n### Response:\nIn the park.<|endoftext|>",
-    "tinyworld": "<|endoftext|><|system|> Be brief.<|end|><|user|> Who is Mia?<|end|><|assistant|> Mia is a girl.<|end|>"
+    "tinyworld": "<|endoftext|><|system|> Be brief.<|end|>"
+    "<|user|> Who is Mia?<|end|><|assistant|> Mia is a girl.<|end|>"
     "<|user|> And where is she?<|end|><|assistant|> In the park.<|end|>",
     "question": "<|endoftext|>Be brief.\nQuestion: Who is Mia?\nAnswer: Mia is a girl.<|endoftext|>"
     "Question: And where is she?\nAnswer: In the park.<|endoftext|>",
@@ -44,6 +45,7 @@ PROMPTS = {
     "question": "<|endoftext|>Question: Who?\nAnswer:",
 }
 all_templates = pytest.mark.parametrize("template", TEMPLATES)
+
 
 def message(role, content="Hello."):
     return {"role": role, "content": content}

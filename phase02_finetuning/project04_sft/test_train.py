@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from phase02_finetuning.project04_sft import train as train_command
-from phase02_finetuning.project04_sft.given import schedule
+from phase02_finetuning.project04_sft.given import data, schedule
 from phase02_finetuning.project04_sft.given.chat_model import load_chat
 from phase02_finetuning.project04_sft.given.example import TINY, random_model, small_tokenizer
 from phase02_finetuning.project04_sft.schedule import cosine
@@ -24,14 +25,14 @@ SETTINGS = {
 @pytest.fixture(autouse=True)
 def base(own_folders, monkeypatch):
     """A small base model, and chunks of few conversations."""
-    from dataclasses import replace
-
-    from phase02_finetuning.project04_sft.given import data
-
     tokenizer = small_tokenizer(control=("<|endoftext|>",))
-    publish_base("base", random_model(replace(TINY, vocab_size=291), torch.float32), tokenizer, {"data": "none"})
+    publish_base(
+        "base", random_model(replace(TINY, vocab_size=291), torch.float32), tokenizer, {"data": "none"}
+    )
     whole = data.tinyworld_chunk
-    monkeypatch.setattr(data, "tinyworld_chunk", lambda *of, size=24: whole(*of, size=size) if len(of) < 4 else whole(*of))
+    monkeypatch.setattr(
+        data, "tinyworld_chunk", lambda *of: whole(*of, size=24) if len(of) < 4 else whole(*of)
+    )
 
 
 @pytest.fixture
@@ -166,8 +167,6 @@ def test_another_base_begins_anew(command, monkeypatch):
     )
     assert command()[0] == 130
     monkeypatch.setattr(train_command, "sft_loss", real)
-    from dataclasses import replace
-
     other = random_model(replace(TINY, vocab_size=291), torch.float32, seed=5)
     publish_base("base", other, small_tokenizer(control=("<|endoftext|>",)), {"data": "none"})
     code, said = command()

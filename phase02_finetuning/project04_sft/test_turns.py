@@ -19,6 +19,7 @@ from shared.testing import raises
 task = pytest.mark.task(2)
 all_templates = pytest.mark.parametrize("template", TEMPLATES)
 
+
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory):
     pytest.importorskip("transformers", reason="transformers, the peer, is not installed")
@@ -36,7 +37,11 @@ def test_ids_and_labels_equal_those_of_transformers(peer, template, talk):
     # GPT-2's pattern cuts the two line ends of Llama 3's header in another way before a word than at an end.
     pattern = "llama3" if template == "llama3" else "gpt2"
     expected = peer[pattern].apply_chat_template(
-        talk, chat_template=JINJA[template], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+        talk,
+        chat_template=JINJA[template],
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
     )
     ids, labels = tokenize_turns(talk, small_tokenizer(pattern), template)
     assert ids == expected["input_ids"]

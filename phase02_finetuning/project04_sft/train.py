@@ -63,7 +63,12 @@ def train(settings: SFTConfig, console: Console) -> tuple[Run, artifacts.Artifac
         chat = ChatModel(model.to(device), tokenizer, settings.template)
         data = load_data(settings, tokenizer)
         batches = ExampleBatches(
-            data.chunk, settings.batch_size, settings.context_length, settings.packed, settings.seed, processes
+            data.chunk,
+            settings.batch_size,
+            settings.context_length,
+            settings.packed,
+            settings.seed,
+            processes,
         )
         console.print(
             f"model: {settings.base}, {model.parameter_count():,} parameters; template {settings.template}, data "

@@ -1,7 +1,7 @@
 """From a conversation to ids and labels: what the model reads, and what of it the model is trained to write.
 
-The loss counts the assistant's words and the token that ends its turn, of every turn, and nothing else: a model that is
-trained on the user's words learns to ask, and one that is not trained on the end never stops.
+The loss counts the assistant's words and the token that ends its turn, of every turn, and nothing else: a model
+that is trained on the user's words learns to ask, and one that is not trained on the end never stops.
 """
 
 from collections.abc import Iterable
@@ -45,9 +45,9 @@ def tokenize_turns(
     the same conversation ended by a generation prompt, and the model goes on from what it was trained to go on from.
     Nothing is added: a token for the beginning comes from the template, or not at all.
 
-    Raises ValueError as `segments` and `check_tokenizer` do; for a conversation in which nothing is trained, unless it
-    ends in a generation prompt; and TooLongError, naming both numbers, for more tokens than context_length, if that is
-    given: half an answer teaches a model to stop in the middle.
+    Raises ValueError as `segments` and `check_tokenizer` do; for a conversation in which nothing is trained, unless
+    it ends in a generation prompt; and TooLongError, naming both numbers, for more tokens than context_length, if
+    that is given: half an answer teaches a model to stop in the middle.
     """
     parts = segments(messages, template, add_generation_prompt)
     check_tokenizer(tokenizer, template)
@@ -62,7 +62,9 @@ def tokenize_turns(
         ids += new
         labels += new if trained else [IGNORED] * len(new)
     if not add_generation_prompt and all(label == IGNORED for label in labels):
-        raise ValueError("the assistant says nothing in this conversation, so there is nothing to learn from it")
+        raise ValueError(
+            "the assistant says nothing in this conversation, so there is nothing to learn from it"
+        )
     if context_length is not None and len(ids) > context_length:
         raise TooLongError(f"the conversation has {len(ids)} tokens; the model reads {context_length}")
     return Example(ids, labels)

@@ -21,7 +21,8 @@ Chunk = Callable[[int], Sequence[Example]]
 class ExampleBatches:
     """Endless batches of `batch_size` rows over all processes; `packed` with whole conversations, or one a row.
 
-    Raises ValueError where the processes cannot share a batch, and, as batches are taken, for a chunk without examples.
+    Raises ValueError where the processes cannot share a batch, and, as batches are taken, for a chunk without
+    examples.
     """
 
     def __init__(

@@ -61,8 +61,8 @@ def publish_chat(
 def export_chat(chat: ChatModel, folder: Path) -> None:
     """Write a folder that transformers, vLLM and others open: weights, tokenizer, and the template as Jinja.
 
-    The token that ends an assistant's turn is the one that ends a text, so that they stop there. A template that begins
-    with a token brings it along: tokenizers must not add a second. Raises ValueError as `save_model` does.
+    The token that ends an assistant's turn is the one that ends a text, so that they stop there. A template that
+    begins with a token brings it along: tokenizers must not add a second. Raises ValueError as `save_model` does.
     """
     folder = Path(folder)
     names = CONTROL[chat.template]

@@ -25,14 +25,12 @@ LIKE = {
 """what a base model knows that does the same work: a new token begins as the mean of these, not as noise"""
 
 
-def add_control_tokens(
-    model: LLM, tokenizer: Tokenizer[Any], template: str
-) -> tuple[LLM, Tokenizer[Any]]:
+def add_control_tokens(model: LLM, tokenizer: Tokenizer[Any], template: str) -> tuple[LLM, Tokenizer[Any]]:
     """A model and a tokenizer that have all control tokens of the template; the given ones stay as they are.
 
-    What is missing gets the ids after the tokenizer's last. The model's embedding, and its head, get rows for them: each
-    is the mean of the rows of what LIKE names, or of all rows, where the tokenizer has none of these. Where nothing is
-    missing, both come back as they are. Raises ValueError for an unknown template.
+    What is missing gets the ids after the tokenizer's last. The model's embedding, and its head, get rows for them:
+    each is the mean of the rows of what LIKE names, or of all rows, where the tokenizer has none of these. Where
+    nothing is missing, both come back as they are. Raises ValueError for an unknown template.
     """
     check_template(template)
     missing = [name for name in CONTROL[template] if name not in tokenizer.special_tokens]

@@ -43,7 +43,7 @@ class Conversation:
         self.messages.append({"role": "assistant", "content": answer.strip() or "…"})
 
     def _fitting(self, messages: list[dict[str, str]]) -> list[dict[str, str]]:
-        """The system's message and the last ones of the talk that leave room for an answer: whole exchanges go first."""
+        """The system's message and the last ones of the talk that leave room for an answer; whole exchanges go."""
         system = [{"role": "system", "content": self.system}] if self.system else []
         room = self.chat.model.config.context_length - self.max_tokens
         for start in range(0, len(messages), 2):

@@ -89,9 +89,9 @@ def tinyworld_chunk(
 ) -> list[Messages]:
     """Chunk number 0, 1, 2, … of tinyworld's mix: always the same for one seed, and never the same for two numbers.
 
-    Talks and questions in the wording of pre-training have their shares; the rest are exercises, of which `reading` are
-    about stories, and the others come by skill, the hard ones `hard` times as often. Where steps are written out, the
-    questions of pre-training leave these skills out: the same question must not have two sorts of answers.
+    Talks and questions in the wording of pre-training have their shares; the rest are exercises, of which `reading`
+    are about stories, and the others come by skill, the hard ones `hard` times as often. Where steps are written
+    out, the questions of pre-training leave these skills out: the same question must not have two sorts of answers.
     """
     seed = settings.seed * 1_000_003 + number + 1  # 0 is left to who only looks at the data
     random = np.random.default_rng([settings.seed, number])

@@ -1,4 +1,4 @@
-"""A chat model measured on everything: by skill and wording, on tinyworld's own questions, its loss, its form, its talk."""
+"""A chat model measured: by skill and wording, on tinyworld's own questions, its loss, its form, and in talks."""
 
 from collections import Counter
 from collections.abc import Sequence

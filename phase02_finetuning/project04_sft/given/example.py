@@ -1,4 +1,4 @@
-"""A small tokenizer with the control tokens of all templates, small random models, and an example for `ladder trace 4`."""
+"""A small tokenizer with the control tokens of all templates, random models, and an example for `ladder trace 4`."""
 
 from functools import cache
 from pathlib import Path

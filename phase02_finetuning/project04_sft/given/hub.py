@@ -8,8 +8,8 @@ from phase02_finetuning.project04_sft.records import Conversation, RecordsError,
 def hub_records(name: str, split: str = "train") -> list[Conversation]:
     """All conversations of a split of a hub set, whose rows have one of the forms of records.py.
 
-    Raises RecordsError where `datasets` is not installed or downloads are switched off (LADDER_OFFLINE), and for a row
-    that cannot be used, naming it by its number from 1.
+    Raises RecordsError where `datasets` is not installed or downloads are switched off (LADDER_OFFLINE), and for a
+    row that cannot be used, naming it by its number from 1.
     """
     try:
         from datasets import load_dataset

@@ -1,6 +1,7 @@
 """The templates of templates.py as Jinja, as they stand in a model's folder: chat_template.jinja.
 
-Between `generation` and `endgeneration` is what an assistant writes: from it transformers knows which tokens to train.
+Between `generation` and `endgeneration` is what an assistant writes: from it transformers knows which tokens to
+train.
 """
 
 JINJA = {

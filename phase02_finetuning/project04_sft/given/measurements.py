@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,18 @@ from shared.tinyworld_tuning import SKILLS
 def random_talks(count: int) -> list[Messages]:
     """Talks of one to three exchanges, of words, numbers, line ends, and what looks like a control token."""
     draw = random.Random(0)
-    words = ["Mia", "has 12 apples.", "Who?", "a\nb", "<|im_end|>", "é", "{{ x }}", "No,", "it's", "### Response:"]
+    words = [
+        "Mia",
+        "has 12 apples.",
+        "Who?",
+        "a\nb",
+        "<|im_end|>",
+        "é",
+        "{{ x }}",
+        "No,",
+        "it's",
+        "### Response:",
+    ]
     found = []
     for _ in range(count):
         talk = [{"role": "system", "content": "Be brief."}] if draw.random() < 0.5 else []
@@ -48,7 +58,7 @@ def random_talks(count: int) -> list[Messages]:
 
 
 def equality(report: Report, settings: Settings) -> None:
-    """Texts, ids, labels and losses beside transformers, layouts beside trl; the library that is missing is left out."""
+    """Texts, ids, labels and losses beside transformers, layouts beside trl; a library that is missing is left out."""
     talks = random_talks(settings.talks)
     try:
         from transformers import AutoModelForCausalLM
@@ -75,13 +85,11 @@ def equality(report: Report, settings: Settings) -> None:
                 return_assistant_tokens_mask=True,
             )  # fmt: skip
             ids, labels = tokenize_turns(talk, tokenizer, "chatml")
-            masked = [
-                id if one else IGNORED for id, one in zip(ids, theirs["assistant_masks"], strict=True)
-            ]
+            masked = [id if one else IGNORED for id, one in zip(ids, theirs["assistant_masks"], strict=True)]
             same += ids == theirs["input_ids"] and labels == masked
         report.figure(
             "talks with the ids and labels of transformers", same, "talks", ("==", len(plain)),
-            note="ChatML, those of the talks in which nobody types a control token: transformers takes it for a real one",
+            note="ChatML; talks in which nobody types a control token, which transformers takes for a real one",
         )  # fmt: skip
         model, examples = examples_of(settings, 32)
         save_model(model, folder)
@@ -134,7 +142,10 @@ def packing_gain(report: Report, settings: Settings) -> None:
     rows = settings.rows
     by_length = sorted(examples, key=lambda example: len(example.ids))
     # As many tokens a step as a packed one has, so that all three take about as many steps.
-    a_step = max(1, round(len(examples) * rows / len(pack([len(e.ids) - 1 for e in examples], settings.context_length))))
+    a_step = max(
+        1,
+        round(len(examples) * rows / len(pack([len(e.ids) - 1 for e in examples], settings.context_length))),
+    )
     ways: dict[str, list[Batch]] = {
         "padded": [collate(examples[i : i + a_step]) for i in range(0, len(examples), a_step)],
         "padded by length": [collate(by_length[i : i + a_step]) for i in range(0, len(examples), a_step)],
@@ -154,9 +165,7 @@ def packing_gain(report: Report, settings: Settings) -> None:
 
     arms = [Arm(name, lambda batches=batches: run(batches), work=real) for name, batches in ways.items()]
     found = measure_arms(arms, repeats=settings.repeats, seconds=60)
-    share = {
-        name: real / sum(batch["tokens"].numel() for batch in batches) for name, batches in ways.items()
-    }
+    share = {name: real / sum(batch["tokens"].numel() for batch in batches) for name, batches in ways.items()}
     shares = ", ".join(f"{name} {100 * one:.0f}%" for name, one in share.items())
     report.figure(
         "packed over padded, tokens of examples a second",
@@ -179,7 +188,7 @@ def fine_tuning(report: Report, settings: Settings, name: str, tune: SFTConfig) 
     assert artifact is not None
     after = measure(load_chat(artifact.name), settings.per_skill, settings.per_skill)
     minutes = run.seconds / 60
-    note = f"{run.step:,} steps, {run.tokens:,} tokens, {minutes:.1f} minutes of training; before in the base's own form"
+    note = f"{run.step:,} steps, {run.tokens:,} tokens, {minutes:.1f} minutes; before: in the base's own form"
     whole = name == "cpu preset"
     report.figure(
         f"exact match, tinyworld's questions, {name}", after.own_items, "%",
@@ -198,7 +207,10 @@ def fine_tuning(report: Report, settings: Settings, name: str, tune: SFTConfig) 
         {"before": 100 * compliance[0]},
     )  # fmt: skip
     report.figure(f"held-out loss, {name}", after.loss, "nats", None, {"before": before.loss})
-    shares = [100 * sum(r for r, _ in one.talks.values()) / sum(n for _, n in one.talks.values()) for one in (before, after)]
+    shares = [
+        100 * sum(r for r, _ in one.talks.values()) / sum(n for _, n in one.talks.values())
+        for one in (before, after)
+    ]
     by_sort = ", ".join(f"{sort} {right} of {asked}" for sort, (right, asked) in after.talks.items())
     report.figure(f"talks answered well, {name}", shares[1], "%", None, {"before": shares[0]}, by_sort)
     if whole:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from phase02_finetuning.project04_sft.templates import check_template
-from shared.phase01 import TrainerConfig
 from shared.artifacts import check_name
+from shared.phase01 import TrainerConfig
 
 Schedule = Literal["cosine", "linear"]
 

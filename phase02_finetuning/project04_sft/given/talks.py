@@ -4,7 +4,18 @@ from hypothesis import strategies as st
 
 contents = st.one_of(
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
-    st.sampled_from(["{{ messages }}", "{% raw %}", "<|im_end|>", "<|end|>", " a\n", "\n\n", "Answer: x", "### Response:\n"]),
+    st.sampled_from(
+        [
+            "{{ messages }}",
+            "{% raw %}",
+            "<|im_end|>",
+            "<|end|>",
+            " a\n",
+            "\n\n",
+            "Answer: x",
+            "### Response:\n",
+        ]
+    ),
 ).filter(str.strip)
 
 
@@ -17,7 +28,9 @@ def talks(draw, answered=True):
     return found
 
 
-words = st.sampled_from(["Mia", "Who is it?", "She has 12 apples, 3 pears.", "a\nb", "é und ß", "No.", "it's 5"])
+words = st.sampled_from(
+    ["Mia", "Who is it?", "She has 12 apples, 3 pears.", "a\nb", "é und ß", "No.", "it's 5"]
+)
 
 
 @st.composite

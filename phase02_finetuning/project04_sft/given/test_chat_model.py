@@ -22,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("own_folders")
 def chat():
     # Of the size that the tokenizer knows, so that every answer is text.
     tokenizer = small_tokenizer()
-    return ChatModel(random_model(replace(TINY, vocab_size=tokenizer.vocab_size), torch.float32), tokenizer, "tinyworld")
+    return ChatModel(
+        random_model(replace(TINY, vocab_size=tokenizer.vocab_size), torch.float32), tokenizer, "tinyworld"
+    )
 
 
 def test_a_published_model_knows_its_template(chat):
@@ -54,11 +56,16 @@ def test_transformers_opens_the_folder_and_answers_alike(tmp_path, chat, templat
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     assert tokenizer.apply_chat_template(TALK, tokenize=False) == render(TALK, template)
     asked = TALK[1:2]
-    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    prompt = tokenizer.apply_chat_template(
+        asked, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
     assert prompt["input_ids"][0].tolist() == tokenize_turns(asked, chat.tokenizer, template, None, True).ids
     written = model.generate(**prompt, max_new_tokens=6)[0, prompt["input_ids"].shape[1] :]
     [ours] = write_answers(*chat, [asked], max_tokens=6)
-    assert tokenizer.decode(written, skip_special_tokens=False).replace(tokenizer.eos_token, "").strip() == ours.text
+    assert (
+        tokenizer.decode(written, skip_special_tokens=False).replace(tokenizer.eos_token, "").strip()
+        == ours.text
+    )
     names = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert tokenizer.eos_token == names["eos_token"]
     assert model.generation_config.eos_token_id == chat.tokenizer.special_tokens[tokenizer.eos_token]

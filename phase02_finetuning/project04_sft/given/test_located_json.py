@@ -4,7 +4,12 @@ from phase02_finetuning.project04_sft.given.located_json import LineError, locat
 
 
 def test_entries_of_a_list_and_lines_come_with_their_line():
-    assert list(located(b'[1, {"a": 2},\n\n "x\\ny",\n[3]]\n')) == [(1, 1), (1, {"a": 2}), (3, "x\ny"), (4, [3])]
+    assert list(located(b'[1, {"a": 2},\n\n "x\\ny",\n[3]]\n')) == [
+        (1, 1),
+        (1, {"a": 2}),
+        (3, "x\ny"),
+        (4, [3]),
+    ]
     assert list(located(b'\n{"a": 1}\n\n 2 \r\n')) == [(2, {"a": 1}), (4, 2)]
     assert list(located(b"\xef\xbb\xbf [ ] ")) == []
     assert list(located("7\n\u2028 8".encode()[:2])) == [(1, 7)]
