@@ -164,6 +164,7 @@ def test_gradients_pass_to_a_documents_own_keys_alone():
     )
     document_attention(documents)(0, q, k, v)[:, :, 3].sum().backward()
     for x in (k, v):
+        assert x.grad is not None
         assert x.grad[:, :, [0, 1, 4]].abs().max() == 0
         assert x.grad[:, :, [2, 3]].abs().min() > 0
 

@@ -19,7 +19,7 @@ ALPACA = {"instruction": "Who?", "input": "", "output": "I."}
 FORMS = [MESSAGES, SHAREGPT, ALPACA]
 
 
-def turn(speaker, value="Hello."):
+def turn(speaker: str, value: str | None = "Hello."):
     return {"from": speaker, "value": value}
 
 

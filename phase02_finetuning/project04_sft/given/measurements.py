@@ -68,7 +68,9 @@ def equality(report: Report, settings: Settings) -> None:
         return
     alike = 0
     for template in TEMPLATES:
-        [theirs, _] = render_jinja_template(talks, chat_template=JINJA[template])
+        [theirs, _] = render_jinja_template(
+            [list(map(dict, talk)) for talk in talks], chat_template=JINJA[template]
+        )
         alike += sum(render(talk, template) == text for talk, text in zip(talks, theirs, strict=True))
     report.figure(
         "talks rendered byte for byte as transformers renders them", alike, "talks",
@@ -108,7 +110,7 @@ def equality(report: Report, settings: Settings) -> None:
     )
     try:
         from datasets import Dataset
-        from trl import pack_dataset
+        from trl.data_utils import pack_dataset
     except ImportError:
         print("trl is not installed: its layout is not compared", file=sys.stderr)
         return

@@ -61,7 +61,7 @@ def test_transformers_opens_the_folder_and_answers_alike(tmp_path, chat, templat
     )
     assert prompt["input_ids"][0].tolist() == tokenize_turns(asked, chat.tokenizer, template, None, True).ids
     written = model.generate(**prompt, max_new_tokens=6)[0, prompt["input_ids"].shape[1] :]
-    [ours] = write_answers(*chat, [asked], max_tokens=6)
+    [ours] = write_answers(chat.model, chat.tokenizer, template, [asked], max_tokens=6)
     assert (
         tokenizer.decode(written, skip_special_tokens=False).replace(tokenizer.eos_token, "").strip()
         == ours.text
@@ -78,7 +78,9 @@ def test_a_talk_remembers_what_was_said(chat):
     assert talk.messages[1]["content"] == (first.strip() or "…")
     second = "".join(talk.say("And where?"))
     system = {"role": "system", "content": "Be brief."}
-    [expected] = write_answers(*chat, [[system, *talk.messages[:3]]], max_tokens=6)
+    [expected] = write_answers(
+        chat.model, chat.tokenizer, chat.template, [[system, *talk.messages[:3]]], max_tokens=6
+    )
     assert second.strip() == expected.text
     assert [one["role"] for one in talk.messages] == ["user", "assistant"] * 2
 
