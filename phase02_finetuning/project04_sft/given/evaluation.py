@@ -114,7 +114,7 @@ def talk_scores(
         if examples:
             talks.append(talk)
     written = write_answers(*chat, [talk.messages[:-1] for talk in talks], max_tokens, dtype=dtype)
-    good: dict[str, tuple[int, int]] = {sort: (0, 0) for sort in SORTS}
+    good: dict[str, tuple[int, int]] = dict.fromkeys(SORTS, (0, 0))
     for talk, one in zip(talks, written, strict=True):
         sort = _sort(talk.sort)
         right, asked = good[sort]
