@@ -27,10 +27,10 @@ def held_out_loss(
 ) -> float:
     """Mean loss of the examples' trained tokens, in nats a token: each token counts once, whatever row it is in.
 
-    The examples go through the model in evaluation mode, `batch_size` at a time, the longest first, so that rows of a
-    batch are of like length; matrix products run in `dtype`. How they are batched changes nothing but rounding.
-    Batches are brought to the model's device; the model is left in the mode it was in. Raises ValueError for no
-    examples, for examples of which nothing is trained, and for batch_size < 1.
+    The examples go through the model in evaluation mode (`collate`, `sft_loss`), `batch_size` at a time, the longest
+    first, so that rows of a batch are of like length; matrix products run in `dtype`. How they are batched changes
+    nothing but rounding. Batches are brought to the model's device; the model is left in the mode it was in. Raises
+    ValueError for no examples, for examples of which nothing is trained, and for batch_size < 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -92,8 +92,9 @@ def exact_match_by_skill(
 ) -> tuple[Score, list[Written]]:
     """How many of the exercises it gets right, by skill and above chance, and what it has written for each.
 
-    Each exercise is a conversation of one message, its prompt, and an answer counts whole: `score` reads the final
-    answer out of worked steps. An answer that has not ended is scored as it stands. Raises as `write_answers` does.
+    Each exercise is a conversation of one message, its prompt, for `write_answers`; an answer counts whole, and `score`
+    reads the final answer out of worked steps. An answer that has not ended is scored as it stands. Raises as
+    `write_answers` does.
     """
     conversations = [[{"role": "user", "content": exercise.prompt}] for exercise in exercises]
     written = write_answers(model, tokenizer, template, conversations, max_tokens, batch_size, dtype)

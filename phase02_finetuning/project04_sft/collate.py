@@ -17,7 +17,7 @@ def collate(examples: Sequence[Example], pad_id: int = 0, multiple_of: int = 1) 
     mask is needed: a causal model cannot see what comes later, and the padding's own targets do not count. An id
     that happens to be `pad_id` is no padding: often that is the token that ends a turn.
 
-    Raises ValueError for no examples, for multiple_of < 1, and for an example of fewer than 2 ids or with another
+    Raises ValueError for no examples, for multiple_of < 1, naming it with its value, and for an example of fewer than 2 ids or with another
     number of labels than ids, naming it by its number from 1.
     """
     check_examples(examples)

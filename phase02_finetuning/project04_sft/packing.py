@@ -33,7 +33,7 @@ def pack(lengths: Sequence[int], context: int) -> list[list[int]]:
     room, it begins a new one. Rows are in the order in which they were begun, indices in the order in which they
     were put there. This is the layout of trl's `pack_dataset(strategy="bfd")`.
 
-    Raises ValueError for a context below 1, and for a length below 1 or above the context, naming its index, the
+    Raises ValueError for a context below 1, naming it, and for a length below 1 or above the context, naming its index, the
     length and the context.
     """
     if context < 1:

@@ -38,15 +38,15 @@ def to_messages(record: Any) -> Conversation:
 
         messages    as they are
         ShareGPT    each turn has "from", one of SPEAKERS, and "value", both texts, and nothing else
-        Alpaca      the user says the instruction and, if "input" is there and is more than white space (null counts
-        as
-                    none), a blank line and the input; the assistant says "output" or, where there is none,
+        Alpaca      the user says the instruction and, if "input" is there and is more than white space, a blank line
+                    and the input (null counts as none); the assistant says "output" or, where there is none,
                     "response". All are texts
 
-    Raises ValueError for a record that is no object; for one with none of the three keys or with several of them,
-    naming the keys it has; for an Alpaca record without an answer, naming its keys; for an unknown speaker, naming
-    it; for anything that should be a list or a text and is none, naming its key; for what `check_messages` refuses;
-    and for a conversation that does not end with the assistant, whose last message nobody answers.
+    Raises ValueError for a record that is no object, naming its type; for one with none of the three keys or with
+    several of them, naming the keys it has; for an Alpaca record without an answer, naming its keys; for a turn with
+    other keys than it should have, naming those it has; for an unknown speaker, naming it; for anything that should be
+    a list or a text and is none, naming its key; for what `check_messages` refuses; and for a conversation that does
+    not end with the assistant, whose last message nobody answers.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a record is an object, not {type(record).__name__}")

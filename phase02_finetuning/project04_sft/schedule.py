@@ -11,8 +11,8 @@ def cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
     floor + (1 - floor) × (1 + cos(π p)) / 2. So the first step after the warm-up is at the peak too, and the last one
     is a little above `floor`. There is no fall where all steps are warm-up.
 
-    Raises ValueError for a step that is not from 0 to steps - 1, naming both, for a warmup that is not from 0 to
-    steps, and for a floor that is not from 0 to 1.
+    Raises ValueError for a step that is not from 0 to steps - 1, naming it and steps - 1; for a warmup that is not
+    from 0 to steps, naming both; and for a floor that is not from 0 to 1, naming it.
     """
     if not 0 <= step < steps:
         raise ValueError(f"the step must be from 0 to {steps - 1}, not {step}")

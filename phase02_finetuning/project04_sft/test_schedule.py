@@ -65,8 +65,8 @@ def test_it_equals_the_schedules_of_transformers():
         ((-1, 10), (-1, 9)),
         ((0, 10, 11), (11, 10)),
         ((0, 10, -1), (-1, 10)),
-        ((0, 10, 0, 1.5), (1.5, "floor")),
-        ((0, 10, 0, -0.1), (-0.1, "floor")),
+        ((0, 10, 0, 1.5), (1.5,)),
+        ((0, 10, 0, -0.1), (-0.1,)),
     ],
 )
 def test_what_is_out_of_range_is_named(arguments, facts):
