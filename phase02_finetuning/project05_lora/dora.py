@@ -29,7 +29,7 @@ class DoRA(LoRA):
     def forward(
         self, x: Float[Tensor, "*rest inputs"], y: Float[Tensor, "*rest outputs"], base: nn.Linear
     ) -> Float[Tensor, "*rest outputs"]:
-        """The output of W' with the base's bias, where y is what the base makes of x: g · (W x + scaling · B A x) + bias.
+        """The output of W' with the base's bias: g · (W x + scaling · B A x) + bias; y is what the base makes of x.
 
         g = `magnitude` / ‖W + scaling · B A‖ are `factors`, which multiply outputs, so W' is never made. W x is y
         without the base's bias. Where dropout acts, in training, all that the adapter adds to y is made of the dropped

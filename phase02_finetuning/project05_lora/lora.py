@@ -117,7 +117,7 @@ class LoRALinear(nn.Module):
         self.base = base.requires_grad_(False)
         self.adapters = nn.ModuleDict()
         self.merged = nn.ModuleDict()
-        self.chosen: str | None | tuple[str | None, ...] = None
+        self.chosen: str | tuple[str | None, ...] | None = None
 
     def forward(self, x: Float[Tensor, "*rest inputs"]) -> Float[Tensor, "*rest outputs"]:
         """The layer's output with what is chosen: `by_row` for a tuple, else `with_adapter`."""
@@ -143,7 +143,7 @@ class LoRALinear(nn.Module):
     def by_row(
         self, x: Float[Tensor, "row *rest inputs"], names: tuple[str | None, ...]
     ) -> Float[Tensor, "row *rest outputs"]:
-        """Each row with the adapter that `names` has for it: row i is what `with_adapter(x[i : i + 1], names[i])` gives.
+        """Each row with the adapter that `names` has for it: row i is `with_adapter(x[i : i + 1], names[i])`.
 
         The base reads all rows at once, and an adapter its own rows at once (all of them, wherever they stand), so a
         batch for many users costs little more than one for a single user. Gradients reach all adapters in use. Raises

@@ -11,7 +11,7 @@ from phase02_finetuning.project05_lora.lora import LoRALinear, adapter_in_use, c
 
 
 def merged_linear(layer: LoRALinear, name: str) -> nn.Linear:
-    """A plain, frozen linear layer that does what base and adapter do: the adapter's `merged_weight`, the base's bias."""
+    """A plain, frozen linear layer that does what both do: the adapter's `merged_weight`, and the base's bias."""
     base = layer.base
     adapter = layer.adapters[name]
     weight = adapter.merged_weight(base.weight)  # pyright: ignore[reportCallIssue]

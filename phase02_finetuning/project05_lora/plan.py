@@ -42,7 +42,7 @@ class Setup:
     time: int = 512
     """tokens of a text"""
     dtype: str = "bfloat16"
-    """float32 or bfloat16: of frozen weights, and of what matrix products read and write; what is trained is in float32"""
+    """of frozen weights and of activations: float32 or bfloat16; what is trained is in float32"""
     optimizer: str = "adamw"
     """adamw or adamw_8bit"""
     double: bool = True
@@ -112,7 +112,7 @@ def adapted_shapes(config: Config, setup: Setup) -> dict[str, tuple[int, int]]:
 
 
 def other_sizes(config: Config) -> list[int]:
-    """How many numbers each parameter outside the linear layers of the blocks has: embedding, head unless tied, gains."""
+    """The sizes of the parameters outside the blocks' linear layers: embedding, head unless tied, gains."""
     gains = [config.dim] * (2 * config.layers + 1)
     gains += [config.head_width] * (2 * config.layers * config.qk_norm)
     return [config.vocab_size * config.dim] * (1 if config.tied_embeddings else 2) + gains

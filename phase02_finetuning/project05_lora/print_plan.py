@@ -31,10 +31,14 @@ def main(
     rank: Annotated[int, typer.Option(help="Of the adapters, which are on all linear layers.")] = 8,
     rows: Annotated[int, typer.Option(help="Texts at once.")] = 1,
     time: Annotated[int, typer.Option(help="Tokens of a text.")] = 512,
-    dtype: Annotated[str, typer.Option(help="Of frozen weights and activations: bfloat16 or float32.")] = "bfloat16",
+    dtype: Annotated[
+        str, typer.Option(help="Of frozen weights and activations: bfloat16 or float32.")
+    ] = "bfloat16",
     optimizer: Annotated[str, typer.Option(help="adamw or adamw_8bit.")] = "adamw",
     checkpointing: Annotated[bool, typer.Option(help="Gradient checkpointing.")] = False,
-    logits_at_once: Annotated[int | None, typer.Option(help="Tokens; all, if not said.", show_default=False)] = None,
+    logits_at_once: Annotated[
+        int | None, typer.Option(help="Tokens; all, if not said.", show_default=False)
+    ] = None,
 ) -> None:
     """What full fine-tuning, LoRA and QLoRA of a model hold in memory, line by line."""
     with exits_with_message(Console(stderr=True), ValueError):

@@ -91,8 +91,8 @@ def load_adapter(
     (`adapter_shapes`), each of its shape. Then `add_adapter` puts it on, with our names of all these layers as targets
     (in `peft_names`' order), and the numbers are copied into its parameters, in their dtype.
 
-    Raises, and the model is then as it was: ValueError for a name that cannot be (`check_new_name`); CheckpointError for
-    a file that is missing or broken; for a config that `read_config` refuses; for a target that is no layer of this
+    Raises, and the model is then as it was: ValueError for a name that cannot be (`check_new_name`); CheckpointError
+    for a file that is missing or broken; for a config that `read_config` refuses; for a target that is no layer of this
     model, naming it; for a tensor that is missing, too many, or of another shape, naming it, and both shapes; and for
     another base: where the file's metadata have a "base" that is not this model's `fingerprint`, unless `any_base`.
     """
@@ -146,16 +146,16 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(f"{path} is broken: {problem}") from None
 
 
-def check_tensors(
-    folder: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
-) -> None:
+def check_tensors(folder: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises CheckpointError for a tensor that is missing, too many, of another shape, or of no floats, naming it."""
     for name, shape in shapes.items():
         if name not in tensors:
             raise CheckpointError(f"{folder} has no tensor {name}, which its config asks for")
         if tuple(tensors[name].shape) != shape:
             found = tuple(tensors[name].shape)
-            raise CheckpointError(f"{name} in {folder} has the shape {found}; config and model ask for {shape}")
+            raise CheckpointError(
+                f"{name} in {folder} has the shape {found}; config and model ask for {shape}"
+            )
         if not tensors[name].is_floating_point():
             raise CheckpointError(f"{name} in {folder} is of {tensors[name].dtype}, and no floats")
     if extra := [name for name in tensors if name not in shapes]:

@@ -63,7 +63,7 @@ def make_random(folder: Path, vocab_size: int) -> Path:
 
 
 def load_in_four_bits(source: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """A model of transformers, its linear layers in NF4 as they are read, so that they are never all there in floats."""
+    """A model of transformers, its layers brought to NF4 as they are read: they are never all there in floats."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     four_bits = BitsAndBytesConfig(
@@ -147,7 +147,9 @@ def main(
     data: Annotated[
         Path | None, typer.Option(help="JSON lines with prompt and answer.", show_default="tinyworld")
     ] = None,
-    name: Annotated[str, typer.Option(help="The adapter is written to work/models/ under this name.")] = "seven-b-lora",
+    name: Annotated[
+        str, typer.Option(help="The adapter is written to work/models/ under this name.")
+    ] = "seven-b-lora",
     rank: Annotated[int, typer.Option(help="Of the adapters.")] = 16,
     steps: Annotated[int, typer.Option(help="Steps of training.")] = 10,
     accumulate: Annotated[int, typer.Option(help="Texts a step, one after the other.")] = 4,
@@ -174,7 +176,8 @@ def main(
                 base, use_gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False}
             )
             adapted = peft.get_peft_model(
-                base, peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, task_type="CAUSAL_LM")
+                base,
+                peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, task_type="CAUSAL_LM"),
             )
             count = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
             console.print(f"{count:,} parameters are trained, on {place}", highlight=False)

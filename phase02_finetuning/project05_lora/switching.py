@@ -54,7 +54,7 @@ def select_adapter(model: nn.Module, rows: Sequence[str | None]) -> Iterator[Non
 
 
 @contextmanager
-def _chosen(model: nn.Module, chosen: str | None | tuple[str | None, ...]) -> Iterator[None]:
+def _chosen(model: nn.Module, chosen: str | tuple[str | None, ...] | None) -> Iterator[None]:
     """Inside the block, every layer with adapters has this `chosen`; after it, its own again."""
     before = {layer: layer.chosen for layer in lora_layers(model).values()}
     try:

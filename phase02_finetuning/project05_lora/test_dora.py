@@ -29,7 +29,9 @@ def layer(config=CONFIG, bias=True, dtype=torch.float64):
 def written_out(base, adapter, x):
     """The layer with the adapted weight written out row by row, and the length as a constant."""
     turned = base.weight + 2.0 * adapter.B @ adapter.A
-    rows = [m * row / row.detach().square().sum().sqrt() for m, row in zip(adapter.magnitude, turned, strict=True)]
+    rows = [
+        m * row / row.detach().square().sum().sqrt() for m, row in zip(adapter.magnitude, turned, strict=True)
+    ]
     return F.linear(x, torch.stack(rows), base.bias)
 
 
@@ -57,10 +59,14 @@ def test_the_output_is_that_of_the_weight_written_out(bias):
 def test_gradients_are_those_with_the_length_as_a_constant():
     found, adapter, x = layer()
     names = [name for name, _ in adapter.named_parameters()]
-    expected = torch.autograd.grad(written_out(found.base, adapter, x).square().sum(), list(adapter.parameters()))
+    expected = torch.autograd.grad(
+        written_out(found.base, adapter, x).square().sum(), list(adapter.parameters())
+    )
     actual = torch.autograd.grad(found(x).square().sum(), list(adapter.parameters()))
     for name, one, other in zip(names, actual, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9, msg=lambda said, name=name: f"{name}: {said}")
+        torch.testing.assert_close(
+            one, other, rtol=1e-9, atol=1e-9, msg=lambda said, name=name: f"{name}: {said}"
+        )
 
 
 @pytest.mark.task(5)

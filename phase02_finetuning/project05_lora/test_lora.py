@@ -153,7 +153,9 @@ def test_under_autocast_the_products_are_bfloat16():
 def test_the_wide_product_is_never_made():
     found, x = layer(LoraConfig(rank=1, targets=("q",)), inputs=300, outputs=200)
     seen = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: seen.append(tensor) or tensor, lambda one: one):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: seen.append(tensor) or tensor, lambda one: one
+    ):
         found(x)
     weights = {tensor.data_ptr() for tensor in seen if tensor.numel() >= 300 * 200}
     assert weights <= {found.base.weight.data_ptr()}

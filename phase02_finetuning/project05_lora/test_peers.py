@@ -9,7 +9,13 @@ from phase02_finetuning.project05_lora.dora import DoRA
 from phase02_finetuning.project05_lora.double_quant import dequantize_scales, quantize_scales
 from phase02_finetuning.project05_lora.given.dynamic_map import dynamic_map
 from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
-from phase02_finetuning.project05_lora.given.peers import bitsandbytes, peft, peft_layer, peft_model, transformers_model
+from phase02_finetuning.project05_lora.given.peers import (
+    bitsandbytes,
+    peft,
+    peft_layer,
+    peft_model,
+    transformers_model,
+)
 from phase02_finetuning.project05_lora.lora import LoRA, LoraConfig
 from phase02_finetuning.project05_lora.nf4 import dequantize_nf4, nf4_levels, quantize_nf4
 from phase02_finetuning.project05_lora.saving import load_adapter, save_adapter

@@ -80,7 +80,9 @@ def test_weights_adapters_gradients_and_moments_are_those_of_a_real_model(config
     tokens = torch.randint(61, (2, 6))
     training_step(model, optimizers, {"tokens": tokens[:, :-1], "targets": tokens[:, 1:]}, 1e-3)
     assert plan.gradients == sum(one.grad.nbytes for one in held if one.grad is not None)
-    moments = [one for optimizer in optimizers for state in optimizer.state.values() for one in state.values()]
+    moments = [
+        one for optimizer in optimizers for state in optimizer.state.values() for one in state.values()
+    ]
     assert plan.optimizer == sum(one.nbytes for one in moments if one.ndim)
 
 
@@ -178,7 +180,9 @@ def test_activations_and_logits_grow_with_rows_times_time():
 @pytest.mark.task(10)
 def test_a_7b_model_fits_where_people_say_it_does():
     setup = Setup(rank=16, rows=1, time=512, checkpointing=True)
-    plans = {one: memory_plan(SHAPES["llama-7b"], replace(setup, method=one)) for one in ("full", "lora", "qlora")}
+    plans = {
+        one: memory_plan(SHAPES["llama-7b"], replace(setup, method=one)) for one in ("full", "lora", "qlora")
+    }
     totals = {name: plan.total / 2**30 for name, plan in plans.items()}
     assert totals["full"] > 100
     assert 13 < totals["lora"] < 16

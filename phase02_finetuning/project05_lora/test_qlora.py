@@ -145,7 +145,9 @@ def test_adapters_go_over_it_before_or_after(first):
     quantize_base(expected)
     torch.testing.assert_close(model(tokens), expected(tokens))
     assert len(lora_layers(model)) == 14 + (first == "adapter")
-    assert all(isinstance(layer.base, NF4Linear) for name, layer in lora_layers(model).items() if name != "head")
+    assert all(
+        isinstance(layer.base, NF4Linear) for name, layer in lora_layers(model).items() if name != "head"
+    )
 
 
 @pytest.mark.task(9)

@@ -290,7 +290,9 @@ def test_layers_of_other_models_keep_their_names(tmp_path):
     add_adapter(model, LoraConfig(rank=2, targets=("1",)))
     trained(model)
     save_adapter(model, tmp_path)
-    assert sorted(load_file(tmp_path / WEIGHTS)) == [f"base_model.model.1.lora_{which}.weight" for which in "AB"]
+    assert sorted(load_file(tmp_path / WEIGHTS)) == [
+        f"base_model.model.1.lora_{which}.weight" for which in "AB"
+    ]
     load_adapter(copy, tmp_path)
     x = torch.randn(2, 6)
     assert torch.equal(copy(x), model(x))

@@ -45,7 +45,9 @@ def test_row_i_is_what_it_is_alone(names, flat):
     x = torch.randn((len(names), 6) if flat else (len(names), 3, 6), dtype=torch.float64)
     found = layer.by_row(x, tuple(names))
     for i, name in enumerate(names):
-        torch.testing.assert_close(found[i], layer.with_adapter(x[i : i + 1], name)[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            found[i], layer.with_adapter(x[i : i + 1], name)[0], rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.task(4)
@@ -53,7 +55,9 @@ def test_a_base_reads_once_and_an_adapter_its_own_rows_once():
     layer = one_layer()
     calls = []
     for name, module in {"base": layer.base, **layer.adapters}.items():
-        module.register_forward_hook(lambda module, inputs, output, name=name: calls.append((name, len(inputs[0]))))
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: calls.append((name, len(inputs[0])))
+        )
     layer.by_row(torch.randn(5, 2, 6, dtype=torch.float64), ("b", "a", "b", None, "b"))
     assert sorted(calls) == [("a", 1), ("b", 3), ("base", 5)]
 

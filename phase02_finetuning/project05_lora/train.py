@@ -1,7 +1,7 @@
 """Fine-tune a model: ladder run 5 train --preset cpu --method lora --rank 2
 
-Full fine-tuning, LoRA, or QLoRA, on tinyworld's questions, with AdamW. It writes checkpoints as it goes: after ctrl-C or
-a crash the same command goes on. In the end an adapter is written as peft has it, or, with `--method full`, a model.
+Full fine-tuning, LoRA, or QLoRA, on tinyworld's questions, with AdamW. It writes checkpoints as it goes: after ctrl-C
+or a crash the same command goes on. In the end it writes an adapter as peft has it, or, with `--method full`, a model.
 """
 
 from collections.abc import Mapping
@@ -95,9 +95,7 @@ def train(settings: FinetuneConfig, console: Console) -> tuple[Run, Path, tuple[
     model.to(device)
     context = model.config.context_length
     batches = AnswerBatches(tokenizer, settings.batch_size, context, settings.seed, settings.skills)
-    validate = make_validate(
-        held_out(tokenizer, settings.validation_items, context, settings.skills), dtype
-    )
+    validate = make_validate(held_out(tokenizer, settings.validation_items, context, settings.skills), dtype)
     console.print(
         f"{settings.method}: {count:,} of {whole:,} parameters are trained ({count / whole:.2%})\n"
         f"machine: {device}, {str(dtype).removeprefix('torch.')}, threads: {threads}",
@@ -106,7 +104,11 @@ def train(settings: FinetuneConfig, console: Console) -> tuple[Run, Path, tuple[
     before = exact_match(model, tokenizer, settings)
     run = prepare(model, batches, settings)
     checkpoint = work_folder() / "models" / settings.name / "checkpoint.safetensors"
-    identity = {**settings.identity(), "targets": list(settings.targets), "skills": list(settings.skills or ())}
+    identity = {
+        **settings.identity(),
+        "targets": list(settings.targets),
+        "skills": list(settings.skills or ()),
+    }
     run = fit(run, settings, checkpoint, identity, validate, console=console)
     model.eval()
     after = exact_match(model, tokenizer, settings)
@@ -116,7 +118,11 @@ def train(settings: FinetuneConfig, console: Console) -> tuple[Run, Path, tuple[
 
 
 def publish(
-    run: Run, model: LLM, tokenizer: Tokenizer[Any], settings: FinetuneConfig, scores: tuple[Score | None, ...]
+    run: Run,
+    model: LLM,
+    tokenizer: Tokenizer[Any],
+    settings: FinetuneConfig,
+    scores: tuple[Score | None, ...],
 ) -> Path:
     """Write what was trained, with its card: the adapter, and with `merge` the merged model; or the whole model."""
     card = {

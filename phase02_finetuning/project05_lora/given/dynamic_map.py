@@ -1,4 +1,4 @@
-"""The 256 numbers that an 8-bit code of a scale can mean: finer the smaller they are. Dettmers 2015 (arXiv:1511.04561)."""
+"""The 256 numbers that an 8-bit code can mean, finer the smaller they are. Dettmers 2015 (arXiv:1511.04561)."""
 
 from functools import cache
 

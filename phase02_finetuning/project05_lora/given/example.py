@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from shared.phase01 import LLM, Config
 
 TINY = Config(
-    vocab_size=19, context_length=24, layers=2, heads=4, kv_heads=2, dim=16, hidden_dim=24, tied_embeddings=True
+    vocab_size=19,
+    context_length=24,
+    layers=2,
+    heads=4,
+    kv_heads=2,
+    dim=16,
+    hidden_dim=24,
+    tied_embeddings=True,
 )
 
 

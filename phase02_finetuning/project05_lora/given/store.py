@@ -25,7 +25,8 @@ def publish_adapter(model: nn.Module, name: str, base: str, card: dict[str, Any]
     folder = work_folder() / "models" / name
     save_adapter(model, folder, base=base, dtype=torch.bfloat16)
     write_text(
-        folder / "card.json", json.dumps({"name": name, "base": base, **provenance(), **card}, indent=2) + "\n"
+        folder / "card.json",
+        json.dumps({"name": name, "base": base, **provenance(), **card}, indent=2) + "\n",
     )
     return folder
 
