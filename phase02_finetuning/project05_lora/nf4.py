@@ -3,7 +3,7 @@
     weight ≈ level[code] · absmax of its block
 
 Trained weights are about normal. Levels that are quantiles of that distribution are each used about equally often,
-which is the most that sixteen of them can tell. Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314), section 3 and appendix E.
+which is the most that sixteen of them can tell. Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314), section 3.
 """
 
 from dataclasses import dataclass
