@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
 from phase02_finetuning.project05_lora.dora import DoRA
+from phase02_finetuning.project05_lora.given.example import random_model, random_tokens
 from phase02_finetuning.project05_lora.lora import LoraConfig, LoRALinear
 
 CONFIG = LoraConfig(rank=3, alpha=6.0, targets=("q",), dora=True)
@@ -105,6 +107,18 @@ def test_dropout_drops_what_the_adapter_adds_and_not_the_base(bias):
     expected = found.base(x) + written_out(found.base, adapter, dropped) - found.base(dropped)
     torch.manual_seed(5)
     torch.testing.assert_close(found(x), expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.task(5)
+def test_on_a_model_it_begins_as_the_base_and_learns_three_parameters_a_layer():
+    model, tokens = random_model(), random_tokens()
+    before = model(tokens)
+    add_adapter(model, LoraConfig(rank=2, dora=True))
+    torch.testing.assert_close(model(tokens), before, rtol=1e-5, atol=1e-5)
+    parameters = train_only(model)
+    assert len(parameters) == 3 * 14
+    model(tokens).square().sum().backward()
+    assert sum(bool(one.grad.any()) for one in parameters) == 2 * 14, "A learns once B is not zero any more"
 
 
 @pytest.mark.task(5)

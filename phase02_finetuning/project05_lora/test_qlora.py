@@ -11,7 +11,10 @@ from phase02_finetuning.project05_lora.lora import LoraConfig, lora_layers
 from phase02_finetuning.project05_lora.merging import merge, merge_and_unload
 from phase02_finetuning.project05_lora.nf4 import dequantize_nf4, quantize_nf4
 from phase02_finetuning.project05_lora.qlora import NF4Linear, quantize_base
+from phase02_finetuning.project05_lora.saving import load_adapter, save_adapter
+from shared.artifacts import CheckpointError
 from shared.phase01 import LLM, make_optimizers, training_step
+from shared.testing import raises
 
 
 def layers(double=True, bias=True, dtype=torch.float32):
@@ -187,6 +190,21 @@ def test_merged_with_the_dequantized_weight_it_says_the_same(dora):
     merge_and_unload(model)
     torch.testing.assert_close(model(tokens), expected, rtol=1e-4, atol=1e-4)
     assert list(model.state_dict()) == list(random_model().state_dict())
+
+
+@pytest.mark.task(9)
+def test_to_an_adapter_the_base_in_four_bits_is_another_one(tmp_path):
+    model, tokens = random_model(), random_tokens()
+    quantize_base(model)
+    add_adapter(model, LoraConfig(rank=2))
+    trained(model)
+    save_adapter(model, tmp_path)
+    with raises(CheckpointError, "any_base"):
+        load_adapter(random_model(), tmp_path)
+    other = random_model()
+    quantize_base(other)
+    load_adapter(other, tmp_path)
+    assert torch.equal(other(tokens), model(tokens))
 
 
 @pytest.mark.task(9)

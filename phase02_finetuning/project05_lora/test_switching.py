@@ -16,7 +16,7 @@ def served():
     model, tokens = random_model(dtype=torch.float64), random_tokens(rows=4)
     said = {None: model(tokens).detach()}
     for seed, (name, targets) in enumerate({"a": ("q", "up"), "b": ("q", "v", "down")}.items()):
-        add_adapter(model, LoraConfig(rank=2, targets=targets, dora=name == "b"), name)
+        add_adapter(model, LoraConfig(rank=2, targets=targets, rslora=name == "b"), name)
         trained(model, name, seed)
         said[name] = model(tokens).detach()
     assert (said["a"] - said["b"]).abs().max() > 0.1
