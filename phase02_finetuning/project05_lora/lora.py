@@ -70,6 +70,7 @@ class LoRA(nn.Module):
         self.B = nn.Parameter(torch.empty(base.out_features, config.rank, **room))
         self.dropout = nn.Dropout(config.dropout)
         self.reset(base)
+        self.train(base.training)  # put on a model in evaluation mode, it must not drop anything
 
     def reset(self, base: nn.Linear) -> None:
         """Begin anew: A uniform between ± 1/√in, as torch begins a linear layer, and B zero.
@@ -118,6 +119,7 @@ class LoRALinear(nn.Module):
         self.adapters = nn.ModuleDict()
         self.merged = nn.ModuleDict()
         self.chosen: str | tuple[str | None, ...] | None = None
+        self.train(base.training)
 
     def forward(self, x: Float[Tensor, "*rest inputs"]) -> Float[Tensor, "*rest outputs"]:
         """The layer's output with what is chosen: `by_row` for a tuple, else `with_adapter`."""

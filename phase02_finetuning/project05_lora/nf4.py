@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-TAIL = 1 - (1 / 30 + 1 / 32) / 2
-"""where the outermost quantile is taken: the one at 1 would be infinite"""
+TAIL = 0.9677083
+"""where the outermost quantile is taken, 1 - (1/30 + 1/32) / 2: the one at 1 would be infinite"""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,15 @@ class NF4:
 def nf4_levels() -> Float[Tensor, "16"]:
     """The sixteen levels, in float32, rising from -1 to 1, with an exact 0 at number 7.
 
-    Above zero lie the normal quantiles (`torch.special.ndtri`) at eight evenly spaced places from TAIL down to 1/2, the
-    1/2 itself left out: 9 places, of which the first 8 count. Below it lie minus the quantiles at 8 places of which the
-    first 7 count. All are divided by the largest, in float64; the level at an exact zero is the one that remains.
+    Above zero lie the normal quantiles (`torch.special.ndtri`) at evenly spaced places from TAIL down to 1/2, the 1/2
+    itself left out: 9 places, of which the first 8 count. Below it lie minus the quantiles at 8 such places, of which
+    the first 7 count. Places are float32 (`torch.linspace`), quantiles are taken in float64, rounded to float32, and
+    then divided by the largest of all: so every bit is that of the table in the paper.
     """
-    above = torch.special.ndtri(torch.linspace(TAIL, 0.5, 9, dtype=torch.float64)[:-1])  # (8)
-    below = -torch.special.ndtri(torch.linspace(TAIL, 0.5, 8, dtype=torch.float64)[:-1])  # (7)
-    levels = torch.cat([below, torch.zeros(1, dtype=torch.float64), above.flip(0)])
-    return (levels / levels.max()).float()
+    above = torch.special.ndtri(torch.linspace(TAIL, 0.5, 9)[:-1].double()).float()  # (8)
+    below = -torch.special.ndtri(torch.linspace(TAIL, 0.5, 8)[:-1].double()).float()  # (7)
+    levels = torch.cat([below, torch.zeros(1), above.flip(0)])
+    return levels / levels.max()
 
 
 def quantize_nf4(weight: Float[Tensor, "..."], block: int = 64) -> NF4:

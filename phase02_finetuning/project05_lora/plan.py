@@ -150,6 +150,7 @@ def kept_in_block(config: Config, setup: Setup) -> int:
         the same normalised, without gain     2 · dim        full fine-tuning: the gain's gradient
         what q, k, v read; what gate, up read     dim each   if any of these layers is trained
         queries, keys, values, mixed values   4 · heads · width   always (keys and values repeated for all heads)
+        the mixed values in rows, for out         heads · width   if out is trained
         with qk_norm: queries and keys before their norm     (heads + kv_heads) · width     always
         and normalised, without gain          the same again      full fine-tuning
         SwiGLU: gate, silu(gate), up          3 · hidden_dim  always
@@ -157,8 +158,7 @@ def kept_in_block(config: Config, setup: Setup) -> int:
         squared ReLU: relu(up) alone          1 · hidden_dim  always, and what down reads as above
         what each adapter's B reads           rank for each adapter of a block
 
-    `out` reads the mixed values, which are there already. One number a head and token, and whatever does not grow with
-    rows times tokens, is left out.
+    One number a head and token, and whatever does not grow with rows times tokens, is left out.
     """
     adapted = adapted_shapes(config, setup)
     full = setup.method == "full"
@@ -167,7 +167,7 @@ def kept_in_block(config: Config, setup: Setup) -> int:
     def trained(*parts: str) -> bool:
         return full or any(matches(name, part) for name in adapted for part in parts)
 
-    kept = (4 if full else 2) * config.dim + 4 * width
+    kept = (4 if full else 2) * config.dim + (4 + trained("out")) * width
     kept += config.dim * (trained("q", "k", "v") + trained("gate", "up"))
     if config.qk_norm:
         kept += (2 if full else 1) * (width + kv_width)

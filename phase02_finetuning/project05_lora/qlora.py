@@ -28,7 +28,7 @@ class NF4Linear(nn.Linear):
         nn.Module.__init__(self)  # nn.Linear's own would make a weight
         self.in_features, self.out_features, self.block = linear.in_features, linear.out_features, block
         self.double = double
-        self.bias = linear.bias
+        self.bias, self.training = linear.bias, linear.training
         quantized = quantize_nf4(linear.weight, block)
         self.register_buffer("codes", quantized.codes)
         if double:

@@ -186,6 +186,15 @@ def test_training_an_adapter_there_is_not_is_refused_and_freezes_nothing():
 
 
 @pytest.mark.task(2)
+@pytest.mark.parametrize("training", [False, True])
+def test_new_layers_are_in_the_mode_of_the_model(training):
+    model = random_model().train(training)
+    add_adapter(model, replace(Q_AND_DOWN, dropout=0.5), "first")
+    add_adapter(model, replace(Q_AND_DOWN, dropout=0.5), "second")
+    assert {module.training for module in model.modules()} == {training}
+
+
+@pytest.mark.task(2)
 def test_other_models_have_adapters_too():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, TINY.dim))

@@ -50,7 +50,7 @@ def test_a_fresh_adapter_is_uniform_in_a_and_zero_in_b():
     assert not adapter.B.any()
     bound = 1 / math.sqrt(400)
     assert 0.99 * bound < adapter.A.abs().max() <= bound
-    assert float(adapter.A.std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)
+    assert float(adapter.A.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)
     before = adapter.A.clone()
     nn.init.ones_(adapter.B)
     adapter.reset(nn.Linear(400, 50))
@@ -165,7 +165,6 @@ def test_the_wide_product_is_never_made():
     ("wrong", "facts"),
     [
         ({"rank": 0}, ("rank", 0)),
-        ({"rank": 2.5}, ("rank", 2.5)),
         ({"alpha": 0.0}, ("alpha", (0, 0.0))),
         ({"alpha": math.nan}, ("alpha", "nan")),
         ({"dropout": 1.0}, ("dropout", 1.0)),

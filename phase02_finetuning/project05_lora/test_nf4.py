@@ -43,7 +43,7 @@ def codes_of(quantized, count):
 def test_the_levels_are_those_of_the_paper():
     levels = nf4_levels()
     assert levels.dtype == torch.float32
-    torch.testing.assert_close(levels, torch.tensor(PAPER), rtol=0, atol=1e-7)
+    assert torch.equal(levels, torch.tensor(PAPER))
     assert levels[7] == 0.0
     assert levels[0] == -1.0
     assert levels[15] == 1.0
@@ -54,7 +54,7 @@ def test_the_levels_are_used_about_equally_often_by_normal_numbers():
     torch.manual_seed(0)
     codes = codes_of(quantize_nf4(torch.randn(64_000)), 64_000)
     counts = torch.bincount(torch.tensor(codes), minlength=16)
-    assert counts[1:15].max() / counts[1:15].min() < 2.5
+    assert counts[1:15].max() / counts[1:15].min() < 3
 
 
 @pytest.mark.task(7)

@@ -30,7 +30,7 @@ def chosen(model):
 def one_layer():
     torch.manual_seed(0)
     layer = LoRALinear(nn.Linear(6, 5).double())
-    for name in "ab":
+    for name in "abm":
         layer.adapters[name] = LoRA(layer.base, LoraConfig(rank=2, targets=("q",)))
         nn.init.normal_(layer.adapters[name].B)
     layer.merged["m"] = nn.Linear(6, 5).double()

@@ -33,9 +33,10 @@ def fingerprint(model: nn.Module) -> str:
     state = model.state_dict()
     layers = lora_layers(model)
     hashed = hashlib.sha256()
-    for name, tensor in sorted((_of_base(name, layers), tensor) for name, tensor in state.items()):
+    named = {_of_base(name, layers): tensor for name, tensor in state.items()}
+    for name in sorted(named):
         if name:
-            value = tensor.detach().cpu()
+            value = named[name].detach().cpu()
             value = value.to(torch.bfloat16).view(torch.int16) if value.is_floating_point() else value
             hashed.update(f"{name} {tuple(value.shape)}".encode())
             hashed.update(value.contiguous().numpy().tobytes())

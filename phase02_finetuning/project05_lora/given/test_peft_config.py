@@ -54,7 +54,9 @@ def test_what_makes_no_difference_may_be_there(tmp_path):
     ],
 )
 def test_what_changes_the_function_is_refused_by_name(tmp_path, name, value):
-    said = {"r": ("r", "rank"), "lora_alpha": ("lora_alpha", "alpha")}.get(name, name)
+    said = {"r": ("r", "rank"), "lora_alpha": ("lora_alpha", "alpha"), "lora_dropout": ("dropout",)}.get(
+        name, name
+    )
     with raises(CheckpointError, said):
         read_config(put(tmp_path, SMALLEST | {name: value}))
 
