@@ -23,8 +23,9 @@ from phase02_finetuning.project05_lora.given import measurements
 from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.given.measurements import SIZES, Sizes
 from phase02_finetuning.project05_lora.given.peers import (
-    bitsandbytes,
-    peft,
+    HAS_BITSANDBYTES,
+    HAS_PEFT,
+    library,
     peft_layer,
     peft_model,
     transformers_model,
@@ -42,7 +43,7 @@ FOLDER = Path(__file__).parent
 
 def equality(report: Report, folder: Path) -> None:
     """The largest differences from peft, and the bytes that differ from bitsandbytes; nothing for who is not there."""
-    if peft is None:
+    if not HAS_PEFT:
         print("peft is not installed: it is not compared with", file=sys.stderr)
     else:
         worst = 0.0
@@ -69,12 +70,12 @@ def equality(report: Report, folder: Path) -> None:
         report.figure(
             "largest difference of logits, our adapter opened by peft", float(off), "", ("<=", 1e-4)
         )
-    if bitsandbytes is None:
+    if not HAS_BITSANDBYTES:
         print("bitsandbytes is not installed: it is not compared with", file=sys.stderr)
     else:
         torch.manual_seed(0)
         weight = torch.randn(512, 512)
-        codes, _ = bitsandbytes.functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+        codes, _ = library("bitsandbytes").functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
         differ = int((quantize_nf4(weight).codes != codes.flatten()).sum())
         report.figure("codes that differ from those of bitsandbytes", differ, "bytes", ("==", 0))
 

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 
 from phase02_finetuning.project05_lora.given.data import questions
-from phase02_finetuning.project05_lora.given.peers import bitsandbytes, peft
+from phase02_finetuning.project05_lora.given.peers import HAS_BITSANDBYTES, HAS_PEFT, library
 from shared.artifacts import ArtifactError, CheckpointError, check_name
 from shared.command import exits_with_message
 from shared.device import pick_device, pick_dtype
@@ -118,7 +118,7 @@ def train(
     Gradients of `accumulate` texts add up to a step, each weighed by its answer's tokens. Returns the steps' losses.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = bitsandbytes.optim.PagedAdamW8bit(trained, lr=rate)
+    optimizer = library("bitsandbytes").optim.PagedAdamW8bit(trained, lr=rate)
     losses = []
     for step in range(steps):
         left = min(1.0, (1 - step / steps) / (1 - DECAY_FROM))
@@ -163,11 +163,12 @@ def main(
         check_name(name)
         if min(rank, steps, accumulate, time) < 1 or not rate > 0:
             raise ValueError("rank, steps, accumulate and time must be at least 1, and rate above 0")
-        if peft is None or bitsandbytes is None:
+        if not (HAS_PEFT and HAS_BITSANDBYTES):
             raise ValueError("peft and bitsandbytes are needed: pip install llm-ladder[phase02]")
         place = pick_device(device)
         pairs = read_data(data) if data else questions("train", 0)
         tokenizer = Theirs(model) if model else Ours()
+        peft = library("peft")
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on a CPU, that the optimizer is not paged
             source = model or str(make_random(Path(folder), tokenizer.vocab_size))

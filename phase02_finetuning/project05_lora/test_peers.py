@@ -12,8 +12,9 @@ from phase02_finetuning.project05_lora.double_quant import dequantize_scales, qu
 from phase02_finetuning.project05_lora.given.dynamic_map import dynamic_map
 from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.given.peers import (
-    bitsandbytes,
-    peft,
+    HAS_BITSANDBYTES,
+    HAS_PEFT,
+    library,
     peft_layer,
     peft_model,
     transformers_model,
@@ -24,8 +25,8 @@ from phase02_finetuning.project05_lora.saving import load_adapter, save_adapter
 
 # peft asks transformers by an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
-needs_peft = pytest.mark.skipif(peft is None, reason="peft is not installed")
-needs_bitsandbytes = pytest.mark.skipif(bitsandbytes is None, reason="bitsandbytes is not installed")
+needs_peft = pytest.mark.skipif(not HAS_PEFT, reason="peft is not installed")
+needs_bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="bitsandbytes is not installed")
 SMALL = LoraConfig(rank=2, alpha=6.0, targets=("q", "down"))
 
 
@@ -34,7 +35,7 @@ def close(found, expected):
 
 
 @needs_peft
-@pytest.mark.task(1)
+@pytest.mark.task(6)
 @pytest.mark.parametrize("rslora", [False, True])
 def test_a_layer_computes_what_pefts_does(rslora):
     torch.manual_seed(0)
@@ -46,7 +47,7 @@ def test_a_layer_computes_what_pefts_does(rslora):
 
 
 @needs_peft
-@pytest.mark.task(3)
+@pytest.mark.task(6)
 def test_a_merged_weight_is_pefts():
     torch.manual_seed(0)
     base = nn.Linear(12, 9)
@@ -96,6 +97,7 @@ def test_peft_opens_ours(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["lora", "rslora", "dora"])
 def test_we_open_pefts(tmp_path, kind):
     model, tokens = random_model(), random_tokens()
+    peft = library("peft")
     theirs = peft.get_peft_model(
         transformers_model(model, tmp_path / "base"),
         peft.LoraConfig(
@@ -114,6 +116,7 @@ def test_we_open_pefts(tmp_path, kind):
 @pytest.mark.task(7)
 @pytest.mark.parametrize("shape", [(64, 64), (48, 100)])
 def test_codes_are_byte_for_byte_those_of_bitsandbytes(shape):
+    bitsandbytes = library("bitsandbytes")
     torch.manual_seed(0)
     weight = torch.randn(shape)
     codes, state = bitsandbytes.functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
@@ -128,6 +131,7 @@ def test_codes_are_byte_for_byte_those_of_bitsandbytes(shape):
 @needs_bitsandbytes
 @pytest.mark.task(8)
 def test_scales_are_those_of_bitsandbytes():
+    bitsandbytes = library("bitsandbytes")
     torch.manual_seed(0)
     weight = torch.randn(256, 200)
     _, plain = bitsandbytes.functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")

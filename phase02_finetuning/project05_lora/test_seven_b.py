@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from phase02_finetuning.project05_lora import seven_b
 from phase02_finetuning.project05_lora.given.example import random_model
-from phase02_finetuning.project05_lora.given.peers import bitsandbytes, peft
+from phase02_finetuning.project05_lora.given.peers import HAS_BITSANDBYTES, HAS_PEFT
 from shared import tinyworld
 from shared.phase01 import ByteBPE, Config, Tokenizer, publish_base
 
@@ -29,7 +29,7 @@ def run(*words):
 
 
 @pytest.mark.skipif(
-    peft is None or bitsandbytes is None, reason="peft and bitsandbytes are not both installed"
+    not (HAS_PEFT and HAS_BITSANDBYTES), reason="peft and bitsandbytes are not both installed"
 )
 def test_a_small_random_llama_goes_the_whole_way(base, own_folders):
     done = run("--steps", "2", "--accumulate", "2", "--rank", "2", "--name", "small")

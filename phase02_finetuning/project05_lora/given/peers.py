@@ -1,6 +1,8 @@
 """peft and bitsandbytes beside ours, where they are installed: layers and models with the same numbers in them."""
 
+import importlib
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,19 @@ from torch import nn
 from phase02_finetuning.project05_lora.lora import LoRA
 from shared.phase01 import LLM, save_model
 
-with warnings.catch_warnings():  # about what their own imports use
-    warnings.simplefilter("ignore")
-    try:
-        import peft as _peft
-    except ImportError:
-        _peft = None
-    try:
-        import bitsandbytes as _bitsandbytes
-    except ImportError:
-        _bitsandbytes = None
+HAS_PEFT, HAS_BITSANDBYTES = find_spec("peft") is not None, find_spec("bitsandbytes") is not None
 
-peft: Any = _peft
-bitsandbytes: Any = _bitsandbytes
+
+def library(name: str) -> Any:
+    """The module of that name, imported when it is asked for, which takes seconds; its warnings are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
 
 
 def peft_layer(base: nn.Linear, adapter: LoRA, merge: bool = False) -> nn.Module:
     """peft's layer around a copy of the base, with the adapter's numbers; merged, a plain layer again."""
+    peft = library("peft")
     copy = nn.Linear(base.in_features, base.out_features, bias=base.bias is not None)
     copy.load_state_dict(base.state_dict())
     config = adapter.config
@@ -56,4 +54,4 @@ def transformers_model(model: LLM, folder: Path) -> Any:
 
 def peft_model(theirs: Any, folder: Path) -> Any:
     """A model of transformers with the adapter of a folder on it, opened by peft."""
-    return peft.PeftModel.from_pretrained(theirs, str(folder)).eval()
+    return library("peft").PeftModel.from_pretrained(theirs, str(folder)).eval()
