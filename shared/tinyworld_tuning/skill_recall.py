@@ -1,0 +1,61 @@
+"""Recall: facts of the world, as its own questions ask for them and in many other ways."""
+
+from shared.tinyworld.grammar import capital
+from shared.tinyworld.rng import Rng
+
+from .kind import Kind, Made, wordings
+from .world_facts import asked
+
+
+def _fact(rng: Rng, split: str) -> Made:
+    one = rng.choose(asked())
+    question = rng.choose(one.fact.questions)
+    fills = {"q": question, "it": one.phrase, "It": capital(one.phrase), "kind": one.fact.kind}
+    return Made(f"recall {one.phrase}", fills, one.fact.answer, one.chance, also=one.also)
+
+
+_WORDINGS = wordings(
+    """
+    {q}
+    What is {it}?
+    Tell me {it}.
+    Please answer: {q}
+    I would like to know {it}.
+    I have a question. {q}
+    {It}, please.
+    Do you know {it}?
+    Somebody asked me this: {q}
+    Say what {it} is.
+    {It} is what?
+    Can you tell me {it}?
+    My question is about {it}. What is it?
+    Answer in a few words. {q}
+    {q} Please tell me.
+    Write down {it}.
+    In Applebrook they ask: {q}
+    I forgot {it}. Help me.
+    Do you remember {it}? Then say it.
+    Think well, and then answer. {q}
+    {It} is something that you know. What is it?
+    If I ask for {it}, what do you say?
+    Give me {it}.
+    {q} Only the answer, please.
+    """,
+    """
+    Complete this: {it} is
+    Could you help me with one thing? {q}
+    What would you answer if I wanted to know {it}?
+    Just for me, name {it}.
+    I must find out {it}.
+    The next question goes like this. {q}
+    """,
+    """
+    {It}?
+    Hey you, I just cannot think of it, I mean {it}, so what was that again?
+    quick answer, {it}
+    What they all say {it} is, that I seek.
+    So, you who know everything in this place, {it} would be what?
+    """,
+)
+
+KINDS = (Kind("fact", _fact, _WORDINGS),)
