@@ -70,7 +70,7 @@ def grpo_loss(
     The metrics are means too: "kl", by `kl_estimate`, 0 without a reference; "ratio"; "clipped", the share of tokens
     that the clip leaves without a gradient, all over the tokens; and "weight", what the loss is a mean over: the number
     of tokens, or of rows. No number is read back from the device. With a single update a batch, policy and old are the
-    same: every ratio is 1, nothing is clipped, and the loss is the negative mean of the advantages; its gradient is not 0.
+    same: every ratio is 1, nothing is clipped, the loss is the negative mean of the advantages, its gradient is not 0.
 
     Raises ValueError for low not from 0 to 1, high or beta below 0, an unknown average, average "constant" without
     max_tokens of at least 1, and beta above 0 without a reference, naming the argument. Schulman et al. 2017, PPO

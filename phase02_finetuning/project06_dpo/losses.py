@@ -38,7 +38,9 @@ def dpo_loss(
 ) -> Preference:
     """Direct preference optimization, from the sums of each answer's log-probabilities under policy and reference.
 
-        loss = - (1 - ε) log σ(β h) - ε log σ(- β h)          ε is label_smoothing: so many pairs may be the wrong way round
+        loss = - (1 - ε) log σ(β h) - ε log σ(- β h)
+
+    ε is label_smoothing, the share of pairs that may be the wrong way round.
 
     A policy that is its own reference has h = 0, and so the loss ln 2 exactly, whatever β. The implicit reward of an
     answer is β (log π - log π_ref), detached. The log of the sigmoid is torch's `logsigmoid`: the sigmoid itself would
@@ -51,7 +53,8 @@ def dpo_loss(
     check_positive("beta", beta)
     if not 0 <= label_smoothing < 0.5:
         raise ValueError(f"label_smoothing must be from 0 to below 0.5, not {label_smoothing}")
-    chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
+    chosen = policy_chosen - reference_chosen.detach()
+    rejected = policy_rejected - reference_rejected.detach()
     wanted = beta * (chosen - rejected)
     losses = -(1 - label_smoothing) * F.logsigmoid(wanted) - label_smoothing * F.logsigmoid(-wanted)
     return Preference(losses, beta * chosen.detach(), beta * rejected.detach())
@@ -69,7 +72,7 @@ def hinge_loss(
     SLiC-HF: Zhao et al. 2023 (arXiv:2305.10425), with the reference in the margin as Rafailov et al. have it.
     """
     check_positive("beta", beta)
-    h = (policy_chosen - reference_chosen) - (policy_rejected - reference_rejected)
+    h = (policy_chosen - reference_chosen.detach()) - (policy_rejected - reference_rejected.detach())
     return torch.relu(1 - beta * h)
 
 
@@ -87,7 +90,7 @@ def ipo_loss(
     (1 / (2 β))², 25 for β = 0.1. Errors as in `dpo_loss`. Azar et al. 2023 (arXiv:2310.12036), equation 17.
     """
     check_positive("beta", beta)
-    h = (policy_chosen - reference_chosen) - (policy_rejected - reference_rejected)
+    h = (policy_chosen - reference_chosen.detach()) - (policy_rejected - reference_rejected.detach())
     return (h - 1 / (2 * beta)).square()
 
 
@@ -99,9 +102,9 @@ def simpo_loss(
 ) -> Float[Tensor, "pair"]:
     """-log σ(β (chosen - rejected) - γ), without any reference.
 
-    The inputs are means, nats a token (`LogProbs.means`): what is rewarded is what decoding goes by. γ is the margin, in
-    units of the reward, by which the chosen answer is to be ahead. Raises ValueError for beta not above 0 and for gamma
-    below 0. Meng et al. 2024 (arXiv:2405.14734), equation 6.
+    The inputs are means, nats a token (`LogProbs.means`): what is rewarded is what decoding goes by. γ is the margin,
+    in units of the reward, by which the chosen answer is to be ahead. Raises ValueError for beta not above 0 and for
+    gamma below 0. Meng et al. 2024 (arXiv:2405.14734), equation 6.
     """
     check_positive("beta", beta)
     if gamma < 0:
@@ -129,5 +132,5 @@ def kto_loss(
     """
     check_positive("beta", beta)
     check_positive("undesirable_weight", undesirable_weight)
-    moved = beta * (policy - reference - kl.detach().clamp(min=0))
+    moved = beta * (policy - reference.detach() - kl.detach().clamp(min=0))
     return torch.where(desirable, 1 - torch.sigmoid(moved), undesirable_weight * (1 - torch.sigmoid(-moved)))

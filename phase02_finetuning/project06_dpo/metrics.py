@@ -25,7 +25,7 @@ class Judged(Protocol):
 
 
 class WinRate(NamedTuple):
-    """Of answers before and after: how many became better, worse, or neither, and how many of the latter are the same."""
+    """Of answers before and after: how many became better, worse, or neither."""
 
     wins: int
     losses: int
@@ -48,8 +48,8 @@ def kl_estimate(
         r = reference - policy            k3 = exp(r) - r - 1
 
     Its mean over what the policy writes is the KL, for exp(r) - 1 has the mean 0 there; and unlike -r, which has the
-    same mean, no single one is below 0, and they scatter less. Near r = 0, exp(r) - 1 in floats is nothing but rounding:
-    torch's `expm1` is exact. Schulman 2020, "Approximating KL divergence".
+    same mean, no single one is below 0, and they scatter less. Near r = 0, exp(r) - 1 in floats is nothing but
+    rounding: torch's `expm1` is exact. Schulman 2020, "Approximating KL divergence".
     """
     r = reference - policy
     return torch.expm1(r) - r

@@ -101,7 +101,7 @@ def read_pairs(path: Path | str) -> list[Pair]:
     found = []
     line = 1
     try:
-        for line, record in located(Path(path).read_bytes()):
+        for line, record in located(Path(path).read_bytes()):  # noqa: B007 - for the error below
             found.append(to_pair(record))
     except LineError as problem:
         raise PairsError(f"{path}, line {problem.line}: {problem}") from None
@@ -146,7 +146,7 @@ def tokenize_pairs(
 
 
 def collate_pairs(examples: Sequence[PairExample], pad_id: int = 0) -> Batch:
-    """{"tokens": (pair, 2, time), "targets": (pair, 2, time)}, int64: of each pair the chosen answer, then the rejected.
+    """{"tokens": (pair, 2, time), "targets": (pair, 2, time)}, int64: of each the chosen answer, then the other.
 
     Project 4's `collate` does the work: targets one place ahead, padded on the right, all rows to the longest. The
     first dimension counts pairs, so that the trainer cuts a batch between pairs and never through one. Raises

@@ -102,8 +102,8 @@ def rollout(
 
     Tokens and targets are as `collate` makes them, each row the prompt and the answer; the answer's ids, its end too,
     are the targets that count, and the prompt's are IGNORED. Rewards are float32, (exercise, group_size). All on the
-    CPU. Raises ValueError for no exercises, for group_size below 2, naming it, and TooLongError for a prompt that leaves
-    no room for a token.
+    CPU. Raises ValueError for no exercises, for group_size below 2, naming it, and TooLongError for a prompt that
+    leaves no room for a token.
     """
     if group_size < 2:
         raise ValueError(f"group_size must be at least 2, for answers are compared, not {group_size}")
