@@ -12,7 +12,7 @@ from shared.testing import raises
 rewards = arrays(
     "float64", st.tuples(st.integers(1, 4), st.integers(2, 6)), elements=st.sampled_from([0, 0.1, 0.5, 1])
 )
-ROWS = dict(low=0.2, high=0.3, beta=0.05)
+ROWS = {"low": 0.2, "high": 0.3, "beta": 0.05}
 
 
 @pytest.mark.task(8)

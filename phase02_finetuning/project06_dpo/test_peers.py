@@ -13,11 +13,11 @@ from phase02_finetuning.project06_dpo.given.example import (
     random_pairs,
     small_tokenizer,
 )
-from phase02_finetuning.project06_dpo.given.measurements import our_dpo_losses
 from phase02_finetuning.project06_dpo.given.peers import (
     dpo_losses,
     dpo_trainer,
     grpo_trainer,
+    our_dpo_losses,
     pair_records,
     trl,
 )
@@ -96,7 +96,7 @@ def test_hinge_and_ipo_are_trls(trainer):
 
 def test_ten_steps_have_trls_losses(tmp_path):
     """Our parts and torch's AdamW, against trl's trainer: the same pairs in the same order."""
-    settings = dict(per_device_train_batch_size=2, beta=0.3, learning_rate=1e-4, max_steps=10)
+    settings = {"per_device_train_batch_size": 2, "beta": 0.3, "learning_rate": 1e-4, "max_steps": 10}
     expected = dpo_losses(chat(), tmp_path, PAIRS, lr_scheduler_type="constant", **settings)
     found = our_dpo_losses(chat().model, PAIRS, rows=2, beta=0.3, rate=1e-4, steps=10)
     assert expected[0] == pytest.approx(math.log(2), abs=1e-5)

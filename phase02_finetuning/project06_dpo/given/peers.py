@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from phase02_finetuning.project04_sft.given.chat_model import ChatModel, export_chat
-from phase02_finetuning.project06_dpo.pairs import PairExample
+from phase02_finetuning.project06_dpo.losses import dpo_loss
+from phase02_finetuning.project06_dpo.pairs import PairExample, collate_pairs
+from phase02_finetuning.project06_dpo.policy import pair_logprobs, reference_logprobs
 from shared.phase01 import IGNORED
 
 with warnings.catch_warnings():  # about what their own imports use
@@ -85,11 +88,22 @@ def grpo_trainer(chat: ChatModel, folder: Path, **settings: Any) -> Any:
     return trainer
 
 
-def no_warnings() -> Any:
-    """A context in which trl's and transformers' warnings about themselves are not shown."""
-    return warnings.catch_warnings(action="ignore")
-
-
-def float_model(chat: ChatModel) -> ChatModel:
-    """The model in float32, as trl opens it."""
-    return chat._replace(model=chat.model.to(torch.float32))
+def our_dpo_losses(
+    model: nn.Module, examples: Sequence[PairExample], rows: int, beta: float, rate: float, steps: int
+) -> list[float]:
+    """The loss of each step of the same by our parts: all weights trained, the reference's numbers made before."""
+    batches = [collate_pairs(examples[start : start + rows]) for start in range(0, len(examples), rows)]
+    reference = reference_logprobs(model, batches)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    losses = []
+    for step in range(steps):
+        start = step % len(batches) * rows
+        policy = pair_logprobs(model, batches[step % len(batches)]).sums
+        known = reference[start : start + rows]
+        loss = dpo_loss(policy[:, 0], policy[:, 1], known[:, 0], known[:, 1], beta).losses.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
