@@ -1,4 +1,4 @@
-"""Pairs to train on: tinyworld's wishes or a file's, as examples, and their batches in an order drawn anew each pass."""
+"""Pairs to train on: tinyworld's wishes or a file's, as examples, and their batches, in a new order each pass."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -112,7 +112,7 @@ class PairBatches:
 
 
 def style_chunk(answers: str, number: int, seed: int, count: int) -> list[tuple[dict[str, str], ...]]:
-    """Chunk number 0, 1, 2, … of wishes as conversations: with the chosen answers, or with both, one after the other."""
+    """Chunk number 0, 1, 2, … of wishes as conversations: with the chosen answers, or with both in turn."""
     found = []
     for one in islice(wishes("train", seed * 1_000_003 + number + 1), count):
         for text in (one.chosen, one.rejected)[: 2 if answers == "both" else 1]:

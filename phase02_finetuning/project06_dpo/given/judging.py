@@ -95,7 +95,7 @@ def judge(
     beta: float = 0.1,
     before: Sequence[str] | None = None,
 ) -> Verdict:
-    """Judge a model beside its base, on `per_rule` wishes of each rule and `per_skill` questions of each skill (0: none).
+    """Judge a model beside its base, on so many wishes of each rule and questions of each skill (0: none).
 
     `before` is what the base has written to the very same wishes, where that is known already. Both models must have
     the same tokenizer and template. Raises ValueError where they do not.
