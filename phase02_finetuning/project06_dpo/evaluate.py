@@ -1,7 +1,7 @@
 """Judge a model by what it writes: ladder run 6 evaluate --model tiny-dpo --base tiny-style
 
-What training sees (loss, accuracy, margin) beside what anybody reads: each rule before and after, wins and losses, how far
-the model has gone from its base, and what it has forgotten.
+What training sees (loss, accuracy, margin) beside what anybody reads: each rule before and after, wins and losses, how
+far the model has gone from its base, and what it has forgotten.
 """
 
 from typing import Annotated

@@ -1,7 +1,8 @@
 """Train a model on preferences: ladder run 6 train --preset cpu --base tiny-style
 
-DPO and its relatives, on pairs of answers. The reference's numbers are made once and kept on disk. It writes checkpoints
-as it goes: after ctrl-C or a crash, the same command goes on from the last one. In the end it publishes a chat model.
+DPO and its relatives, on pairs of answers. The reference's numbers are made once and kept on disk. It writes
+checkpoints as it goes: after ctrl-C or a crash, the same command goes on from the last one. In the end it publishes a
+chat model.
 """
 
 from collections.abc import Mapping
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     last = run.history[-1]
     console.print(
         f"\nafter {run.seconds:.0f} s of training, on pairs held out: loss {last['validation_loss']:.4f}, accuracy "
-        f"{last['accuracy']:.0%}, margin {last['margin']:.2f}; likelier without the reference {last['raw_accuracy']:.0%}\n"
+        f"{last['accuracy']:.0%}, margin {last['margin']:.2f}; without the reference {last['raw_accuracy']:.0%}\n"
         f"model: {shown(artifact.folder)}\n"
         f"what it writes, which is what counts: {how_to_run(EVALUATE)} --model {artifact.name} --base {settings.base}\n"
         f"side by side: {how_to_run(SAMPLES)} --model {settings.base} --model {artifact.name}",
