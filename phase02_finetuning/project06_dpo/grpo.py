@@ -48,7 +48,7 @@ def grpo_loss(
     low: float = 0.2,
     high: float = 0.2,
     beta: float = 0.0,
-    average: Average = "token",
+    average: str = "token",
     max_tokens: int = 0,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """The loss over sampled answers, for the trainer's Loss seam: a mean and its metrics.
@@ -92,7 +92,7 @@ def grpo_loss(
             loss, weight = losses.sum() / tokens.clamp(min=1), tokens
         case "sequence":
             loss, weight = (losses.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(), rows
-        case "constant":
+        case _:  # constant
             loss, weight = losses.sum() / (rows * max_tokens), rows
     cut = ((by > 0) & (ratio > 1 + high)) | ((by < 0) & (ratio < 1 - low))
 

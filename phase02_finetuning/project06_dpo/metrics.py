@@ -5,7 +5,7 @@ and still not be the likeliest. So the last one counts.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from shared.tinyworld_tuning import rule_score
 
 
+@runtime_checkable
 class Judged(Protocol):
     """A request with the rule that answers to it are judged by: tinyworld's Wish, or a Pair that names its rule."""
 

@@ -1,8 +1,8 @@
 """Train a model on rewards: ladder run 6 reinforce --preset cpu
 
 GRPO: several answers to each exercise are sampled, an exact checker judges them, and each is made likelier or less so
-by how it compares with its group. The base should write its steps out (project 4's preset long): a model that answers in
-one token has nothing to try. It goes on after ctrl-C or a crash, and publishes a chat model.
+by how it compares with its group. The base should write its steps out (project 4's preset long): a model that answers
+in one token has nothing to try. It goes on after ctrl-C or a crash, and publishes a chat model.
 """
 
 from collections.abc import Mapping

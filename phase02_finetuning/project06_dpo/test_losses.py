@@ -68,7 +68,7 @@ def test_extreme_pairs_have_finite_losses_and_gradients():
     pc.requires_grad_(True)
     losses = dpo_loss(pc, pr, rc, rr, beta=1.0).losses
     losses.sum().backward()
-    assert losses.tolist() == [0.0, 1e5]
+    assert losses.tolist() == [0.0, 5e4]
     assert pc.grad.tolist() == [0.0, -1.0]
 
 
