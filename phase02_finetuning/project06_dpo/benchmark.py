@@ -1,7 +1,8 @@
 """Measures what project 6 promises: python -m phase02_finetuning.project06_dpo.benchmark --preset cpu
 
-`cpu` shows that losses are trl's, and trains a short DPO, within three minutes. `full` trains the `cpu` presets of `style`,
-`train` and `reinforce` to their ends, sweeps beta, and pushes one run too far, in about an hour: that is the promise.
+`cpu` shows that losses are trl's, and trains a short DPO, within three minutes. `full` trains the `cpu` presets of
+`style`, `train` and `reinforce` to their ends, sweeps beta, and pushes one run too far, in about an hour: that is the
+promise.
 `smoke` does all of it in seconds, on a small random model, and means nothing.
 """
 

@@ -105,7 +105,7 @@ def seen_and_written(
     if own_before is not None:
         report.figure(
             f"exact match after DPO minus before, {what}", verdict.own_items - own_before, "points",
-            (">=", -2) if main and whole else None, note=f"{own_before:.1f} → {verdict.own_items:.1f}, tinyworld's questions",
+            (">=", -2) if main and whole else None, note=f"{own_before:.1f} → {verdict.own_items:.1f}",
         )  # fmt: skip
     if main or not whole:
         for rule, score in verdict.after.items():
@@ -162,7 +162,6 @@ def preferences(report: Report, settings: Settings) -> list[str]:
 
 def rewards(report: Report, settings: Settings) -> None:
     """GRPO, by the rewards of what is sampled and by greedy answers."""
-    length = load_chat(settings.base).model.config.context_length
     changes: dict[str, Any] = {"steps": settings.grpo_steps, "base": settings.base, "name": f"{PREFIX}grpo"}
     if settings.preset == "smoke":
         changes |= {"batch_size": 2, "group_size": 2, "max_tokens": 4, "validation_exercises": 2}
@@ -171,7 +170,7 @@ def rewards(report: Report, settings: Settings) -> None:
     got, signal = artifact.card["rewards"], artifact.card["signal"]
     few = max(1, len(got) // 10)
     first, last = (100 * sum(part) / len(part) for part in (got[:few], got[-few:]))
-    note = f"{first:.0f} → {last:.0f}% of sampled answers right, {', '.join(chosen.skills or ('all',))}; context {length}"
+    note = f"{first:.0f} → {last:.0f}% of sampled answers right, {', '.join(chosen.skills or ('all',))}"
     report.figure("sampled reward, GRPO, gain, full preset", last - first, "points", (">=", 10), note=note)
     greedy = [entry["greedy"] for entry in run.history]
     report.figure(
