@@ -29,6 +29,11 @@ def pair_logprobs(model: nn.Module, batch: Batch) -> LogProbs:
     return LogProbs(sums.view(-1, 2), counts.view(-1, 2))
 
 
+def sides(pairs: Float[Tensor, "pair 2"]) -> tuple[Float[Tensor, "pair"], Float[Tensor, "pair"]]:
+    """The chosen answers' numbers, and the rejected ones'."""
+    return pairs[:, 0], pairs[:, 1]
+
+
 @contextmanager
 def reference_of(model: nn.Module) -> Iterator[nn.Module]:
     """Inside the block, the model is its own reference: adapters off, evaluation mode, no gradients. Yields the model.

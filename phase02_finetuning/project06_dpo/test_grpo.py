@@ -1,5 +1,7 @@
 """Advantages within a group, and the clipped loss: by loops, by gradients, and where nothing may be learnt."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from shared.testing import raises
 rewards = arrays(
     "float64", st.tuples(st.integers(1, 4), st.integers(2, 6)), elements=st.sampled_from([0, 0.1, 0.5, 1])
 )
-ROWS = {"low": 0.2, "high": 0.3, "beta": 0.05}
+ROWS: dict[str, Any] = {"low": 0.2, "high": 0.3, "beta": 0.05}
 
 
 @pytest.mark.task(8)
@@ -59,7 +61,7 @@ def test_one_answer_is_no_group():
         group_advantages(torch.ones(3, 1))
 
 
-def drawn(seed=0, rows=4, time=6, move=0.4):
+def drawn(seed=0, rows=4, time=6, move=0.4) -> Any:
     """Log-probabilities now, when sampled, and of the reference; advantages; and a mask of different lengths."""
     random = torch.Generator().manual_seed(seed)
     old = -3 * torch.rand(rows, time, generator=random, dtype=torch.float64)
@@ -111,7 +113,7 @@ def test_the_weight_is_what_the_loss_is_a_mean_over(average):
     whole, metrics = grpo_loss(*parts, **ROWS, average=average, max_tokens=6)
     total = weights = 0.0
     for start in (0, 1):
-        piece, found = grpo_loss(*(one[start::2] for one in parts), **ROWS, average=average, max_tokens=6)
+        piece, found = grpo_loss(*[one[start::2] for one in parts], **ROWS, average=average, max_tokens=6)
         total, weights = total + piece * found["weight"], weights + found["weight"]
     assert (total / weights).item() == pytest.approx(whole.item(), rel=1e-12)
     assert int(weights) == int(metrics["weight"])
@@ -141,7 +143,7 @@ def test_at_first_the_ratio_is_1_and_nothing_is_clipped():
     ],
 )  # fmt: skip
 def test_the_clip_ends_steps_in_the_right_direction_alone(moved, advantage, learns):
-    policy = torch.tensor([[-1.0 + moved]], dtype=torch.float64, requires_grad=True)
+    policy: Any = torch.tensor([[-1.0 + moved]], dtype=torch.float64, requires_grad=True)
     old, mask = torch.tensor([[-1.0]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool)
     loss, metrics = grpo_loss(policy, old, None, torch.tensor([advantage], dtype=torch.float64), mask)
     loss.backward()

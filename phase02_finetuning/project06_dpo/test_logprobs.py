@@ -1,6 +1,7 @@
 """Log-probabilities: beside a loop, padded or not, and as probabilities that sum to one."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from shared.phase01 import IGNORED
 task = pytest.mark.task(1)
 
 
-def drawn(shape, vocab=7, seed=0, dtype=torch.float64):
+def drawn(shape, vocab=7, seed=0, dtype=torch.float64) -> Any:
     """Random logits, and targets of which about a third are IGNORED."""
     random = torch.Generator().manual_seed(seed)
     logits = (3 * torch.randn(*shape, vocab, generator=random)).to(dtype)

@@ -1,6 +1,7 @@
 """Losses for pairs: beside plain formulas, at their beginning, at extremes, and by finite differences."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,11 +15,11 @@ nats = st.floats(-80, 0, allow_subnormal=False)
 four = st.tuples(nats, nats, nats, nats)
 
 
-def row(*values):
+def row(*values) -> Any:
     return [torch.tensor([value], dtype=torch.float64) for value in values]
 
 
-def random_four(count=6, seed=0):
+def random_four(count=6, seed=0) -> Any:
     random = torch.Generator().manual_seed(seed)
     return [-20 * torch.rand(count, generator=random, dtype=torch.float64) for _ in range(4)]
 
@@ -64,10 +65,12 @@ def test_swapped_answers_negate_the_margin(values):
 
 @pytest.mark.task(2)
 def test_extreme_pairs_have_finite_losses_and_gradients():
-    pc, pr, rc, rr = (torch.tensor(one) for one in ([0.0, -5e4], [-5e4, 0.0], [0.0, 0.0], [0.0, 0.0]))
+    values: Any = [0.0, -5e4], [-5e4, 0.0], [0.0, 0.0], [0.0, 0.0]
+    pc, pr, rc, rr = map(torch.tensor, values)
     pc.requires_grad_(True)
     losses = dpo_loss(pc, pr, rc, rr, beta=1.0).losses
     losses.sum().backward()
+    assert pc.grad is not None
     assert losses.tolist() == [0.0, 5e4]
     assert pc.grad.tolist() == [0.0, -1.0]
 
@@ -156,7 +159,7 @@ def test_kto_is_its_formula(policy, reference, good, kl, beta, weight):
 @pytest.mark.task(3)
 def test_first_losses_of_the_others():
     chosen, rejected = torch.randn(2, 5)
-    same = chosen, rejected, chosen.clone(), rejected.clone()
+    same: Any = chosen, rejected, chosen.clone(), rejected.clone()
     assert hinge_loss(*same, 0.1).tolist() == [1.0] * 5
     assert ipo_loss(*same, 0.1).tolist() == pytest.approx([25.0] * 5)
     liked = torch.tensor([True, False, True, True, False])
@@ -167,7 +170,7 @@ def test_first_losses_of_the_others():
 @pytest.mark.parametrize("loss", [hinge_loss, ipo_loss])
 def test_a_margin_that_is_reached_is_left_alone(loss):
     """DPO pushes for ever; these two have a place where the gradient is 0, and IPO pulls back beyond it."""
-    ahead = torch.tensor([5.0, 60.0], dtype=torch.float64, requires_grad=True)
+    ahead: Any = torch.tensor([5.0, 60.0], dtype=torch.float64, requires_grad=True)
     nothing = torch.zeros(2, dtype=torch.float64)
     loss(ahead, nothing, nothing, nothing, 0.1).sum().backward()
     signs = ahead.grad.sign().tolist()

@@ -2,6 +2,7 @@
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from shared.tinyworld_tuning import rule_score
 task = pytest.mark.task(7)
 
 
-def two(*rows):
+def two(*rows) -> Any:
     return torch.tensor(rows, dtype=torch.float64)
 
 
@@ -137,7 +138,7 @@ def test_wins_losses_and_ties_are_by_the_rules():
 
 @task
 def test_other_words_of_the_same_worth_are_a_tie():
-    wish = SimpleNamespace(rule="polite", prompt=({"role": "user", "content": "Please sing."},))
+    wish: Any = SimpleNamespace(rule="polite", prompt=({"role": "user", "content": "Please sing."},))
     found = win_rate([wish, wish], ["I am sorry.", "No."], ["Sorry, no.", "No."])
     assert found == WinRate(0, 0, 2, 1)
 
@@ -145,7 +146,7 @@ def test_other_words_of_the_same_worth_are_a_tie():
 @task
 def test_a_rule_may_need_what_the_user_said():
     prompt = ({"role": "user", "content": "Say in at most three words who Ben is."},)
-    wish = SimpleNamespace(rule="short_enough", prompt=prompt)
+    wish: Any = SimpleNamespace(rule="short_enough", prompt=prompt)
     assert rule_scores([wish], ["He is a boy with a dog."]) == {"short_enough": 0.0}
     assert win_rate([wish], ["He is a boy with a dog."], ["A boy."]).wins == 1
 

@@ -1,5 +1,7 @@
 """The cache: made once, found again, and never for another model, other pairs, or from a file that is not whole."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -93,7 +95,8 @@ def test_buffers_and_tiny_differences_count():
 
 @task
 def test_adapters_are_no_part_of_the_reference():
-    plain, adapted = random_model(SMALL), adapted_model(move=0.3)
+    plain: Any = random_model(SMALL)
+    adapted: Any = adapted_model(move=0.3)
     assert hash_of_weights(adapted) == hash_of_weights(plain)
     add_adapter(adapted, LoraConfig(rank=1, targets=("q",)), "second")
     assert hash_of_weights(adapted) == hash_of_weights(plain)

@@ -119,7 +119,7 @@ def test_rows_are_prompt_and_answer_group_by_group():
         assert found.texts[row] == tokenizer.decode([id for id in ids if id != end]).strip()
 
 
-def written_by_hand(monkeypatch, texts, ended=True):
+def written_by_hand(monkeypatch, texts, ended):
     """As if these had been sampled, row by row."""
     tokenizer = small_tokenizer()
     end = tokenizer.special_tokens[END[TEMPLATE]]

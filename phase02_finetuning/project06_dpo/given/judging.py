@@ -22,7 +22,7 @@ from phase02_finetuning.project06_dpo.metrics import (
     win_rate,
 )
 from phase02_finetuning.project06_dpo.pairs import Pair, tokenize_pairs
-from phase02_finetuning.project06_dpo.policy import reference_logprobs
+from phase02_finetuning.project06_dpo.policy import reference_logprobs, sides
 from phase02_finetuning.project06_dpo.rollout import sample_answers
 from shared.phase01 import IGNORED
 
@@ -112,7 +112,7 @@ def judge(
     texts, ended = written_to(chat, wishes)
     old = list(before) if before is not None else written_to(base, wishes)[0]
     return Verdict(
-        dpo_loss(*policy.unbind(1), *reference.unbind(1), beta).losses.mean().item(),
+        dpo_loss(*sides(policy), *sides(reference), beta).losses.mean().item(),
         {name: one.item() for name, one in preference_metrics(policy, reference, beta).items()},
         rule_scores(wishes, old),
         rule_scores(wishes, texts),

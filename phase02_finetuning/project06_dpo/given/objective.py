@@ -10,7 +10,7 @@ from phase02_finetuning.project06_dpo.grpo import grpo_loss
 from phase02_finetuning.project06_dpo.logprobs import LogProbs, token_logprobs
 from phase02_finetuning.project06_dpo.losses import dpo_loss, hinge_loss, ipo_loss, kto_loss, simpo_loss
 from phase02_finetuning.project06_dpo.metrics import preference_metrics
-from phase02_finetuning.project06_dpo.policy import pair_logprobs, reference_of
+from phase02_finetuning.project06_dpo.policy import pair_logprobs, reference_of, sides
 from shared.phase01 import IGNORED, Batch
 
 
@@ -39,8 +39,9 @@ class PairObjective:
 
     def _losses(self, policy: LogProbs, reference: Tensor) -> Tensor:
         beta = self.settings.beta
-        sums = *policy.sums.unbind(1), *reference.unbind(1)
-        means = *policy.means.unbind(1), *(reference / policy.counts).unbind(1)
+        chosen, rejected = sides(policy.means)
+        sums = *sides(policy.sums), *sides(reference)
+        means = chosen, rejected, *sides(reference / policy.counts)
         match self.settings.loss:
             case "sigmoid":
                 return dpo_loss(*sums, beta, self.settings.label_smoothing).losses
@@ -49,7 +50,7 @@ class PairObjective:
             case "ipo":
                 return ipo_loss(*means, beta)
             case "simpo":
-                return simpo_loss(*means[:2], beta, self.settings.gamma)
+                return simpo_loss(chosen, rejected, beta, self.settings.gamma)
             case "kto":
                 liked = torch.tensor([True, False], device=reference.device).expand(reference.shape)
                 # How far the policy has moved on these answers, liked or not, stands in for a draw of its own.
