@@ -170,7 +170,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(command, monkeypatch, which):
         ("train", ("--name", "tiny"), "tiny"),
         ("train", ("--label-smoothing", "0.5"), "label_smoothing"),
         ("train", ("--data", "none.jsonl"), "none.jsonl"),
-        ("train", ("--bata", "1"), "beta"),
+        ("train", ("--learning-rat", "1"), "learning_rate"),
         ("style", ("--keep", "1"), "keep"),
         ("style", ("--context-length", "400"), "256"),
         ("reinforce", ("--group-size", "1"), "group_size"),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phase02_finetuning.project04_sft.given.example import TINY, random_model, small_tokenizer
+from phase02_finetuning.project04_sft.given.example import ALL_CONTROL, TINY, random_model, small_tokenizer
 from phase02_finetuning.project04_sft.turns import Example
 from phase02_finetuning.project05_lora.adapters import add_adapter
 from phase02_finetuning.project05_lora.lora import LoraConfig
@@ -16,7 +16,7 @@ from shared.phase01 import IGNORED, LLM, Batch, Config, Tokenizer
 from shared.tinyworld_tuning import Exercise, exercises, wishes
 
 TEMPLATE = "tinyworld"
-SMALL = replace(TINY, context_length=256)
+SMALL = replace(TINY, context_length=256, vocab_size=290 + len(ALL_CONTROL))
 
 
 def small_chat(config: Config = SMALL, dtype: torch.dtype = torch.float64) -> tuple[LLM, Tokenizer[Any], str]:
