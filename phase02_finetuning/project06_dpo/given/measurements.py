@@ -107,7 +107,7 @@ def seen_and_written(
             f"exact match after DPO minus before, {what}", verdict.own_items - own_before, "points",
             (">=", -2) if main and whole else None, note=f"{own_before:.1f} → {verdict.own_items:.1f}",
         )  # fmt: skip
-    if main or not whole:
+    if main or what.endswith(" steps"):
         for rule, score in verdict.after.items():
             report.figure(f"{rule}, {what}", 100 * score, "%", None, {"before": 100 * verdict.before[rule]})
 
