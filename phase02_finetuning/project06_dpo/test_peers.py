@@ -96,12 +96,12 @@ def test_hinge_and_ipo_are_trls(trainer):
 
 def test_ten_steps_have_trls_losses(tmp_path):
     """Our parts and torch's AdamW, against trl's trainer: the same pairs in the same order."""
-    settings = {"per_device_train_batch_size": 2, "beta": 0.3, "learning_rate": 1e-4, "max_steps": 10}
+    settings = {"per_device_train_batch_size": 2, "beta": 0.3, "learning_rate": 1e-3, "max_steps": 10}
     expected = dpo_losses(chat(), tmp_path, PAIRS, lr_scheduler_type="constant", **settings)
-    found = our_dpo_losses(chat().model, PAIRS, rows=2, beta=0.3, rate=1e-4, steps=10)
+    found = our_dpo_losses(chat().model, PAIRS, rows=2, beta=0.3, rate=1e-3, steps=10)
     assert expected[0] == pytest.approx(math.log(2), abs=1e-5)
     assert found == pytest.approx(expected, abs=1e-4)
-    assert max(expected[0] - one for one in expected) > 0.01
+    assert max(expected[0] - one for one in expected) > 0.005
 
 
 @pytest.mark.task(8)

@@ -32,14 +32,14 @@ def equality(report: Report, settings: Settings) -> None:
     def chat() -> ChatModel:
         return ChatModel(*small_chat(dtype=torch.float32))
 
-    ours = our_dpo_losses(chat().model, examples, rows=2, beta=0.3, rate=2e-4, steps=10)
+    ours = our_dpo_losses(chat().model, examples, rows=2, beta=0.3, rate=1e-3, steps=10)
     report.figure("first loss, difference from ln 2", abs(ours[0] - LN_2), "nats", ("<=", 1e-6))
     if trl is None or not settings.peers:
         print("trl is not installed: its losses are not compared", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
         theirs = dpo_losses(
-            chat(), Path(folder), examples, per_device_train_batch_size=2, beta=0.3, learning_rate=2e-4,
+            chat(), Path(folder), examples, per_device_train_batch_size=2, beta=0.3, learning_rate=1e-3,
             max_steps=10, lr_scheduler_type="constant",
         )  # fmt: skip
     off = max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
