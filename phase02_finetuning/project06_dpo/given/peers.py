@@ -69,7 +69,11 @@ def dpo_losses(
 
 
 def grpo_trainer(chat: ChatModel, folder: Path, **settings: Any) -> Any:
-    """trl's GRPOTrainer of this model, ready to be asked for `_compute_loss`."""
+    """trl's GRPOTrainer of this model, ready to be asked for `_compute_loss`.
+
+    By default it multiplies the KL estimate by the ratio, which corrects for tokens that the old policy has written;
+    here it is the paper's loss, without.
+    """
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast
 
@@ -77,7 +81,7 @@ def grpo_trainer(chat: ChatModel, folder: Path, **settings: Any) -> Any:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder / "model"))
     config = trl.GRPOConfig(
         output_dir=str(folder / "out"), use_cpu=True, bf16=False, report_to="none",
-        per_device_train_batch_size=4, num_generations=2, **settings,
+        per_device_train_batch_size=4, num_generations=2, use_bias_correction_kl=False, **settings,
     )  # fmt: skip
     trainer = trl.GRPOTrainer(
         model=str(folder / "model"), reward_funcs=lambda completions, **_: [0.0] * len(completions),
