@@ -123,7 +123,7 @@ def test_other_pairs_have_another_hash():
         "cut elsewhere": [
             PairExample(Example([1, 2, 3], [-100, -100, 3]), Example([4, 1, 2, 9], [4, -100, -100, 9]))
         ],
-        "joined digits": [PairExample(Example([12, 3, 4], [-100, 3, 4]), rejected)],
+        "joined digits": [PairExample(Example([1, 2, 34], [-100, -100, 34]), rejected)],
         "none": [],
     }
     mine = hash_of_pairs([pair])
