@@ -26,7 +26,7 @@ from shared.testing import raises
 task = pytest.mark.task(5)
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """What may happen inside; a RuntimeError would be taken for that of a stub."""
 
 
@@ -104,8 +104,8 @@ def test_each_module_is_then_in_the_mode_it_was_in(crash):
             assert not any(module.training for module in model.modules())
             assert torch.is_grad_enabled() is False
             if crash:
-                raise PowerCut
-    except PowerCut:
+                raise PowerCutError
+    except PowerCutError:
         pass
     assert {name: module.training for name, module in model.named_modules()} == before
     assert [module.chosen for module in model.modules() if hasattr(module, "chosen")] == chosen
