@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
-from phase02_finetuning.project05_lora.given.example import TINY, random_model, random_tokens, trained
+from phase02_finetuning.project05_lora.given.example import TINY, at, random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.lora import EVERYWHERE, LoRA, LoraConfig, LoRALinear, lora_layers
 from shared.phase01 import make_optimizers, training_step
 from shared.testing import raises
@@ -25,7 +25,7 @@ def test_layers_are_found_by_the_end_of_their_names():
     expected = [f"blocks.{i}.{part}" for i in range(2) for part in ("attention.q", "feed_forward.down")]
     assert added == expected
     assert list(lora_layers(model)) == expected
-    assert isinstance(model.blocks[1].attention.k, nn.Linear)
+    assert isinstance(at(model, "blocks.1.attention.k"), nn.Linear)
 
 
 @pytest.mark.task(2)
@@ -71,9 +71,9 @@ def test_an_end_in_the_middle_of_a_word_is_no_match():
 @pytest.mark.task(2)
 def test_a_fresh_adapter_changes_nothing_and_the_base_stays_the_same_layer():
     model, tokens = random_model(), random_tokens()
-    query, before = model.blocks[0].attention.q, model(tokens)
+    query, before = at(model, "blocks.0.attention.q"), model(tokens)
     add_adapter(model, LoraConfig(rank=2))
-    assert model.blocks[0].attention.q.base is query
+    assert at(model, "blocks.0.attention.q").base is query
     assert torch.equal(model(tokens), before)
 
 
@@ -125,7 +125,7 @@ def test_a_layer_in_two_places_has_one_adapter():
 def test_adapters_take_the_bases_dtype_if_it_is_finer():
     model = random_model(dtype=torch.float64)
     add_adapter(model, Q_AND_DOWN)
-    adapter = model.blocks[0].attention.q.adapters["default"]
+    adapter = at(model, "blocks.0.attention.q.adapters.default")
     assert isinstance(adapter, LoRA)
     assert adapter.A.dtype == torch.float64
 

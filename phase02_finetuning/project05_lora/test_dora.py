@@ -1,11 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
 from phase02_finetuning.project05_lora.dora import DoRA
@@ -15,7 +16,7 @@ from phase02_finetuning.project05_lora.lora import LoraConfig, LoRALinear
 CONFIG = LoraConfig(rank=3, alpha=6.0, targets=("q",), dora=True)
 
 
-def layer(config=CONFIG, bias=True, dtype=torch.float64):
+def layer(config=CONFIG, bias=True, dtype=torch.float64) -> tuple[Any, Any, Tensor]:
     """A LoRALinear with a DoRA whose three parameters are all moved, and an input of (4, 10)."""
     torch.manual_seed(0)
     found = LoRALinear(nn.Linear(10, 8, bias=bias, dtype=dtype))

@@ -1,12 +1,13 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from phase02_finetuning.project05_lora.lora import LoRA, LoraConfig, LoRALinear
 from shared.testing import raises
@@ -14,7 +15,7 @@ from shared.testing import raises
 CONFIG = LoraConfig(rank=3, alpha=6.0, targets=("q",))
 
 
-def layer(config=CONFIG, bias=False, dtype=torch.float32, inputs=10, outputs=8):
+def layer(config=CONFIG, bias=False, dtype=torch.float32, inputs=10, outputs=8) -> tuple[Any, Tensor]:
     """A LoRALinear with the adapter "default" in use, its B random, and an input of (4, 5, inputs)."""
     torch.manual_seed(0)
     found = LoRALinear(nn.Linear(inputs, outputs, bias=bias, dtype=dtype))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
-from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
+from phase02_finetuning.project05_lora.given.example import at, random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.lora import LoraConfig, lora_layers
 from phase02_finetuning.project05_lora.merging import merge, merge_and_unload
 from phase02_finetuning.project05_lora.nf4 import dequantize_nf4, quantize_nf4
@@ -126,7 +126,7 @@ def test_what_is_kept_is_a_choice():
     model = random_model()
     places = quantize_base(model, keep=("head", "q", "feed_forward.down"), block=32, double=False)
     assert {place.rpartition(".")[2] for place in places} == {"k", "v", "out", "gate", "up"}
-    layer = model.blocks[0].attention.k
+    layer = at(model, "blocks.0.attention.k")
     assert isinstance(layer, NF4Linear)
     assert (layer.block, layer.double) == (32, False)
     model = random_model()
@@ -215,7 +215,7 @@ def test_the_state_goes_into_another_model_and_casting_spares_the_scales():
     quantize_base(other)
     other.load_state_dict(model.state_dict())
     assert torch.equal(other(tokens), model(tokens))
-    layer = model.blocks[0].attention.q
+    layer = at(model, "blocks.0.attention.q")
     assert isinstance(layer, NF4Linear)
     before = layer.dequantized(torch.float32)
     model.bfloat16()

@@ -9,7 +9,7 @@ from torch import nn
 
 from phase02_finetuning.project05_lora import saving
 from phase02_finetuning.project05_lora.adapters import add_adapter
-from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
+from phase02_finetuning.project05_lora.given.example import at, random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.given.names import fingerprint
 from phase02_finetuning.project05_lora.lora import LoraConfig, lora_layers
 from phase02_finetuning.project05_lora.merging import merge, merge_and_unload
@@ -80,7 +80,7 @@ def test_the_files_are_as_peft_has_them(tmp_path):
         f"{PREFIX}.{i}.{part}.lora_{which}.weight"
         for i in range(2) for part in ("self_attn.q_proj", "mlp.down_proj") for which in "AB"
     )  # fmt: skip
-    adapter = model.blocks[1].attention.q.adapters["default"]
+    adapter = at(model, "blocks.1.attention.q.adapters.default")
     assert torch.equal(tensors[f"{PREFIX}.1.self_attn.q_proj.lora_A.weight"], adapter.A)
     assert torch.equal(tensors[f"{PREFIX}.1.self_attn.q_proj.lora_B.weight"], adapter.B)
     with safe_open(tmp_path / WEIGHTS, "pt") as file:
@@ -92,7 +92,7 @@ def test_a_magnitude_has_its_own_name(tmp_path):
     model, _, _ = saved(tmp_path, replace(SMALL, dora=True))
     tensors = load_file(tmp_path / WEIGHTS)
     assert len(tensors) == 3 * 4
-    magnitude = model.blocks[0].attention.q.adapters["default"].magnitude
+    magnitude = at(model, "blocks.0.attention.q.adapters.default").magnitude
     assert torch.equal(tensors[f"{PREFIX}.0.self_attn.q_proj.lora_magnitude_vector"], magnitude)
 
 
@@ -145,7 +145,7 @@ def test_it_is_half_the_size_in_bfloat16_and_read_in_float32(tmp_path):
     assert {one.dtype for one in load_file(tmp_path / WEIGHTS).values()} == {torch.bfloat16}
     model = random_model()
     load_adapter(model, tmp_path)
-    assert model.blocks[0].attention.q.adapters["default"].A.dtype == torch.float32
+    assert at(model, "blocks.0.attention.q.adapters.default").A.dtype == torch.float32
     torch.testing.assert_close(model(tokens), expected, rtol=0.1, atol=0.1)
 
 
@@ -156,7 +156,7 @@ def test_another_base_is_refused(tmp_path, made):
     other = random_model(seed=1 if made == "other numbers" else 0)
     if made == "one number":
         with torch.no_grad():
-            other.blocks[1].feed_forward.up.weight[3, 3] += 1
+            at(other, "blocks.1.feed_forward.up").weight[3, 3] += 1
     if made == "merged":
         other = merge_and_unload(adapted)
     before = other(tokens)

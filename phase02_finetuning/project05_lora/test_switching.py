@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
 from phase02_finetuning.project05_lora.given.example import random_model, random_tokens, trained
@@ -14,7 +16,7 @@ from shared.testing import raises
 def served():
     """A model with two trained adapters on different layers, tokens, and what each (and None) says of them."""
     model, tokens = random_model(dtype=torch.float64), random_tokens(rows=4)
-    said = {None: model(tokens).detach()}
+    said: dict[str | None, Tensor] = {None: model(tokens).detach()}
     for seed, (name, targets) in enumerate({"a": ("q", "up"), "b": ("q", "v", "down")}.items()):
         add_adapter(model, LoraConfig(rank=2, targets=targets, rslora=name == "b"), name)
         trained(model, name, seed)
@@ -27,9 +29,9 @@ def chosen(model):
     return {layer.chosen for layer in lora_layers(model).values()}
 
 
-def one_layer():
+def one_layer() -> Any:
     torch.manual_seed(0)
-    layer = LoRALinear(nn.Linear(6, 5).double())
+    layer: Any = LoRALinear(nn.Linear(6, 5).double())
     for name in "abm":
         layer.adapters[name] = LoRA(layer.base, LoraConfig(rank=2, targets=("q",)))
         nn.init.normal_(layer.adapters[name].B)

@@ -1,6 +1,7 @@
 """The command that fine-tunes: what it writes is opened again, it resumes, and it refuses before any work."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def test_an_adapter_is_written_that_load_adapted_opens(base, own_folders, capsys
     assert {"adapter_config.json", "adapter_model.safetensors", "card.json"} <= names
     assert "checkpoint.safetensors" not in names
     model, _ = load_adapted("smoke-lora")
-    layers = lora_layers(model)
+    layers: dict[str, Any] = {**lora_layers(model)}
     assert len(layers) == 14
     config = next(iter(layers.values())).adapters["default"].config
     assert (config.rank, config.alpha) == (3, 9.0)

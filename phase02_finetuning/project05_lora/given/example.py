@@ -1,6 +1,7 @@
 """Small models with random weights, for tests, pictures and traces."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -33,6 +34,14 @@ def random_model(config: Config = TINY, dtype: torch.dtype = torch.float32, seed
 def random_tokens(rows: int = 3, time: int = 7, vocab_size: int = TINY.vocab_size) -> Int[Tensor, "row time"]:
     """Rows of random tokens, always the same."""
     return torch.randint(vocab_size, (rows, time), generator=torch.Generator().manual_seed(1))
+
+
+def at(model: nn.Module, place: str) -> Any:
+    """What stands at this name in a model: "blocks.0.attention.q.adapters.default", or the parameter A in it."""
+    found: Any = model
+    for part in place.split("."):
+        found = found[part] if isinstance(found, nn.ModuleDict) else getattr(found, part)
+    return found
 
 
 def trained(model: nn.Module, name: str = "default", seed: int = 7) -> nn.Module:

@@ -53,11 +53,12 @@ class Sizes:
     """of each training that is compared"""
     ranks: tuple[int, ...]
     per_skill: int
+    """questions a skill that are answered after each training; 0: none"""
 
 
 MEDIUM = Config(4096, 512, 8, 8, 4, 512, 1408, tied_embeddings=True)
 SIZES = {
-    "smoke": Sizes(replace(SHAPES["tiny-base"], layers=1, dim=32, hidden_dim=48), 2, 16, 1, 2, 0.2, (2,), 1),
+    "smoke": Sizes(replace(SHAPES["tiny-base"], layers=1, dim=32, hidden_dim=48), 2, 16, 1, 2, 0.2, (2,), 0),
     "cpu": Sizes(MEDIUM, 8, 128, 3, 24, 25.0, (2,), 20),
     "full": Sizes(MEDIUM, 8, 128, 5, 48, 240.0, (1, 2, 4, 8, 16), 60),
 }
