@@ -43,6 +43,7 @@ from phase01_foundation.project03_pretrain.given.settings import TrainerConfig
 from phase01_foundation.project03_pretrain.given.skills import skill_scores
 from phase01_foundation.project03_pretrain.given.trainer import Speed, fit, prepare
 from phase01_foundation.project03_pretrain.hugging_face import load as load_model
+from phase01_foundation.project03_pretrain.hugging_face import names as hugging_face_names
 from phase01_foundation.project03_pretrain.hugging_face import save as save_model
 from phase01_foundation.project03_pretrain.linears import replace_linears
 from phase01_foundation.project03_pretrain.llama2c import load as load_llama2c
@@ -100,6 +101,7 @@ __all__ = [
     "from_tensors",
     "generate",
     "greedy_batch",
+    "hugging_face_names",
     "keep_top_k",
     "keep_top_p",
     "learning_rate",

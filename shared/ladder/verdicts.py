@@ -5,9 +5,11 @@ Where the key is the same, so is the verdict, and the check need not run again. 
 found: on one with other abilities, which may round differently and run other kernels, part of the check runs.
 """
 
+import ast
 import hashlib
 import json
 import platform
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.files import write_text
-from shared.ladder.imports import closure, lower
+from shared.ladder.imports import closure, imports, lower
 from shared.ladder.pins import pins
 from shared.ladder.project import Project, root_folder
 from shared.machine import abilities
@@ -34,6 +36,7 @@ MACHINERY = {
     "notebook": (),
     "benchmark": (),
 }
+SHELF = re.compile(r"shared\.phase\d\d")
 NOT_READ = ("README.md", "mutants.toml", "explore.ipynb")  # by what imports a project
 
 
@@ -64,13 +67,16 @@ def depends_on(project: Project, kind: str) -> set[Path]:
 
 
 def key(project: Project, kind: str) -> str:
-    """A hash of the files' contents, the pinned versions of what they import, and Python's minor version."""
+    """A hash of the files' contents, the pinned versions of what they import, and Python's minor version.
+
+    Of a shelf as shared/phase01.py only the names that are taken from it count, with where they come from.
+    """
     root = root_folder()
     files = sorted(depends_on(project, kind))
     total = hashlib.sha256()
     parts = [f"{sys.version_info.major}.{sys.version_info.minor}", *pins(files, root), _pytest_settings(root)]
     for file in files:
-        parts += [file.relative_to(root).as_posix(), _hash(file, file.stat().st_mtime_ns)]
+        parts += [file.relative_to(root).as_posix(), _content(file, root, files)]
     for part in parts:
         total.update(part.encode() + b"\0")
     return total.hexdigest()
@@ -192,6 +198,43 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _is_test(file: Path) -> bool:
     return file.name.startswith(("test_", "conftest"))
+
+
+def _content(file: Path, root: Path, files: Iterable[Path]) -> str:
+    """What counts of one of these files."""
+    changed, module = file.stat().st_mtime_ns, ".".join(file.relative_to(root).with_suffix("").parts)
+    offered = _offered(file, changed) if SHELF.fullmatch(module) else None
+    if offered is None:
+        return _hash(file, changed)
+    taken = {name for one in files for name in _imported(one, root, one.stat().st_mtime_ns)}
+    if taken & {module, f"{module}.*"}:  # the whole of it
+        return _hash(file, changed)
+    return json.dumps(
+        {name: source for name, source in offered.items() if f"{module}.{name}" in taken}, sort_keys=True
+    )
+
+
+@cache
+def _offered(shelf: Path, _changed: int) -> dict[str, str] | None:
+    """Each name of a shelf and where it comes from. None: this file does more than to hand names up."""
+    names: dict[str, str] = {}
+    for node in ast.parse(shelf.read_bytes(), filename=str(shelf)).body:
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif not ast.unparse(node).startswith(
+            ("'", '"', "__all__ = ")
+        ):  # a docstring, or what the shelf lists
+            return None
+    return names
+
+
+@cache
+def _imported(file: Path, root: Path, _changed: int) -> frozenset[str]:
+    return (
+        frozenset(name for _, name in imports(file, root))
+        if file.suffix in (".py", ".ipynb")
+        else frozenset()
+    )
 
 
 @cache

@@ -37,7 +37,7 @@ def test_a_sound_project_has_no_fault(house, ladder):
     assert "No faults" in said.out
     noted = json.loads((house / FILE).read_text())[FOLDER]
     assert noted["killers"][KEEPS].startswith("test_sums.py::test_total_equals_sum[")
-    assert noted["selfcheck"].keys() == noted["export"].keys() == {"key", "verdict"}
+    assert noted["selfcheck"].keys() == noted["export"].keys() == {"key", "processor", "verdict"}
 
 
 def test_faults_of_the_tests_are_found(house, ladder, change):

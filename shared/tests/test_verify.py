@@ -161,6 +161,30 @@ def test_a_key_changes_with_what_it_depends_on_and_only_then(house, file, stale)
     assert changed == {(number, kind) for number, kinds in stale.items() for kind in kinds}
 
 
+def test_of_a_shelf_the_names_that_are_taken_count(house):
+    """Project 1 puts two names on it, project 2 takes one."""
+    shelf = house / "shared/phase01.py"
+    shelf.parent.mkdir(exist_ok=True)
+    taken = "from phase01_demo.project01_sum.sums import total"
+    shelf.write_text(f'"""The shelf."""\n\n{taken}\n\n__all__ = ["total"]\n')
+    edit(house, f"{MEAN}/means.py", "from shared.phase01 import total as sum_of\n")
+    before = key(find(2), "selfcheck")
+
+    def changes(text):
+        shelf.write_text(text)
+        return key(find(2), "selfcheck") != before
+
+    another = taken.replace("import total", "import total, running_total")
+    assert not changes(f'"""Another."""\n\n{another}\n\n__all__ = ["running_total", "total"]\n')
+    assert changes(another.replace("import total", "import running_total as total"))
+    assert changes(f"{another}\nrunning_total(())\n")  # it does something
+    shelf.write_text(another)
+    edit(house, f"{MEAN}/means.py", "from shared import phase01\n")
+    with_all = key(find(2), "selfcheck")
+    shelf.write_text(taken)
+    assert key(find(2), "selfcheck") != with_all
+
+
 def test_a_key_changes_with_what_is_imported_and_what_that_requires(house):
     """Of the pinned versions: hypothesis requires sortedcontainers, on which project 2 does not depend."""
     edit(house, f"{SUM}/test_sums.py", "\nimport hypothesis\n")
