@@ -1,0 +1,1 @@
+"""What a learner is given in project 4."""

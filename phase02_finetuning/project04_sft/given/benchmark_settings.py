@@ -1,0 +1,26 @@
+"""What a preset of the benchmark sets."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Settings:
+    """What a preset in configs/benchmark sets."""
+
+    base: str = "tiny-base"
+    """the model that is measured and fine-tuned"""
+    talks: int = 200
+    """random talks whose text, ids and labels must be transformers' own"""
+    examples: int = 96
+    """examples that are trained on in each round, for the speed of packed and padded rows"""
+    rows: int = 8
+    """rows of a step there"""
+    context_length: int = 512
+    repeats: int = 3
+    steps: int = 40
+    """of the short fine-tuning"""
+    per_skill: int = 8
+    """exercises of each skill, before and after"""
+    whole: bool = False
+    """train the `cpu` preset to its end too, by a cosine and in a straight line"""
+    preset: str = "cpu"
