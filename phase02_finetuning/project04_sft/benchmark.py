@@ -2,8 +2,8 @@
 
 `cpu` compares texts, labels, losses and layouts with transformers and trl, measures what packing saves, and
 fine-tunes for a minute, within three minutes in all. `full` also trains the `cpu` preset of `train` to its end,
-twice: by a cosine, as it is, and in a straight line; about half an hour. `smoke` does all but that in seconds, on
-so little that it means nothing.
+twice: by a cosine, as it is, and in a straight line; about half an hour. `gpu` does that on a GPU, and trains the
+`long` preset, which makes the released model. `smoke` does all but that in seconds, on so little that it means nothing.
 """
 
 import json
@@ -13,10 +13,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from phase02_finetuning.project04_sft.given import measurements
 from phase02_finetuning.project04_sft.given.benchmark_settings import Settings
+from shared.command import exits_with_message
 from shared.config import parse
-from shared.device import set_threads
+from shared.device import pick_device, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Report
@@ -35,15 +38,16 @@ def draw(record: Path) -> None:
     if curves:
         title = "Loss on answers that were held out"
         plot.lines(record.parent / "loss.png", curves, title, "tokens read", "nats a token")
-    ending = ", tinyworld's questions, cpu preset"
-    skills = {
-        name.removesuffix(ending): one["value"]
-        for name, one in content["measured"].items()
-        if name.endswith(ending) and not name.startswith("exact match")
-    }
-    if skills:
-        title = "Exact match by skill after fine-tuning, tinyworld's questions"
-        plot.bars(record.parent / "skills.png", skills, title, "percent right")
+    for preset in ("cpu", "long"):
+        ending = f", tinyworld's questions, {preset} preset"
+        skills = {
+            name.removesuffix(ending): one["value"]
+            for name, one in content["measured"].items()
+            if name.endswith(ending) and not name.startswith("exact match")
+        }
+        if skills:
+            title = f"Exact match by skill after fine-tuning, {preset} preset"
+            plot.bars(record.parent / f"skills-{preset}.png", skills, title, "percent right")
 
 
 def main() -> None:
@@ -51,12 +55,15 @@ def main() -> None:
     settings = parse(Settings, FOLDER / "configs" / "benchmark", description=main.__doc__ or "")
     set_threads()
     command = f"python -m phase02_finetuning.project04_sft.benchmark --preset {settings.preset}"
-    report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
+    with exits_with_message(Console(stderr=True), ValueError):
+        report = Report(FOLDER, load(FOLDER).promise, settings.preset, command, pick_device(settings.device))
     parts: dict[str, Callable[[Report, Settings], None]] = {
         "the same as others' libraries": measurements.equality,
         "what packing saves": measurements.packing_gain,
         "a short fine-tuning": measurements.short_tuning,
     }
+    if settings.released:
+        parts["the released model's training"] = measurements.released_tuning
     if settings.whole:
         parts["the whole of it, by a cosine and in a straight line"] = measurements.whole_tuning
     with tempfile.TemporaryDirectory() as folder:

@@ -2,8 +2,9 @@
 
 `cpu` shows that layers, files and codes are those of peft and bitsandbytes, then measures a training step and its
 memory, decoding with adapters, files, and two short trainings, in three minutes. `full` trains every rank from 1 to 16,
-QLoRA and all weights, each for the same seconds, in about 40 minutes: that is the promise. `smoke` runs all of it in
-seconds, on so little that it means nothing.
+QLoRA and all weights, each for the same seconds, in about 40 minutes: that is the promise. `gpu` trains the same for
+the same number of steps, on a GPU, and takes a model of 7B's shape along. `smoke` runs all of it in seconds, on so
+little that it means nothing.
 """
 
 import json
@@ -33,12 +34,15 @@ from phase02_finetuning.project05_lora.given.peers import (
 from phase02_finetuning.project05_lora.lora import LoRA, LoraConfig
 from phase02_finetuning.project05_lora.nf4 import quantize_nf4
 from phase02_finetuning.project05_lora.saving import save_adapter
+from shared.command import exits_with_message
+from shared.device import pick_device
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Report
 from shared.options import run_command
 
 FOLDER = Path(__file__).parent
+LEARNT = 90  # percent: a skill that has more at every rank says nothing about ranks
 
 
 def equality(report: Report, folder: Path) -> None:
@@ -80,19 +84,25 @@ def equality(report: Report, folder: Path) -> None:
         report.figure("codes that differ from those of bitsandbytes", differ, "bytes", ("==", 0))
 
 
-def quality(report: Report, sizes: Sizes, whole: bool) -> None:
-    """Full fine-tuning and adapters, trained for the same seconds from the same model, by exact match and loss."""
+def quality(report: Report, sizes: Sizes, preset: str) -> None:
+    """Full fine-tuning and adapters, trained as long from the same model, by exact match and loss."""
     console = Console(stderr=True)
+    whole = preset in ("full", "gpu")
     runs = [("full", 2), *(("lora", rank) for rank in sizes.ranks), *([("qlora", 2)] if whole else [])]
     scores, losses = {}, {}
+    by_skill: dict[str, list[float]] = {}
     for way, rank in runs:
         name = "full" if way == "full" else f"{way} r {rank}"
-        run, after = measurements.equal_seconds(sizes, way, rank, console)
+        run, after = measurements.equal_work(sizes, way, rank, console)
         scores[name], losses[name] = measurements.points(after), run.history[-1]["validation_loss"]
+        if way == "lora" and after:
+            for skill, share in after.skill_accuracy().items():
+                by_skill.setdefault(skill, []).append(100 * share)
         measurements.curve(report, name, run)
         report.save()
-    note = f"{sizes.seconds:g} s each from tiny-base, {sizes.per_skill} items a skill, greedy answers"
-    where = "full preset" if whole else "cpu preset"
+    long = f"{sizes.steps:,} steps" if sizes.steps else f"{sizes.seconds:g} s"
+    note = f"{long} each from tiny-base, {sizes.per_skill} items a skill, greedy answers"
+    where = f"{preset} preset"
     report.figure(
         f"exact match, LoRA r 2 (1% of the parameters) minus full, {where}", measurements.above(scores, "lora r 2"),
         "points", (">=", -2.0) if whole else None, note=note,
@@ -110,12 +120,14 @@ def quality(report: Report, sizes: Sizes, whole: bool) -> None:
             "rank",
             "exact match (%)",
         )
+        for skill, shares in by_skill.items():
+            report.series(f"sweep, {skill}", sizes.ranks, shares, "rank", "exact match (%)")
 
 
 def draw(record: Path) -> None:
     """The losses over seconds, and exact match over rank, from the record."""
     series = json.loads(record.read_text(encoding="utf-8"))["series"]
-    curves = {name: (one["x"], one["y"]) for name, one in series.items() if name != "sweep"}
+    curves = {name: (one["x"], one["y"]) for name, one in series.items() if not name.startswith("sweep")}
     chosen = [name for name in ("full", "lora r 1", "lora r 2", "lora r 8", "qlora r 2") if name in curves]
     if chosen:
         title = "Fine-tuning for the same seconds"
@@ -124,31 +136,42 @@ def draw(record: Path) -> None:
             record.parent / "losses.png", picture, title, "seconds of training", "loss of the answers (nats)"
         )
     if "sweep" in series:
-        sweep = {"LoRA": (series["sweep"]["x"], series["sweep"]["y"])}
+        sweep = {"all skills": (series["sweep"]["x"], series["sweep"]["y"])}
+        for name, one in series.items():
+            if name.startswith("sweep, ") and min(one["y"]) < LEARNT:
+                sweep[name.removeprefix("sweep, ")] = one["x"], one["y"]
         plot.lines(
-            record.parent / "ranks.png", sweep, "Exact match by rank", "rank", "exact match (%)", log_x=True
-        )
+            record.parent / "ranks.png", sweep, "Exact match by rank: all skills, and those with room",
+            "rank", "exact match (%)", log_x=True,
+        )  # fmt: skip
 
 
 def main(
-    preset: Annotated[Literal["smoke", "cpu", "full"], typer.Option(help="How much is measured.")] = "cpu",
+    preset: Annotated[
+        Literal["smoke", "cpu", "full", "gpu"], typer.Option(help="How much is measured.")
+    ] = "cpu",
 ) -> None:
     """Measure project 5."""
     torch.set_num_threads(1)
     sizes = SIZES[preset]
     command = f"python -m phase02_finetuning.project05_lora.benchmark --preset {preset}"
-    report = Report(FOLDER, load(FOLDER).promise, preset, command)
+    with exits_with_message(Console(stderr=True), ValueError):
+        report = Report(FOLDER, load(FOLDER).promise, preset, command, pick_device(sizes.device))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("comparing with peft and bitsandbytes …", file=sys.stderr)
         equality(report, folder)
-        print("measuring steps …", file=sys.stderr)
-        measurements.steps(report, sizes)
-        print("measuring decoding …", file=sys.stderr)
-        measurements.decoding(report, sizes)
+        if sizes.device == "cpu":
+            print("measuring steps …", file=sys.stderr)
+            measurements.steps(report, sizes)
+            print("measuring decoding …", file=sys.stderr)
+            measurements.decoding(report, sizes)
         measurements.file_sizes(report, folder)
         print("training …", file=sys.stderr)
-        quality(report, sizes, whole=preset == "full")
+        quality(report, sizes, preset)
+    if sizes.seven_b:
+        print("training a model of 7B's shape …", file=sys.stderr)
+        measurements.seven_b(report, sizes.seven_b)
     draw(report.finish())
 
 

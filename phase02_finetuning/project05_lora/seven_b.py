@@ -11,9 +11,10 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
@@ -49,16 +50,34 @@ def read_data(path: Path) -> list[tuple[str, str]]:
     return found
 
 
-def make_random(folder: Path, vocab_size: int) -> Path:
-    """A small Llama with random weights, in a folder as transformers wants it."""
+class Shape(NamedTuple):
+    """The shape of a Llama."""
+
+    dim: int
+    hidden_dim: int
+    layers: int
+    heads: int
+    kv_heads: int
+
+
+SMALL = Shape(128, 256, 2, 4, 2)
+
+
+def make_random(
+    folder: Path, vocab_size: int, shape: Shape = SMALL, device: torch.device | None = None
+) -> Path:
+    """A Llama with random weights, in a folder as transformers wants it; made on a GPU in bfloat16, for its size."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=vocab_size, hidden_size=128, intermediate_size=256, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
+    config = LlamaConfig(
+        vocab_size=vocab_size, hidden_size=shape.dim, intermediate_size=shape.hidden_dim,
+        num_hidden_layers=shape.layers, num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads,
+        max_position_embeddings=512, dtype=torch.bfloat16 if device else torch.float32,
     )  # fmt: skip
-    LlamaForCausalLM(shape).save_pretrained(folder)
+    with device or nullcontext():
+        model = LlamaForCausalLM(config)
+    model.to(config.dtype).save_pretrained(folder)
     return folder
 
 
@@ -72,6 +91,18 @@ def load_in_four_bits(source: str, dtype: torch.dtype, device: torch.device) -> 
     return AutoModelForCausalLM.from_pretrained(
         source, quantization_config=four_bits, dtype=dtype, device_map={"": device}
     )
+
+
+def adapted(source: str, rank: int, dtype: torch.dtype, device: torch.device) -> Any:
+    """The model in four bits, with adapters of this rank on all linear layers, ready to be trained."""
+    peft = library("peft")
+    base = peft.prepare_model_for_kbit_training(
+        load_in_four_bits(source, dtype, device),
+        use_gradient_checkpointing=True,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+    )
+    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, task_type="CAUSAL_LM")
+    return peft.get_peft_model(base, config)
 
 
 def rows(pairs: Iterator[tuple[str, str]], tokenizer: Any, time: int, device: torch.device) -> Iterator[dict]:
@@ -168,24 +199,16 @@ def main(
         place = pick_device(device)
         pairs = read_data(data) if data else questions("train", 0)
         tokenizer = Theirs(model) if model else Ours()
-        peft = library("peft")
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on a CPU, that the optimizer is not paged
             source = model or str(make_random(Path(folder), tokenizer.vocab_size))
-            base = load_in_four_bits(source, pick_dtype("auto", place), place)
-            base = peft.prepare_model_for_kbit_training(
-                base, use_gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False}
-            )
-            adapted = peft.get_peft_model(
-                base,
-                peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, task_type="CAUSAL_LM"),
-            )
-            count = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
+            tuned = adapted(source, rank, pick_dtype("auto", place), place)
+            count = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
             console.print(f"{count:,} parameters are trained, on {place}", highlight=False)
             batches = rows(cycle(pairs), tokenizer, time, place)
-            train(adapted, batches, steps, accumulate, rate, console)
+            train(tuned, batches, steps, accumulate, rate, console)
             out = work_folder() / "models" / name
-            adapted.save_pretrained(str(out))
+            tuned.save_pretrained(str(out))
         if place.type == "cuda":
             peak = torch.cuda.max_memory_allocated(place) / 2**30
             console.print(f"at its peak {peak:.1f} GiB of the GPU's memory", highlight=False)

@@ -2,8 +2,7 @@
 
 `cpu` shows that losses are trl's, and trains a short DPO, within three minutes. `full` trains the `cpu` presets of
 `style`, `train` and `reinforce` to their ends, sweeps beta, and pushes one run too far, in about an hour: that is the
-promise.
-`smoke` does all of it in seconds, on a small random model, and means nothing.
+promise. `gpu` does the same on a GPU. `smoke` does all of it in seconds, on a small random model, and means nothing.
 """
 
 import json
@@ -12,13 +11,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+
 from phase02_finetuning.project06_dpo import samples
 from phase02_finetuning.project06_dpo.given import measurements
 from phase02_finetuning.project06_dpo.given.benchmark_settings import Settings
 from phase02_finetuning.project06_dpo.given.small_base import publish_small
 from shared.artifacts import ArtifactError
+from shared.command import exits_with_message
 from shared.config import parse
-from shared.device import set_threads
+from shared.device import pick_device, set_threads
 from shared.ladder.project import load
 from shared.measuring import plot
 from shared.measuring.arms import Report
@@ -54,7 +56,8 @@ def main() -> None:
     settings = parse(Settings, FOLDER / "configs" / "benchmark", description=main.__doc__ or "")
     set_threads()
     command = f"python -m phase02_finetuning.project06_dpo.benchmark --preset {settings.preset}"
-    report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
+    with exits_with_message(Console(stderr=True), ValueError):
+        report = Report(FOLDER, load(FOLDER).promise, settings.preset, command, pick_device(settings.device))
     with tempfile.TemporaryDirectory() as folder:
         if settings.preset == "smoke":
             os.environ["LADDER_WORK"] = folder  # nothing of the learner's is touched
@@ -71,7 +74,7 @@ def main() -> None:
         except ArtifactError as problem:
             print(f"only the losses were measured: {problem}", file=sys.stderr)
         else:
-            samples.main(shown, count=8, device="cpu")
+            samples.main(shown, count=8, device=settings.device)
     draw(report.finish())
 
 

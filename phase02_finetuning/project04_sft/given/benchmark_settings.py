@@ -23,4 +23,8 @@ class Settings:
     """exercises of each skill, before and after"""
     whole: bool = False
     """train the `cpu` preset to its end too, by a cosine and in a straight line"""
+    released: bool = False
+    """train the `long` preset to its end too, which makes the released model"""
+    device: str = "cpu"
+    """where models are trained and answer"""
     preset: str = "cpu"

@@ -1,10 +1,11 @@
 """What the benchmark measures: steps and their memory, decoding with adapters, and runs of equal seconds."""
 
-import time
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter as clock
 
 import torch
 from rich.console import Console
@@ -15,9 +16,11 @@ from phase02_finetuning.project05_lora.given.settings import FinetuneConfig
 from phase02_finetuning.project05_lora.given.shapes import SHAPES
 from phase02_finetuning.project05_lora.lora import LoraConfig
 from phase02_finetuning.project05_lora.merging import merge
-from phase02_finetuning.project05_lora.plan import Setup, memory_plan
+from phase02_finetuning.project05_lora.plan import Setup, linear_shapes, memory_plan, other_sizes
 from phase02_finetuning.project05_lora.qlora import quantize_base
 from phase02_finetuning.project05_lora.saving import save_adapter
+from phase02_finetuning.project05_lora.seven_b import Shape, adapted, make_random
+from phase02_finetuning.project05_lora.seven_b import train as finetune
 from phase02_finetuning.project05_lora.switching import select_adapter, use_adapter
 from phase02_finetuning.project05_lora.train import prepare_model, train
 from shared.device import explains_out_of_memory
@@ -36,6 +39,7 @@ from shared.phase01 import (
 )
 from shared.tinyworld import Score
 
+VOCAB_7B = 32_000
 WAYS = ("full", "lora", "dora", "qlora")
 
 
@@ -50,10 +54,15 @@ class Sizes:
     repeats: int
     decode_tokens: int
     seconds: float
-    """of each training that is compared"""
+    """of each training that is compared; 0: as many steps each, `steps`"""
     ranks: tuple[int, ...]
     per_skill: int
     """questions a skill that are answered after each training; 0: none"""
+    steps: int = 0
+    device: str = "cpu"
+    """of the trainings"""
+    seven_b: Shape | None = None
+    """a Llama of this shape with random weights goes the way of `seven_b`"""
 
 
 MEDIUM = Config(4096, 512, 8, 8, 4, 512, 1408, tied_embeddings=True)
@@ -61,6 +70,9 @@ SIZES = {
     "smoke": Sizes(replace(SHAPES["tiny-base"], layers=1, dim=32, hidden_dim=48), 2, 16, 1, 2, 0.2, (2,), 0),
     "cpu": Sizes(MEDIUM, 8, 128, 3, 24, 25.0, (2,), 20),
     "full": Sizes(MEDIUM, 8, 128, 5, 48, 240.0, (1, 2, 4, 8, 16), 60),
+    "gpu": Sizes(
+        MEDIUM, 8, 128, 3, 24, 0, (1, 2, 4, 8, 16), 60, 800, "cuda", Shape(4096, 11_008, 32, 32, 32)
+    ),
 }
 RATES = {1: 6e-3, 2: 6e-3, 4: 5e-3, 8: 4e-3, 16: 3e-3}
 """learning rates by rank; larger adapters bear smaller ones"""
@@ -175,17 +187,16 @@ def file_sizes(report: Report, folder: Path) -> None:
     )
 
 
-def equal_seconds(sizes: Sizes, way: str, rank: int, console: Console) -> tuple[Run, Score | None]:
-    """Train for so many seconds, by as many steps as fit: full, LoRA or QLoRA of this rank."""
+def equal_work(sizes: Sizes, way: str, rank: int, console: Console) -> tuple[Run, Score | None]:
+    """Train for so many seconds, by as many steps as fit, or for so many steps: full, LoRA or QLoRA of this rank."""
     settings = FinetuneConfig(
         name=f"benchmark-{way}-{rank}", method=way, rank=rank, alpha=2.0 * rank,
         learning_rate=FULL_RATE if way == "full" else RATES[rank], batch_size=48, warmup=2, decay_share=0.8,
         per_skill=sizes.per_skill, validation_items=280 if sizes.per_skill > 1 else 8, tensorboard=False,
-        device="cpu", threads=torch.get_num_threads(), restart=True,
+        device=sizes.device, threads=torch.get_num_threads(), restart=True,
     )  # fmt: skip
-    with explains_out_of_memory("cpu", "close other programs"):
-        pace = seconds_a_step(settings)
-        steps = max(2, round(sizes.seconds / pace))
+    with explains_out_of_memory(sizes.device, "close other programs"):
+        steps = sizes.steps or max(2, round(sizes.seconds / seconds_a_step(settings)))
         run, _, (_, after) = train(replace(settings, steps=steps, evaluate_every=max(1, steps // 8)), console)
     return run, after
 
@@ -198,10 +209,51 @@ def seconds_a_step(settings: FinetuneConfig, count: int = 6) -> float:
     optimizers = make_optimizers(model, "adamw", 0.0)
     batches = AnswerBatches(tokenizer, settings.batch_size, model.config.context_length)
     training_step(model, optimizers, batches.next(), 1e-4)
-    begin = time.perf_counter()
+    begin = clock()
     for _ in range(count):
         training_step(model, optimizers, batches.next(), 1e-4)
-    return (time.perf_counter() - begin) / count
+    return (clock() - begin) / count
+
+
+def seven_b(report: Report, shape: Shape, steps: int = 12, accumulate: int = 4, time: int = 512) -> None:
+    """QLoRA of a Llama with random weights on a GPU: what it holds at its peak beside the plan, and its speed.
+
+    Texts are random tokens, each as long as can be.
+    """
+    device = torch.device("cuda")
+    with tempfile.TemporaryDirectory() as folder:
+        model = adapted(str(make_random(Path(folder), VOCAB_7B, shape, device)), 16, torch.bfloat16, device)
+    torch.manual_seed(0)
+
+    def texts() -> Iterator[dict[str, torch.Tensor]]:
+        while True:
+            ids = torch.randint(VOCAB_7B, (1, time), device=device)
+            yield {"input_ids": ids, "labels": ids}
+
+    quiet = Console(quiet=True)
+    batches = texts()
+    finetune(model, batches, 2, accumulate, 2e-4, quiet)
+    torch.cuda.reset_peak_memory_stats(device)
+    torch.cuda.synchronize(device)
+    begin = clock()
+    finetune(model, batches, steps, accumulate, 2e-4, quiet)
+    torch.cuda.synchronize(device)
+    seconds = clock() - begin
+    config = Config(VOCAB_7B, 4096, shape.layers, shape.heads, shape.kv_heads, shape.dim, shape.hidden_dim)
+    setup = Setup("qlora", 16, time=time, optimizer="adamw_8bit", checkpointing=True)
+    parameters = sum(outputs * inputs for outputs, inputs in linear_shapes(config).values())
+    parameters += sum(other_sizes(config))
+    what = f"Llama of {parameters / 1e9:.1f} billion random weights, r 16 on all linear layers, texts of {time} tokens"
+    report.figure(
+        "peak memory, QLoRA of 7B", torch.cuda.max_memory_allocated(device) / 2**30, "GiB", ("<=", 16),
+        {"planned": memory_plan(config, setup).total / 2**30},
+        f"{what}; peft holds embedding, head and norms in float32, "
+        f"{2 * sum(other_sizes(config)) / 2**30:.2f} GiB more than the plan",
+    )  # fmt: skip
+    report.figure(
+        "training, QLoRA of 7B", steps * accumulate * time / seconds, "tokens/s", None, None,
+        f"{what}, one at a time, each block computed twice",
+    )  # fmt: skip
 
 
 def curve(report: Report, name: str, run: Run) -> None:

@@ -26,6 +26,8 @@ class Settings:
     """one more DPO run, from the base itself"""
     grpo_steps: int = 0
     """of GRPO; 0: none"""
+    device: str = "cpu"
+    """where models are trained and answer"""
     peers: bool = True
     """compare with trl, where it is installed"""
     preset: str = "cpu"

@@ -17,6 +17,7 @@ from phase02_finetuning.project06_dpo.given.judging import Verdict, judge
 from phase02_finetuning.project06_dpo.given.peers import dpo_losses, our_dpo_losses, trl
 from phase02_finetuning.project06_dpo.given.settings import PreferenceConfig, ReinforceConfig, StyleConfig
 from shared import config
+from shared.device import pick_device
 from shared.measuring.arms import Report
 
 QUIET = Console(stderr=True)
@@ -49,9 +50,16 @@ def equality(report: Report, settings: Settings) -> None:
     )  # fmt: skip
 
 
-def settings_of(kind: type, folder: Path, preset: str, **changes: Any) -> Any:
+def loaded(name: str, settings: Settings) -> ChatModel:
+    """A chat model by name, where the settings say."""
+    chat = load_chat(name)
+    chat.model.to(pick_device(settings.device))
+    return chat
+
+
+def settings_of(kind: type, folder: Path, preset: str, device: str, **changes: Any) -> Any:
     """A preset of one of the commands, changed, and said nothing about to TensorBoard."""
-    found = config.parse(kind, folder, ["--preset", preset, "--device", "cpu"])
+    found = config.parse(kind, folder, ["--preset", preset, "--device", device])
     changes = {"tensorboard": False, "restart": True, **changes}
     steps = changes["steps"]
     return replace(found, **changes, warmup=min(found.warmup, steps), evaluate_every=max(1, steps // 4))
@@ -62,8 +70,8 @@ def styled(report: Report, settings: Settings) -> str:
     name = f"{PREFIX}style"
     length = min(512, load_chat(settings.base).model.config.context_length)
     chosen = settings_of(
-        StyleConfig, style.CONFIGS, "cpu", base=settings.base, name=name, steps=settings.style_steps,
-        context_length=length,
+        StyleConfig, style.CONFIGS, "cpu", settings.device, base=settings.base, name=name,
+        steps=settings.style_steps, context_length=length,
     )  # fmt: skip
     style.train(chosen, QUIET)
     return name
@@ -72,8 +80,8 @@ def styled(report: Report, settings: Settings) -> str:
 def preferred(settings: Settings, base: str, name: str, preset: str = "cpu", **changes: Any) -> str:
     """One run of DPO from a base; the name of the model that comes out."""
     chosen = settings_of(
-        PreferenceConfig, train.CONFIGS, preset, base=base, name=f"{PREFIX}{name}", steps=settings.steps,
-        pairs=settings.pairs, batch_size=settings.batch_size, validation_pairs=32, **changes,
+        PreferenceConfig, train.CONFIGS, preset, settings.device, base=base, name=f"{PREFIX}{name}",
+        steps=settings.steps, pairs=settings.pairs, batch_size=settings.batch_size, validation_pairs=32, **changes,
     )  # fmt: skip
     train.train(chosen, QUIET)
     return chosen.name
@@ -118,11 +126,11 @@ def preferences(report: Report, settings: Settings) -> list[str]:
     what = "full preset" if whole or settings.preset == "smoke" else f"{settings.steps} steps"
     base = styled(report, settings)
     report.save()
-    chat = load_chat(base)
+    chat = loaded(base, settings)
     own = judge(chat, chat, 1, settings.per_skill).own_items if whole else None
 
     def verdict_of(name: str, against: ChatModel = chat) -> Verdict:
-        return judge(load_chat(name), against, settings.per_rule, settings.per_skill if whole else 0)
+        return judge(loaded(name, settings), against, settings.per_rule, settings.per_skill if whole else 0)
 
     first = preferred(settings, base, "dpo")
     seen_and_written(report, verdict_of(first), what, own, whole)
@@ -130,7 +138,7 @@ def preferences(report: Report, settings: Settings) -> list[str]:
     report.save()
     if settings.without_style:
         bare = preferred(settings, settings.base, "dpo-bare")
-        plain = load_chat(settings.base)
+        plain = loaded(settings.base, settings)
         seen_and_written(report, verdict_of(bare, plain), "without style first", None, whole)
         report.save()
     if settings.far:
@@ -165,7 +173,7 @@ def rewards(report: Report, settings: Settings) -> None:
     changes: dict[str, Any] = {"steps": settings.grpo_steps, "base": settings.base, "name": f"{PREFIX}grpo"}
     if settings.preset == "smoke":
         changes |= {"batch_size": 2, "group_size": 2, "max_tokens": 4, "validation_exercises": 2}
-    chosen = settings_of(ReinforceConfig, reinforce.CONFIGS, "cpu", **changes)
+    chosen = settings_of(ReinforceConfig, reinforce.CONFIGS, "cpu", settings.device, **changes)
     run, artifact = reinforce.train(chosen, QUIET)
     got, signal = artifact.card["rewards"], artifact.card["signal"]
     few = max(1, len(got) // 10)
