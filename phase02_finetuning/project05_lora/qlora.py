@@ -24,10 +24,16 @@ class NF4Linear(nn.Linear):
     dtype of the layer. `.to(dtype)` changes that dtype, and never the float32 numbers that the codes are read with.
     """
 
+    codes: Tensor
+    absmax: Tensor
+    absmax_codes: Tensor  # only where scales are in eight bits, like offset
+    offset: Tensor
+    like: Tensor
+
     def __init__(self, linear: nn.Linear, block: int = 64, double: bool = True):
         nn.Module.__init__(self)  # nn.Linear's own would make a weight
         self.in_features, self.out_features, self.block = linear.in_features, linear.out_features, block
-        self.double = double
+        self.doubled = double  # nn.Module.double is a method
         self.bias, self.training = linear.bias, linear.training
         quantized = quantize_nf4(linear.weight, block)
         self.register_buffer("codes", quantized.codes)
@@ -45,7 +51,7 @@ class NF4Linear(nn.Linear):
     def dequantized(self, dtype: torch.dtype) -> Float[Tensor, "outputs inputs"]:
         """The weight in this dtype, from codes and scales (dequantized first where they are in eight bits)."""
         scales = self.absmax
-        if self.double:
+        if self.doubled:
             scales = dequantize_scales(Scales8(self.absmax_codes, self.absmax, self.offset, 256))
         return dequantize_nf4(
             NF4(self.codes, scales, (self.out_features, self.in_features), self.block), dtype

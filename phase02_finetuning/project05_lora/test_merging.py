@@ -19,7 +19,8 @@ def adapted(config=CONFIG, dtype=torch.float32):
     """A model with a trained adapter "default", tokens, what its base says of them, and what it says."""
     model, tokens = random_model(dtype=dtype), random_tokens()
     base = model(tokens)
-    trained(add_adapter(model, config) and model)
+    assert add_adapter(model, config)
+    trained(model)
     return model, tokens, base, model(tokens)
 
 

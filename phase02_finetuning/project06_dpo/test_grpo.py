@@ -61,7 +61,7 @@ def test_one_answer_is_no_group():
         group_advantages(torch.ones(3, 1))
 
 
-def drawn(seed=0, rows=4, time=6, move=0.4) -> Any:
+def drawn(seed=0, rows=4, time=6, move=0.4) -> tuple[Any, Any, Any, Any, Any]:
     """Log-probabilities now, when sampled, and of the reference; advantages; and a mask of different lengths."""
     random = torch.Generator().manual_seed(seed)
     old = -3 * torch.rand(rows, time, generator=random, dtype=torch.float64)
@@ -188,11 +188,11 @@ def test_gradients_are_those_of_finite_differences_and_reach_the_policy_alone():
 def test_padding_is_nothing_whatever_stands_there():
     policy, old, reference, by, mask = drawn()
     expected, metrics = grpo_loss(policy, old, reference, by, mask, **ROWS)
-    odd = [
-        torch.where(mask, one, torch.full_like(one, value))
-        for one, value in ((policy, 0.0), (old, -40.0), (reference, 3.0))
-    ]
-    found, others = grpo_loss(*odd, by, mask, **ROWS)
+
+    def odd(one, value):
+        return torch.where(mask, one, torch.full_like(one, value))
+
+    found, others = grpo_loss(odd(policy, 0.0), odd(old, -40.0), odd(reference, 3.0), by, mask, **ROWS)
     assert found.item() == expected.item()
     for name in ("kl", "ratio", "clipped", "weight"):
         assert others[name].item() == metrics[name].item()

@@ -15,13 +15,18 @@ nats = st.floats(-80, 0, allow_subnormal=False)
 four = st.tuples(nats, nats, nats, nats)
 
 
-def row(*values) -> Any:
-    return [torch.tensor([value], dtype=torch.float64) for value in values]
+def row(value) -> Any:
+    return torch.tensor([value], dtype=torch.float64)
 
 
-def random_four(count=6, seed=0) -> Any:
+def rows(pc, pr, rc, rr) -> tuple[Any, Any, Any, Any]:
+    return row(pc), row(pr), row(rc), row(rr)
+
+
+def random_four(count=6, seed=0) -> tuple[Any, Any, Any, Any]:
     random = torch.Generator().manual_seed(seed)
-    return [-20 * torch.rand(count, generator=random, dtype=torch.float64) for _ in range(4)]
+    pc, pr, rc, rr = (-20 * torch.rand(count, generator=random, dtype=torch.float64) for _ in range(4))
+    return pc, pr, rc, rr
 
 
 def margin(pc, pr, rc, rr):
@@ -44,7 +49,7 @@ def test_the_first_loss_is_ln_2(beta):
 @pytest.mark.task(2)
 @given(four, st.floats(0.01, 2), st.floats(0, 0.49))
 def test_dpo_is_its_formula(values, beta, smoothing):
-    found = dpo_loss(*row(*values), beta, smoothing)
+    found = dpo_loss(*rows(*values), beta, smoothing)
     wanted = beta * margin(*values)
     expected = -(1 - smoothing) * log_sigmoid(wanted) - smoothing * log_sigmoid(-wanted)
     assert found.losses.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -56,7 +61,7 @@ def test_dpo_is_its_formula(values, beta, smoothing):
 @pytest.mark.task(2)
 @given(four)
 def test_swapped_answers_negate_the_margin(values):
-    pc, pr, rc, rr = row(*values)
+    pc, pr, rc, rr = rows(*values)
     one, other = dpo_loss(pc, pr, rc, rr), dpo_loss(pr, pc, rr, rc)
     ahead = (one.chosen_rewards - one.rejected_rewards).item()
     assert (other.chosen_rewards - other.rejected_rewards).item() == -ahead
@@ -126,7 +131,7 @@ def test_dpo_refuses_a_smoothing_beyond_one_half(smoothing):
 @pytest.mark.task(3)
 @given(four, st.floats(0.01, 2))
 def test_hinge_is_its_formula(values, beta):
-    assert hinge_loss(*row(*values), beta).item() == pytest.approx(
+    assert hinge_loss(*rows(*values), beta).item() == pytest.approx(
         max(0.0, 1 - beta * margin(*values)), abs=1e-9
     )
 
@@ -135,13 +140,13 @@ def test_hinge_is_its_formula(values, beta):
 @given(four, st.floats(0.01, 2))
 def test_ipo_is_its_formula(values, beta):
     expected = (margin(*values) - 1 / (2 * beta)) ** 2
-    assert ipo_loss(*row(*values), beta).item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert ipo_loss(*rows(*values), beta).item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.task(3)
 @given(nats, nats, st.floats(0.01, 5), st.floats(0, 3))
 def test_simpo_is_its_formula(chosen, rejected, beta, gamma):
-    found = simpo_loss(*row(chosen, rejected), beta, gamma).item()
+    found = simpo_loss(row(chosen), row(rejected), beta, gamma).item()
     assert found == pytest.approx(-log_sigmoid(beta * (chosen - rejected) - gamma), rel=1e-9, abs=1e-12)
 
 
@@ -149,7 +154,7 @@ def test_simpo_is_its_formula(chosen, rejected, beta, gamma):
 @given(nats, nats, st.booleans(), st.floats(-5, 20), st.floats(0.01, 2), st.floats(0.1, 3))
 def test_kto_is_its_formula(policy, reference, good, kl, beta, weight):
     found = kto_loss(
-        *row(policy, reference), torch.tensor([good]), torch.tensor(kl, dtype=torch.float64), beta, weight
+        row(policy), row(reference), torch.tensor([good]), torch.tensor(kl, dtype=torch.float64), beta, weight
     ).item()
     ahead = beta * (policy - reference - max(0.0, kl))
     expected = 1 - math.exp(log_sigmoid(ahead)) if good else weight * (1 - math.exp(log_sigmoid(-ahead)))
@@ -159,7 +164,7 @@ def test_kto_is_its_formula(policy, reference, good, kl, beta, weight):
 @pytest.mark.task(3)
 def test_first_losses_of_the_others():
     chosen, rejected = torch.randn(2, 5)
-    same: Any = chosen, rejected, chosen.clone(), rejected.clone()
+    same = chosen, rejected, chosen.clone(), rejected.clone()
     assert hinge_loss(*same, 0.1).tolist() == [1.0] * 5
     assert ipo_loss(*same, 0.1).tolist() == pytest.approx([25.0] * 5)
     liked = torch.tensor([True, False, True, True, False])

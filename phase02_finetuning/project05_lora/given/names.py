@@ -1,6 +1,7 @@
 """What peft calls our layers, and which base an adapter was trained over."""
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ def fingerprint(model: nn.Module) -> str:
     return hashed.hexdigest()
 
 
-def _of_base(name: str, layers: dict[str, nn.Module]) -> str:
+def _of_base(name: str, layers: Mapping[str, nn.Module]) -> str:
     """The name that an entry of the state has in a model without adapters; empty for what is the adapters'."""
     for layer in layers:
         if name.startswith(f"{layer}."):

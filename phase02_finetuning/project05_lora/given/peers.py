@@ -22,7 +22,7 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
 
 
-def peft_layer(base: nn.Linear, adapter: LoRA, merge: bool = False) -> nn.Module:
+def peft_layer(base: nn.Linear, adapter: LoRA, merge: bool = False) -> Any:
     """peft's layer around a copy of the base, with the adapter's numbers; merged, a plain layer again."""
     peft = library("peft")
     copy = nn.Linear(base.in_features, base.out_features, bias=base.bias is not None)
