@@ -59,9 +59,11 @@ def main() -> None:
         report = Report(FOLDER, load(FOLDER).promise, settings.preset, command, pick_device(settings.device))
     parts: dict[str, Callable[[Report, Settings], None]] = {
         "the same as others' libraries": measurements.equality,
-        "what packing saves": measurements.packing_gain,
-        "a short fine-tuning": measurements.short_tuning,
     }
+    if settings.device == "cpu":
+        parts["what packing saves"] = measurements.packing_gain
+    if settings.steps:
+        parts["a short fine-tuning"] = measurements.short_tuning
     if settings.released:
         parts["the released model's training"] = measurements.released_tuning
     if settings.whole:

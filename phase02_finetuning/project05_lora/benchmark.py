@@ -3,8 +3,8 @@
 `cpu` shows that layers, files and codes are those of peft and bitsandbytes, then measures a training step and its
 memory, decoding with adapters, files, and two short trainings, in three minutes. `full` trains every rank from 1 to 16,
 QLoRA and all weights, each for the same seconds, in about 40 minutes: that is the promise. `gpu` trains the same for
-the same number of steps, on a GPU, and takes a model of 7B's shape along. `smoke` runs all of it in seconds, on so
-little that it means nothing.
+the same number of steps, on a GPU; `7b` trains a model of 7B's shape there. `smoke` runs the small ones in seconds, on
+so little that it means nothing.
 """
 
 import json
@@ -98,7 +98,7 @@ def quality(report: Report, sizes: Sizes, preset: str) -> None:
         if way == "lora" and after:
             for skill, share in after.skill_accuracy().items():
                 by_skill.setdefault(skill, []).append(100 * share)
-        measurements.curve(report, name, run)
+        measurements.curve(report, name, run, "step" if sizes.steps else "seconds")
         report.save()
     long = f"{sizes.steps:,} steps" if sizes.steps else f"{sizes.seconds:g} s"
     note = f"{long} each from tiny-base, {sizes.per_skill} items a skill, greedy answers"
@@ -124,17 +124,32 @@ def quality(report: Report, sizes: Sizes, preset: str) -> None:
             report.series(f"sweep, {skill}", sizes.ranks, shares, "rank", "exact match (%)")
 
 
+def small(report: Report, sizes: Sizes, preset: str) -> None:
+    """All that is measured of small models."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print("comparing with peft and bitsandbytes …", file=sys.stderr)
+        equality(report, folder)
+        if sizes.device == "cpu":
+            print("measuring steps …", file=sys.stderr)
+            measurements.steps(report, sizes)
+            print("measuring decoding …", file=sys.stderr)
+            measurements.decoding(report, sizes)
+        measurements.file_sizes(report, folder)
+        print("training …", file=sys.stderr)
+        quality(report, sizes, preset)
+
+
 def draw(record: Path) -> None:
     """The losses over seconds, and exact match over rank, from the record."""
     series = json.loads(record.read_text(encoding="utf-8"))["series"]
     curves = {name: (one["x"], one["y"]) for name, one in series.items() if not name.startswith("sweep")}
     chosen = [name for name in ("full", "lora r 1", "lora r 2", "lora r 8", "qlora r 2") if name in curves]
     if chosen:
-        title = "Fine-tuning for the same seconds"
+        by = series[chosen[0]]["x_label"]
+        title = f"Fine-tuning for the same {'seconds' if 'seconds' in by else 'steps'}"
         picture = {name: curves[name] for name in chosen}
-        plot.lines(
-            record.parent / "losses.png", picture, title, "seconds of training", "loss of the answers (nats)"
-        )
+        plot.lines(record.parent / "losses.png", picture, title, by, "loss of the answers (nats)")
     if "sweep" in series:
         sweep = {"all skills": (series["sweep"]["x"], series["sweep"]["y"])}
         for name, one in series.items():
@@ -148,7 +163,7 @@ def draw(record: Path) -> None:
 
 def main(
     preset: Annotated[
-        Literal["smoke", "cpu", "full", "gpu"], typer.Option(help="How much is measured.")
+        Literal["smoke", "cpu", "full", "gpu", "7b"], typer.Option(help="How much is measured.")
     ] = "cpu",
 ) -> None:
     """Measure project 5."""
@@ -157,21 +172,11 @@ def main(
     command = f"python -m phase02_finetuning.project05_lora.benchmark --preset {preset}"
     with exits_with_message(Console(stderr=True), ValueError):
         report = Report(FOLDER, load(FOLDER).promise, preset, command, pick_device(sizes.device))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        print("comparing with peft and bitsandbytes …", file=sys.stderr)
-        equality(report, folder)
-        if sizes.device == "cpu":
-            print("measuring steps …", file=sys.stderr)
-            measurements.steps(report, sizes)
-            print("measuring decoding …", file=sys.stderr)
-            measurements.decoding(report, sizes)
-        measurements.file_sizes(report, folder)
-        print("training …", file=sys.stderr)
-        quality(report, sizes, preset)
     if sizes.seven_b:
         print("training a model of 7B's shape …", file=sys.stderr)
         measurements.seven_b(report, sizes.seven_b)
+    else:
+        small(report, sizes, preset)
     draw(report.finish())
 
 

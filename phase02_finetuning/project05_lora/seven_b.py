@@ -70,14 +70,15 @@ def make_random(
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
+    dtype = torch.bfloat16 if device else torch.float32
     config = LlamaConfig(
         vocab_size=vocab_size, hidden_size=shape.dim, intermediate_size=shape.hidden_dim,
         num_hidden_layers=shape.layers, num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads,
-        max_position_embeddings=512, dtype=torch.bfloat16 if device else torch.float32,
+        max_position_embeddings=512, dtype=dtype,
     )  # fmt: skip
     with device or nullcontext():
         model = LlamaForCausalLM(config)
-    model.to(config.dtype).save_pretrained(folder)
+    model.to(dtype=dtype).save_pretrained(folder)
     return folder
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settings:
     """What a preset in configs/benchmark sets."""
 
@@ -18,7 +18,7 @@ class Settings:
     context_length: int = 512
     repeats: int = 3
     steps: int = 40
-    """of the short fine-tuning"""
+    """of the short fine-tuning; 0: none"""
     per_skill: int = 8
     """exercises of each skill, before and after"""
     whole: bool = False

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from phase02_finetuning.project04_sft.given.ahead import Ahead
 from phase02_finetuning.project04_sft.given.batches import Chunk
 from phase02_finetuning.project04_sft.given.hub import hub_records
 from phase02_finetuning.project04_sft.given.settings import SFTConfig
@@ -56,9 +58,10 @@ def load_data(settings: SFTConfig, tokenizer: Tokenizer[Any]) -> Data:
             settings.template,
             settings.context_length,
         )[0]
-        return Data(
-            lambda number: tokenized(tinyworld_chunk(settings, number)), validation, version(), too_long
-        )
+        made: Callable[[int], list[Messages]] = partial(tinyworld_chunk, settings)
+        if settings.workers:
+            made = Ahead(tinyworld_chunk, settings, settings.workers)
+        return Data(lambda number: tokenized(made(number)), validation, version(), too_long)
     if settings.data.startswith(HUB):
         talks = hub_records(settings.data.removeprefix(HUB))
     else:

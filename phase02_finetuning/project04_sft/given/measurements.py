@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from phase02_finetuning.project04_sft.templates import TEMPLATES, Messages, rend
 from phase02_finetuning.project04_sft.turns import Example, tokenize_all, tokenize_turns
 from shared import config
 from shared.device import pick_device
+from shared.machine import cores
 from shared.measuring.arms import Arm, Report
 from shared.measuring.arms import measure as measure_arms
 from shared.phase01 import IGNORED, Batch, load_base, make_optimizers, save_model, training_step
@@ -192,7 +194,7 @@ def packing_gain(report: Report, settings: Settings) -> None:
 
 def fine_tuning(report: Report, settings: Settings, name: str, tune: SFTConfig) -> Measured:
     """Fine-tune, and measure before and after."""
-    before = measured(tune.base, settings)
+    before = measured_once(tune.base, settings)
     run, artifact = training.train(replace(tune, restart=True), Console(stderr=True))
     assert artifact is not None
     after = measured(artifact.name, settings)
@@ -247,6 +249,12 @@ def measured(name: str, settings: Settings) -> Measured:
     return measure(chat, settings.per_skill, settings.per_skill)
 
 
+@cache
+def measured_once(name: str, settings: Settings) -> Measured:
+    """`measured`, kept for the next training that begins with the same model."""
+    return measured(name, settings)
+
+
 def short_tuning(report: Report, settings: Settings) -> None:
     """A fine-tuning of a minute or two, which shows form and loss, and little of the rest."""
     tune = preset_of("cpu", settings)
@@ -295,4 +303,6 @@ def released_tuning(report: Report, settings: Settings) -> None:
 def preset_of(preset: str, settings: Settings) -> SFTConfig:
     """A preset of `train`, from the base and on the device that the settings name."""
     tune = config.parse(SFTConfig, training.CONFIGS, ["--preset", preset, "--device", settings.device])
+    if settings.device != "cpu":  # there, a whole batch fits, and is made more slowly than it is taken
+        tune = replace(tune, micro_batch=0, workers=max(1, cores() // 2))
     return replace(tune, base=settings.base, tensorboard=False)

@@ -1,7 +1,7 @@
 """The settings of a fine-tuning run; the presets in configs/ give the reasons for their numbers."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from phase02_finetuning.project04_sft.templates import check_template
 from shared.artifacts import check_name
@@ -34,6 +34,8 @@ class SFTConfig(TrainerConfig):
     """how many times as often the skills come that the base model is bad at"""
     context_length: int = 512
     """tokens of a row, at most the model's context"""
+    workers: int = 0
+    """of tinyworld: processes that make it ahead of training; 0: the trainer makes it itself"""
     packed: bool = True
     """several conversations a row, each by itself; else one a row, padded"""
     schedule: Schedule = "cosine"
@@ -65,8 +67,14 @@ class SFTConfig(TrainerConfig):
             )
         if not self.hard > 0:
             raise ValueError(f"hard must be above 0, not {self.hard}")
+        if self.workers < 0:
+            raise ValueError(f"workers must be 0 or more, not {self.workers}")
         for name in ("context_length", "validation_examples"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name} must be at least 2, not {getattr(self, name)}")
         if self.schedule == "cosine" and self.warmup > self.steps:
             raise ValueError(f"warmup must be at most the {self.steps} steps, not {self.warmup}")
+
+    def identity(self) -> dict[str, Any]:
+        """As of every trainer; how many processes make the data changes nothing of it."""
+        return {name: value for name, value in super().identity().items() if name != "workers"}

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from phase02_finetuning.project04_sft.given.ahead import Ahead
 from phase02_finetuning.project04_sft.given.data import load_data, tinyworld_chunk
 from phase02_finetuning.project04_sft.given.example import small_tokenizer
 from phase02_finetuning.project04_sft.given.hub import hub_records
@@ -108,3 +109,19 @@ def test_where_data_cannot_be_had_it_says_so(monkeypatch, tmp_path):
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         SFTConfig(**change)
+
+
+def test_made_ahead_it_is_the_same():
+    settings = SFTConfig()
+    ahead = Ahead(tinyworld_chunk, settings, 2)
+    try:
+        for number in (3, 4, 6):  # as after a resume, and with one passed over
+            assert ahead(number) == tinyworld_chunk(settings, number)
+    finally:
+        ahead.close()
+    assert SFTConfig(workers=2).identity() == settings.identity()
+
+
+def test_workers_below_none_are_refused():
+    with pytest.raises(ValueError, match="workers must be 0 or more, not -1"):
+        SFTConfig(workers=-1)

@@ -70,9 +70,8 @@ SIZES = {
     "smoke": Sizes(replace(SHAPES["tiny-base"], layers=1, dim=32, hidden_dim=48), 2, 16, 1, 2, 0.2, (2,), 0),
     "cpu": Sizes(MEDIUM, 8, 128, 3, 24, 25.0, (2,), 20),
     "full": Sizes(MEDIUM, 8, 128, 5, 48, 240.0, (1, 2, 4, 8, 16), 60),
-    "gpu": Sizes(
-        MEDIUM, 8, 128, 3, 24, 0, (1, 2, 4, 8, 16), 60, 800, "cuda", Shape(4096, 11_008, 32, 32, 32)
-    ),
+    "gpu": Sizes(MEDIUM, 8, 128, 3, 24, 0, (1, 2, 4, 8, 16), 60, 800, "cuda"),
+    "7b": Sizes(MEDIUM, 1, 512, 12, 0, 0, (), 0, 0, "cuda", Shape(4096, 11_008, 32, 32, 32)),
 }
 RATES = {1: 6e-3, 2: 6e-3, 4: 5e-3, 8: 4e-3, 16: 3e-3}
 """learning rates by rank; larger adapters bear smaller ones"""
@@ -256,11 +255,11 @@ def seven_b(report: Report, shape: Shape, steps: int = 12, accumulate: int = 4, 
     )  # fmt: skip
 
 
-def curve(report: Report, name: str, run: Run) -> None:
-    """Validation losses over seconds."""
-    seconds = [entry["seconds"] for entry in run.history]
+def curve(report: Report, name: str, run: Run, by: str) -> None:
+    """Validation losses over "seconds" or "step"s."""
     losses = [entry["validation_loss"] for entry in run.history]
-    report.series(name, seconds, losses, "seconds of training", "loss of the answers")
+    what = "seconds of training" if by == "seconds" else by
+    report.series(name, [entry[by] for entry in run.history], losses, what, "loss of the answers")
 
 
 def points(score: Score | None) -> float:

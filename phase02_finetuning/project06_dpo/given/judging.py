@@ -48,6 +48,7 @@ class Verdict:
     own_items: float
     """exact match on tinyworld's own questions, in percent; NaN where none were asked"""
     wishes: list[Pair]
+    texts_before: Sequence[str]
     texts: list[str]
 
     @property
@@ -121,5 +122,6 @@ def judge(
         ended,
         own_questions(chat, per_skill)[0] if per_skill else float("nan"),
         wishes,
+        old,
         texts,
     )

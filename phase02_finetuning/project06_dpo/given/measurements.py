@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,15 @@ def preferences(report: Report, settings: Settings) -> list[str]:
     report.save()
     chat = loaded(base, settings)
     own = judge(chat, chat, 1, settings.per_skill).own_items if whole else None
+    before: dict[str, Sequence[str]] = {}  # what each base has written to the wishes
 
-    def verdict_of(name: str, against: ChatModel = chat) -> Verdict:
-        return judge(loaded(name, settings), against, settings.per_rule, settings.per_skill if whole else 0)
+    def verdict_of(name: str, against: str = base, items: bool = whole) -> Verdict:
+        found = judge(
+            loaded(name, settings), loaded(against, settings), settings.per_rule,
+            settings.per_skill if items else 0, before=before.get(against),
+        )  # fmt: skip
+        before[against] = found.texts_before
+        return found
 
     first = preferred(settings, base, "dpo")
     seen_and_written(report, verdict_of(first), what, own, whole)
@@ -138,8 +145,8 @@ def preferences(report: Report, settings: Settings) -> list[str]:
     report.save()
     if settings.without_style:
         bare = preferred(settings, settings.base, "dpo-bare")
-        plain = loaded(settings.base, settings)
-        seen_and_written(report, verdict_of(bare, plain), "without style first", None, whole)
+        judged = verdict_of(bare, settings.base, items=False)
+        seen_and_written(report, judged, "without style first", None, whole)
         report.save()
     if settings.far:
         far = preferred(settings, base, "dpo-far", "far")
@@ -148,7 +155,8 @@ def preferences(report: Report, settings: Settings) -> list[str]:
         report.save()
     if settings.betas:
         found = [
-            verdict_of(preferred(settings, base, f"dpo-beta-{beta:g}", beta=beta)) for beta in settings.betas
+            verdict_of(preferred(settings, base, f"dpo-beta-{beta:g}", beta=beta), items=False)
+            for beta in settings.betas
         ]
         report.series(
             "sweep of beta, rules", [one.kl for one in found], [100 * one.score[1] for one in found],
