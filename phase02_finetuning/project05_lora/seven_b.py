@@ -95,7 +95,10 @@ def load_in_four_bits(source: str, dtype: torch.dtype, device: torch.device) -> 
 
 
 def adapted(source: str, rank: int, dtype: torch.dtype, device: torch.device) -> Any:
-    """The model in four bits, with adapters of this rank on all linear layers, ready to be trained."""
+    """The model in four bits, with adapters of this rank on all linear layers, ready to be trained.
+
+    It is in training mode: in evaluation mode, as it is loaded, transformers keeps all activations all the same.
+    """
     peft = library("peft")
     base = peft.prepare_model_for_kbit_training(
         load_in_four_bits(source, dtype, device),
@@ -103,7 +106,7 @@ def adapted(source: str, rank: int, dtype: torch.dtype, device: torch.device) ->
         gradient_checkpointing_kwargs={"use_reentrant": False},
     )
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, task_type="CAUSAL_LM")
-    return peft.get_peft_model(base, config)
+    return peft.get_peft_model(base, config).train()
 
 
 def rows(pairs: Iterator[tuple[str, str]], tokenizer: Any, time: int, device: torch.device) -> Iterator[dict]:

@@ -41,6 +41,17 @@ def test_a_small_random_llama_goes_the_whole_way(base, own_folders):
     assert (folder / "adapter_model.safetensors").is_file()
 
 
+@pytest.mark.skipif(
+    not (HAS_PEFT and HAS_BITSANDBYTES), reason="peft and bitsandbytes are not both installed"
+)
+@pytest.mark.filterwarnings("ignore")  # their own, of names that will change
+def test_an_adapted_model_is_in_training_mode_where_checkpointing_works(tmp_path):
+    folder = seven_b.make_random(tmp_path, 291)
+    model = seven_b.adapted(str(folder), 2, torch.float32, torch.device("cpu"))
+    assert all(part.training for part in model.modules())
+    assert model.is_gradient_checkpointing
+
+
 def test_rows_have_the_answer_and_the_end_to_learn(base):
     tokenizer = seven_b.Ours()
     pairs = [("a" * 300, " b"), ("Question: 1?\nAnswer:", " 2")]

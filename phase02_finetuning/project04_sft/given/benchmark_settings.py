@@ -23,8 +23,10 @@ class Settings:
     """exercises of each skill, before and after"""
     whole: bool = False
     """train the `cpu` preset to its end too, by a cosine and in a straight line"""
-    released: bool = False
-    """train the `long` preset to its end too, which makes the released model"""
+    long: bool = False
+    """train the `long` preset to its end too"""
+    released: str = ""
+    """the released chat model, which is measured as it is; empty: none"""
     device: str = "cpu"
     """where models are trained and answer"""
     preset: str = "cpu"
