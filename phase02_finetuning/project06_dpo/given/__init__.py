@@ -1,1 +1,0 @@
-"""What a learner of project 6 is given and need not write."""
