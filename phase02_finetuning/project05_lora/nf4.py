@@ -50,7 +50,7 @@ def quantize_nf4(weight: Float[Tensor, "..."], block: int = 64) -> NF4:
     there. A block of zeros has scale 0 and the code of level 0. Bytes have the first number's code in their high four
     bits, and the second's in the low ones; where the count is odd, the last byte's low bits are the code of level 0.
 
-    Raises ValueError for a block that is not even or below 2, and for numbers that are not finite.
+    Raises ValueError for a block that is not even or below 2, naming it, and for numbers that are not finite.
     """
     if block < 2 or block % 2:
         raise ValueError(f"a block must have an even number of weights, at least 2, not {block}")
