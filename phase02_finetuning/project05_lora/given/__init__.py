@@ -1,1 +1,0 @@
-"""What a learner of project 5 is given and need not write, with its tests."""
