@@ -53,6 +53,10 @@ run: .venv/ready ## train a character-level GPT on Shakespeare, two to three min
 	@$(PY) -m $(WRITE) --prompt 'Once upon a time'
 	@$(PY) -m $(WRITE) --question 'What frightens Tara?' \
 		--question 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?'
+	@printf '\nProject 4 has taught it to answer, with its steps where they help, and to say what it does not know.\n\n'
+	@$(PY) -m phase02_finetuning.project04_sft.chat --say 'What frightens Tara?' \
+		--say 'Mia has 4 marbles and finds 6 more. How many marbles does Mia have now?' \
+		--say 'Is 27 plus 35 less than 60?' --say 'Who is the king of France?'
 	@printf '\nProject 8 keeps keys and values: the same story again, and how much faster that is.\n\n'
 	@$(PY) -m phase03_core_inference.project08_kv_cache.generate --prompt 'Once upon a time'
 	@printf '\nProject 13 answers a dozen prompts at once, and says what each part of its engine saved.\n\n'
