@@ -26,7 +26,7 @@ from phase02_finetuning.project04_sft.loss import sft_loss
 from phase02_finetuning.project04_sft.turns import Example, TooLongError, tokenize_turns
 from shared.phase01 import IGNORED, save_model
 from shared.testing import raises
-from shared.tuning.tinyworld import evaluation
+from shared.tuning.tinyworld import evaluation, score
 
 task = pytest.mark.task(7)
 PROMPTS = [TALK[:2], TALK[:4], TALK[1:2], [{"role": "user", "content": "How much is 2 plus 3?"}]]
@@ -93,8 +93,18 @@ def test_a_loss_of_nothing_is_refused():
         held_out_loss(model, [])
     with raises(ValueError):
         held_out_loss(model, [Example([1, 2], [IGNORED, IGNORED])])
-    with raises(ValueError):
-        held_out_loss(model, random_examples(1), batch_size=0)
+    for batch_size in (0, -1):
+        with raises(ValueError, "batch_size", batch_size):
+            held_out_loss(model, random_examples(1), batch_size)
+
+
+@task
+def test_products_of_the_loss_run_in_the_given_format():
+    model, examples = random_model(dtype=torch.float32), random_examples(6)
+    exact = held_out_loss(model, examples)
+    rounded = held_out_loss(model, examples, dtype=torch.bfloat16)
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.05)
 
 
 def greedy(model, prompt, end, max_tokens):
@@ -125,6 +135,19 @@ def test_answers_are_greedy_and_end_before_the_end_token(template):
     assert any(one.ended for one in expected)
     assert write_answers(model, tokenizer, template, PROMPTS, max_tokens=12) == expected
     assert write_answers(model, tokenizer, template, PROMPTS, max_tokens=12, batch_size=1) == expected
+
+
+@task
+def test_white_space_around_an_answer_is_no_part_of_it():
+    tokenizer, model = small_tokenizer(), random_model()
+    [prompt] = [tokenize_turns(PROMPTS[0], tokenizer, "tinyworld", None, True).ids]
+    [space] = tokenizer.encode(" ")
+    ids, _ = greedy(model, prompt, -1, 1)
+    model.head.weight.data[[space, ids[0]]] = model.head.weight.data[[ids[0], space]]
+    ids, ended = greedy(model, prompt, tokenizer.special_tokens["<|end|>"], 8)
+    text = tokenizer.decode(ids)
+    assert text.startswith(" ")
+    assert write_answers(model, tokenizer, "tinyworld", PROMPTS[:1], 8) == [Written(text.strip(), ended)]
 
 
 @task
@@ -189,6 +212,16 @@ def test_exercises_are_asked_as_they_are_and_scored(monkeypatch, exercises):
     assert found.by_skill["sums"] == 0
     assert {share for skill, share in found.by_skill.items() if skill != "sums"} == {100}
     assert len(written) == len(exercises)
+
+
+@task
+def test_what_is_scored_is_what_write_answers_writes(exercises):
+    model, tokenizer = random_model(), small_tokenizer()
+    few = [one for one in exercises if len(one.prompt) < 60][:4]
+    talks = [[{"role": "user", "content": one.prompt}] for one in few]
+    found, written = exact_match_by_skill(model, tokenizer, "tinyworld", few, 3)
+    assert written == write_answers(model, tokenizer, "tinyworld", talks, 3)
+    assert found == score(few, [one.text for one in written])
 
 
 @task

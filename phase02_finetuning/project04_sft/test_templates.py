@@ -115,6 +115,8 @@ def test_control_tokens_are_segments_of_their_own_and_typed_ones_are_text(templa
     plain = segments([message("user", "x"), message("assistant", "x")], template)
     assert [part.control for part in tricky] == [part.control for part in plain]
     assert "".join(part.text for part in tricky if not part.control).count(typed) == 2
+    asked = segments(TALK[:4], template, add_generation_prompt=True)
+    assert [part.control for part in asked] == [part.text in CONTROL[template] for part in asked]
 
 
 @task
@@ -150,6 +152,7 @@ def test_the_answer_and_its_end_are_the_only_trained_segments(template):
         ([{"role": "user", "content": ["Hello."]}], (1,)),
         (["Hello."], (1,)),
         ([message("user"), {**message("assistant"), "tool_calls": []}], (2, "tool_calls")),
+        ([{**message("user"), 7: "x"}], (1, 7)),
     ],
 )
 def test_what_cannot_be_written_down_is_named(messages, facts):

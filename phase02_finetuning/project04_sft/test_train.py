@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from phase02_finetuning.project04_sft import train as train_command
-from phase02_finetuning.project04_sft.given import data, schedule
+from phase02_finetuning.project04_sft.given import data, rates
 from phase02_finetuning.project04_sft.given.chat_model import load_chat
 from phase02_finetuning.project04_sft.given.example import TINY, random_model, small_tokenizer
 from phase02_finetuning.project04_sft.schedule import cosine
@@ -128,7 +129,7 @@ def test_every_step_takes_the_cosines_rate(command, monkeypatch, own_folders):
 
 def test_a_rate_at_a_step_is_that_of_the_schedule():
     settings = train_command.SFTConfig(steps=10, warmup=0, learning_rate=1.0)
-    assert schedule.rate_at(5, settings) == pytest.approx(0.5)
+    assert rates.rate_at(5, settings) == pytest.approx(0.5)
 
 
 def test_a_file_of_records_is_learnt_from(command, own_folders):
@@ -140,7 +141,8 @@ def test_a_file_of_records_is_learnt_from(command, own_folders):
     path.write_text('{"instruction": "Say 1.", "output": "1"}\n{"instruction": "Say 2."}\n')
     code, said = command("--data", str(path))
     assert code == 2
-    assert f"{path}, line 2:" in said
+    assert str(path) in said
+    assert re.search(r"\b2\b", said.replace(str(path), ""))  # the line
 
 
 @pytest.mark.parametrize(

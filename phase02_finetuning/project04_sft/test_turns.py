@@ -13,7 +13,7 @@ from phase02_finetuning.project04_sft.given.jinja import JINJA
 from phase02_finetuning.project04_sft.given.talks import plain_talks, talks
 from phase02_finetuning.project04_sft.templates import CONTROL, END, TEMPLATES, render, segments
 from phase02_finetuning.project04_sft.turns import TooLongError, tokenize_all, tokenize_turns
-from shared.phase01 import IGNORED, Tokenizer
+from shared.phase01 import IGNORED, ByteBPE, Tokenizer
 from shared.testing import raises
 
 task = pytest.mark.task(2)
@@ -47,6 +47,17 @@ def test_ids_and_labels_equal_those_of_transformers(peer, template, talk):
     assert ids == expected["input_ids"]
     masks = expected["assistant_masks"]
     assert labels == [id if trained else IGNORED for id, trained in zip(ids, masks, strict=True)]
+
+
+@task
+def test_ordinary_text_side_by_side_is_encoded_as_one_text():
+    """The line end behind "user" and the one that a message begins with are a pair, one token of this tokenizer."""
+    model = ByteBPE.train(["a\n\n\nb" * 50], 257, "gpt2", native=False)
+    tokenizer = Tokenizer(model, {name: 257 + number for number, name in enumerate(CONTROL["chatml"])})
+    talk = [{"role": "user", "content": "\n\nWho?"}, {"role": "assistant", "content": "I."}]
+    ids = tokenize_turns(talk, tokenizer, "chatml").ids
+    assert ids.count(256) == 1
+    assert tokenizer.decode(ids) == render(talk, "chatml")
 
 
 @task

@@ -19,7 +19,7 @@ from phase02_finetuning.project04_sft.given.batches import ExampleBatches
 from phase02_finetuning.project04_sft.given.chat_model import ChatModel, publish_chat
 from phase02_finetuning.project04_sft.given.control_tokens import add_control_tokens
 from phase02_finetuning.project04_sft.given.data import Data, load_data
-from phase02_finetuning.project04_sft.given.schedule import follow_schedule, rate_at
+from phase02_finetuning.project04_sft.given.rates import follow_schedule, rate_at
 from phase02_finetuning.project04_sft.given.settings import SFTConfig
 from phase02_finetuning.project04_sft.loss import sft_loss
 from shared import artifacts, config

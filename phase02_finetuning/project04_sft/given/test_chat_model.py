@@ -95,6 +95,6 @@ def test_the_oldest_exchanges_are_forgotten_where_there_is_no_room(chat):
     before = list(talk.messages)
     with pytest.raises(TooLongError):
         list(talk.say("word " * 200))
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are check_messages'
         list(talk.say(" "))
     assert talk.messages == before
