@@ -44,7 +44,7 @@ def add_adapter(model: nn.Module, config: LoraConfig, name: str = "default") -> 
     is zero, the model then says what its base says.
 
     Raises ValueError, before anything is changed, for a name that cannot be (`check_new_name`), and for targets that
-    match no layer, naming each of them and the last parts of the names there are (q, k, v, ...).
+    match no layer, naming each of them and the last parts of the names there are (q, k, v, ...), each part once.
     """
     check_new_name(model, name)
     layers = linear_layers(model)

@@ -29,7 +29,7 @@ def quantize_scales(scales: Float[Tensor, "scales"], block: int = 256) -> Scales
 
     Then, in blocks of `block`, each difference is divided by the largest absolute one of its block (1 where that is 0),
     and coded as the nearest number of `dynamic_map()`, of two equally near the lower one. All in float32. The last
-    block may be shorter. Raises ValueError for no scales, and for a block below 1.
+    block may be shorter. Raises ValueError for no scales, and for a block below 1, naming it.
     """
     if not len(scales) or block < 1:
         raise ValueError(

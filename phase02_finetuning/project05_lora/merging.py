@@ -11,7 +11,11 @@ from phase02_finetuning.project05_lora.lora import LoRALinear, adapter_in_use, c
 
 
 def merged_linear(layer: LoRALinear, name: str) -> nn.Linear:
-    """A plain, frozen linear layer that does what both do: the adapter's `merged_weight`, and the base's bias."""
+    """A plain, frozen linear layer that does what both do: the adapter's `merged_weight`, and the base's bias.
+
+    It takes and gives as many numbers as the base (in_features, out_features), and is in training or evaluation mode
+    as `layer` is.
+    """
     base = layer.base
     adapter = layer.adapters[name]
     weight = adapter.merged_weight(base.weight)  # pyright: ignore[reportCallIssue]

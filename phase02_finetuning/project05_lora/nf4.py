@@ -45,12 +45,13 @@ def nf4_levels() -> Float[Tensor, "16"]:
 def quantize_nf4(weight: Float[Tensor, "..."], block: int = 64) -> NF4:
     """Four bits a number, in blocks of `block` numbers as they stand in rows, whatever order memory has them in.
 
-    A block's scale is the largest absolute value in it, in float32; a number's code is that of the level nearest to
-    number / scale, of two equally near the lower one. The last block may be shorter: its scale is that of what is
-    there. A block of zeros has scale 0 and the code of level 0. Bytes have the first number's code in their high four
-    bits, and the second's in the low ones; where the count is odd, the last byte's low bits are the code of level 0.
+    Numbers are read in float32. A block's scale is the largest absolute value in it; a number's code is that of the
+    level nearest to number / scale, of two equally near the lower one. The last block may be shorter: its scale is that
+    of what is there. A block of zeros has scale 0 and the code of level 0. Bytes have the first number's code in their
+    high four bits, and the second's in the low ones; where the count is odd, the last byte's low bits are the code of
+    level 0.
 
-    Raises ValueError for a block that is not even or below 2, and for numbers that are not finite.
+    Raises ValueError for a block that is not even or below 2, naming it, and for numbers that are not finite.
     """
     if block < 2 or block % 2:
         raise ValueError(f"a block must have an even number of weights, at least 2, not {block}")

@@ -93,8 +93,9 @@ def load_adapter(
 
     Raises, and the model is then as it was: ValueError for a name that cannot be (`check_new_name`); CheckpointError
     for a file that is missing or broken; for a config that `read_config` refuses; for a target that is no layer of this
-    model, naming it; for a tensor that is missing, too many, or of another shape, naming it, and both shapes; and for
-    another base: where the file's metadata have a "base" that is not this model's `fingerprint`, unless `any_base`.
+    model, naming it and the last parts of the names there are (q_proj, ...); for what `check_tensors` refuses; and for
+    another base: where the file's metadata have a "base" that is not this model's `fingerprint`, unless `any_base`,
+    which the message names.
     """
     check_new_name(model, name)
     folder = Path(folder)
@@ -147,7 +148,10 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def check_tensors(folder: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises CheckpointError for a tensor that is missing, too many, of another shape, or of no floats, naming it."""
+    """Raises CheckpointError for a tensor that is missing, too many, of another shape, or of no floats, naming it.
+
+    Where the shape is another, it names both, such as (2, 16); where the numbers are no floats, their dtype.
+    """
     for name, shape in shapes.items():
         if name not in tensors:
             raise CheckpointError(f"{folder} has no tensor {name}, which its config asks for")

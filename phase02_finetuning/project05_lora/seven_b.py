@@ -77,7 +77,7 @@ def make_random(
         max_position_embeddings=512, dtype=dtype,
     )  # fmt: skip
     with device or nullcontext():
-        model = LlamaForCausalLM(config)
+        model: Any = LlamaForCausalLM(config)
     model.to(dtype=dtype).save_pretrained(folder)
     return folder
 

@@ -1,4 +1,5 @@
 import copy
+import re
 from dataclasses import replace
 
 import pytest
@@ -54,8 +55,9 @@ def test_by_default_all_layers_of_the_blocks_have_one():
 def test_targets_that_are_nothing_are_refused_and_named_with_those_there_are(targets):
     model = random_model()
     before = names_of(model)
-    with raises(ValueError, "query", "value_proj", *EVERYWHERE, "head"):
+    with raises(ValueError, "query", "value_proj", *EVERYWHERE, "head") as caught:
         add_adapter(model, replace(Q_AND_DOWN, targets=targets))
+    assert len(re.findall(r"\bdown\b", str(caught.value))) == 1, "each name once, not once a block"
     assert names_of(model) == before
 
 

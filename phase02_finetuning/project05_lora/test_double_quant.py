@@ -54,6 +54,17 @@ def test_equal_scales_come_back_exactly(count):
 
 
 @pytest.mark.task(8)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_scales_of_other_dtypes_are_read_as_float32(dtype):
+    scales = random_scales(300).to(dtype)
+    found, expected = quantize_scales(scales), quantize_scales(scales.float())
+    assert {found.absmax.dtype, found.offset.dtype} == {torch.float32}
+    assert torch.equal(found.absmax, expected.absmax)
+    assert torch.equal(found.offset, expected.offset)
+    assert torch.equal(found.codes, expected.codes)
+
+
+@pytest.mark.task(8)
 def test_blocks_have_their_own_scale():
     scales = torch.cat([random_scales(256), 100 * random_scales(256, 1), random_scales(3)])
     found = quantize_scales(scales)
@@ -72,7 +83,8 @@ def test_codes_of_any_make_are_read():
 
 @pytest.mark.task(8)
 def test_what_cannot_be_is_refused():
-    with raises(ValueError, 0):
+    with raises(ValueError):
         quantize_scales(torch.tensor([]))
-    with raises(ValueError, 0):
-        quantize_scales(torch.ones(3), 0)
+    for block in (0, -3):
+        with raises(ValueError, block):
+            quantize_scales(torch.ones(3), block)

@@ -91,6 +91,23 @@ def test_a_merged_layer_does_the_work_alone_where_its_adapter_is_in_use():
 
 
 @pytest.mark.task(1)
+def test_a_name_for_each_row_is_a_matter_of_by_row(monkeypatch):
+    found, x = layer()
+    answer, seen = torch.randn(4, 5, 8), []
+
+    def by_row(self, x, names):
+        seen.append((x, names))
+        return answer
+
+    monkeypatch.setattr(LoRALinear, "by_row", by_row)
+    found.chosen = ("default", None, "default", None)
+    assert found(x) is answer
+    [(read, names)] = seen
+    assert read is x
+    assert names == found.chosen
+
+
+@pytest.mark.task(1)
 def test_only_a_and_b_get_gradients_and_they_are_those_of_the_product():
     found, x = layer()
     found(x).square().sum().backward()

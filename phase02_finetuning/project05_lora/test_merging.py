@@ -9,7 +9,7 @@ from torch import nn
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
 from phase02_finetuning.project05_lora.given.example import TINY, random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.lora import LoRA, LoraConfig, LoRALinear, lora_layers
-from phase02_finetuning.project05_lora.merging import merge, merge_and_unload, unmerge
+from phase02_finetuning.project05_lora.merging import merge, merge_and_unload, merged_linear, unmerge
 from shared.testing import raises
 
 CONFIG = LoraConfig(rank=3, alpha=6.0)
@@ -195,6 +195,23 @@ def test_a_merged_layer_asks_for_no_gradient():
     assert not model(tokens).requires_grad
     unmerge(model)
     assert model(tokens).requires_grad
+
+
+@pytest.mark.task(3)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_merged_layer_is_a_linear_layer_like_its_base(training, bias):
+    torch.manual_seed(0)
+    layer = LoRALinear(nn.Linear(5, 3, bias=bias))
+    layer.adapters["mine"] = LoRA(layer.base, LoraConfig(rank=2))
+    layer.train(training)
+    merged = merged_linear(layer, "mine")
+    assert type(merged) is nn.Linear
+    assert (merged.in_features, merged.out_features) == (5, 3)
+    assert merged.weight.shape == (3, 5)
+    assert merged.bias is layer.base.bias
+    assert merged.training == training
+    assert not any(one.requires_grad for one in merged.parameters())
 
 
 @pytest.mark.task(3)

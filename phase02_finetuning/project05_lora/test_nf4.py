@@ -148,10 +148,14 @@ def test_what_is_on_a_level_is_not_changed_by_another_round():
 
 
 @pytest.mark.task(7)
-def test_bfloat16_weights_and_parameters_are_read():
-    weight = torch.nn.Parameter(torch.randn(4, 64).bfloat16())
-    found = quantize_nf4(weight)
-    assert torch.equal(found.codes, quantize_nf4(weight.detach().float()).codes)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_parameters_of_other_dtypes_are_read_as_float32(dtype):
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(64, 64, dtype=dtype))
+    found, expected = quantize_nf4(weight), quantize_nf4(weight.detach().float())
+    assert found.absmax.dtype == torch.float32
+    assert torch.equal(found.absmax, expected.absmax)
+    assert torch.equal(found.codes, expected.codes)
     assert not dequantize_nf4(found).requires_grad
 
 

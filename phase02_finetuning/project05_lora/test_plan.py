@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -70,7 +70,7 @@ def numbers_kept(model, rows, time):
 @every_method
 @pytest.mark.parametrize("targets", [("q", "down"), ("q", "k", "v", "out", "up")])
 def test_weights_adapters_gradients_and_moments_are_those_of_a_real_model(config, method, targets):
-    setup = Setup(method, rank=3, targets=targets, rows=2, time=5, dtype="float32", double=method != "lora")
+    setup = Setup(method, rank=3, targets=targets, rows=2, time=5, dtype="float32", double=len(targets) == 2)
     model, plan = prepared(config, setup), memory_plan(config, setup)
     adapters = {id(one) for name, one in model.named_parameters() if ".adapters." in name}
     held = [*model.parameters(), *model.buffers()]
@@ -101,6 +101,17 @@ def test_activations_are_those_that_a_real_step_keeps(config, method, targets):
 
 
 @pytest.mark.task(10)
+@pytest.mark.parametrize(
+    ("part", "reads"),
+    [("q", 96), ("k", 96), ("v", 96), ("out", 64), ("gate", 96), ("up", 96), ("down", 144)],
+)
+def test_for_one_adapted_layer_a_block_keeps_what_it_reads_and_what_its_b_reads(part, reads):
+    config = replace(SMALL, dim=96, head_dim=16)
+    always = 2 * 96 + 4 * 4 * 16 + 3 * 144
+    assert kept_in_block(config, Setup(rank=5, targets=(part,))) == always + reads + 5
+
+
+@pytest.mark.task(10)
 @every_method
 def test_with_checkpointing_a_block_keeps_its_input_and_one_its_inside(method):
     setup = Setup(method, rank=3, rows=2, time=64, dtype="float32", checkpointing=True)
@@ -116,6 +127,8 @@ def test_with_checkpointing_a_block_keeps_its_input_and_one_its_inside(method):
 
 @pytest.mark.task(10)
 @given(st.integers(1, 40_000), st.booleans())
+@example(64 * 256, True)
+@example(64 * 256 + 1, True)
 def test_four_bits_and_their_scales_to_the_byte(count, double):
     layer = NF4Linear(nn.Linear(count, 1, bias=False), double=double)
     assert nf4_bytes(count, double) == sum(one.nbytes for one in layer.buffers())

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
+from phase02_finetuning.project05_lora.double_quant import dequantize_scales, quantize_scales
 from phase02_finetuning.project05_lora.given.example import at, random_model, random_tokens, trained
 from phase02_finetuning.project05_lora.lora import LoraConfig, lora_layers
 from phase02_finetuning.project05_lora.merging import merge, merge_and_unload
@@ -40,6 +42,17 @@ def test_the_weight_is_that_of_the_codes():
     torch.testing.assert_close(double, expected, rtol=0.01, atol=0)
     other = NF4Linear(plain, block=16, double=False)
     assert torch.equal(other.dequantized(torch.float32), dequantize_nf4(quantize_nf4(plain.weight, 16)))
+
+
+@pytest.mark.task(9)
+def test_every_256_scales_have_a_scale_of_their_own():
+    torch.manual_seed(0)
+    plain = nn.Linear(200, 128)  # 400 blocks of 64
+    with torch.no_grad():
+        plain.weight[100:] *= torch.rand(28, 1) * 9
+    quantized = quantize_nf4(plain.weight)
+    expected = dequantize_nf4(replace(quantized, absmax=dequantize_scales(quantize_scales(quantized.absmax))))
+    torch.testing.assert_close(NF4Linear(plain).dequantized(torch.float32), expected)
 
 
 @pytest.mark.task(9)
@@ -91,6 +104,20 @@ def test_the_layer_answers_in_the_inputs_dtype():
         under = quantized(x)
     assert under.dtype == torch.bfloat16
     torch.testing.assert_close(under, expected)
+
+
+@pytest.mark.task(9)
+def test_the_weight_is_made_in_the_dtype_that_the_product_has(monkeypatch):
+    quantized, _ = layers()
+    x, asked, real = torch.randn(4, 48), [], NF4Linear.dequantized
+    monkeypatch.setattr(
+        NF4Linear, "dequantized", lambda self, dtype: asked.append(dtype) or real(self, dtype)
+    )
+    quantized(x)
+    quantized(x.bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        quantized(x)
+    assert asked == [torch.float32, torch.bfloat16, torch.bfloat16], "under autocast, autocast's"
 
 
 @pytest.mark.task(9)
