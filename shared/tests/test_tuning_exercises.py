@@ -94,7 +94,7 @@ def test_known_bytes():
     assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12] == KNOWN
 
 
-KNOWN = "bbee26ad847d"
+KNOWN = "aca4ab050c7c"
 
 
 def test_no_exercise_is_in_two_splits():
@@ -109,13 +109,13 @@ def test_no_exercise_is_in_two_splits():
     assert not found["validation"] & found["test"]
 
 
-@pytest.mark.parametrize("pattern", [r"What is (\d+) plus (\d+)\?", r"Add (\d+) and (\d+)\."])
+@pytest.mark.parametrize("pattern", [r"(\d+) plus (\d+)\b", r"[Aa]dd (\d+) and (\d+)\b"])
 def test_what_is_asked_decides_the_split_and_not_how(pattern):
     numbers = {
         split: {
             match.groups()
             for one in islice(tuning.exercises(split, 1, ["sums"]), 2500)
-            if (match := re.fullmatch(pattern, one.prompt))
+            if (match := re.search(pattern, one.prompt))
         }
         for split in ("train", "test")
     }
@@ -124,7 +124,7 @@ def test_what_is_asked_decides_the_split_and_not_how(pattern):
     other = {
         (match[1], match[2])
         for one in islice(tuning.exercises("train", 2, ["sums"]), 2500)
-        if (match := re.fullmatch(r"Please add (\d+) to (\d+)\.|(?!)", one.prompt))
+        if (match := re.search(r"add (\d+) to (\d+)\b", one.prompt))
     }
     assert not {(n, m) for m, n in other} & numbers["test"]
 

@@ -249,7 +249,7 @@ def test_worked_conversations_have_steps():
     plain, worked = talks(300), talks(300, worked=True)
     assert [one.messages[-2] for one in plain] == [one.messages[-2] for one in worked]
     assert not any("So " in one.messages[-1]["content"] for one in plain)
-    assert sum("So " in one.messages[-1]["content"] for one in worked) > 50
+    assert sum("So " in one.messages[-1]["content"] for one in worked) > 40
     for one in worked:
         assert tuning.answers_well(one, one.messages[-1]["content"])
 

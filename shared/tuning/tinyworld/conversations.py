@@ -8,6 +8,7 @@ from shared.tinyworld.rng import Rng
 from shared.tinyworld.splits import check_split
 
 from . import strangers, talk
+from .courtesies import ASKING_LEADS, LEADS
 from .drawing import SKILLS, draw
 from .kind import PHRASINGS
 from .scoring import final_answer
@@ -132,7 +133,8 @@ def _opening(rng: Rng, split: str, count: int) -> tuple[list[Pair], Pair | None]
 
 def _exercise(rng: Rng, split: str, skill: str, worked: bool, later: bool) -> Pair:
     one = draw(rng, split, skill, PHRASINGS[0], worked)
-    asked = one.prompt if "\n" in one.prompt else talk.lead(rng, one.prompt, later)
+    led = "\n" in one.prompt or one.prompt.startswith(LEADS + ASKING_LEADS)
+    asked = one.prompt if led else talk.lead(rng, one.prompt, later)
     return Pair(asked, one.target, one.answer, skill)
 
 
