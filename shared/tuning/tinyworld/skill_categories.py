@@ -70,7 +70,7 @@ _WHICH = wordings(
     Out of {row}, write down what is {kind_of}.
     My question is which of these is {kind_of}: {row}.
     If you look for {kind_of} in {row}, what do you find?
-    Take out the word that is {kind_of}: {row}.
+    Write the word that is {kind_of}, and no other: {row}.
     Can you tell which word is {kind_of}? The words are {row}.
     We play a game. I say {kind_of}, and you choose from {row}. What do you choose?
     Decide which one is {kind_of}: {row}.
