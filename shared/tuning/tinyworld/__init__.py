@@ -10,7 +10,8 @@ in two splits.
     wishes(split, seed, rule)                           a chosen and a rejected answer; `rule_score` judges any
 
 Phrasings are "train", "held_out" (of the same manner, none of them in train) and "foreign" (of another manner: terse,
-chatty, in another order). `python -m shared.tuning.tinyworld sample` shows some.
+chatty, in another order). In the wordings of train, one prompt in three has a manner too: a greeting before it, thanks
+after it, a small letter at its beginning or no mark at its end. `python -m shared.tuning.tinyworld sample` shows some.
 """
 
 from .conversations import Conversation, answers_well, conversation, conversations

@@ -8,6 +8,7 @@ from shared.tinyworld.rng import Rng
 from shared.tinyworld.splits import check_split
 
 from . import strangers, talk
+from .courtesies import ASKING_LEADS, LEADS
 from .drawing import SKILLS, draw
 from .kind import PHRASINGS
 from .scoring import final_answer
@@ -86,26 +87,13 @@ def conversations(split: str = "train", seed: int = 0, worked: bool = False) -> 
 def _pairs(rng: Rng, split: str, worked: bool) -> list[Pair]:
     """One to five pairs. What decides the split (an exercise, a name, a question) is in every talk."""
     count = rng.weighted(((1, 2), (2, 3), (3, 3), (4, 2), (5, 1)))
-    pairs: list[Pair] = []
-    name = ""
-    last: Pair | None = None
-    if count > 1 and rng.chance(0.5):
-        if rng.chance(0.65):
-            name = strangers.name(rng, split)
-            pairs.append(talk.tells_name(rng, name))
-            last = talk.asks_name(rng, name) if rng.chance(0.7) else None
-        elif rng.chance(0.5):
-            first, last = talk.told(rng)
-            pairs.append(first)
-        else:
-            pairs.append(talk.greeting(rng))
-    elif rng.chance(0.05):
-        last = talk.asks_name(rng, "")
+    pairs, last = _opening(rng, split, count)
+    named = any(pair.sort == "greeting" and pair.knows != "Hello" for pair in pairs)
     if last is None and count > 1 and rng.chance(0.2):
         last = talk.thanks(rng)
     room = count - len(pairs) - (last is not None)
     # A talk of a greeting and a farewell alone belongs to no split.
-    room = max(room, int(not name))
+    room = max(room, int(not named))
     long = False
     while room > 0:
         later = len(pairs) > 0
@@ -124,9 +112,29 @@ def _pairs(rng: Rng, split: str, worked: bool) -> list[Pair]:
     return [*pairs, last] if last else pairs
 
 
+def _opening(rng: Rng, split: str, count: int) -> tuple[list[Pair], Pair | None]:
+    """What comes first in a talk of so many pairs, and the last pair, if it asks for what was told there."""
+    if count == 1 or rng.chance(0.35):
+        return [], talk.asks_name(rng, "") if rng.chance(0.05) else None
+    if rng.chance(0.1):
+        return [talk.greeting(rng)], None
+    if rng.chance(0.4):
+        tells, asks = talk.told(rng, split)
+        # Whoever tells something has not yet told their name.
+        return [tells], talk.asks_name(rng, "") if rng.chance(0.1) else asks
+    name = strangers.name(rng, split)
+    greeting, last = talk.tells_name(rng, name), talk.asks_name(rng, name)
+    if count > 2 and rng.chance(0.3):
+        # Two things are told, and only one is asked for.
+        tells, asks = talk.told(rng, split)
+        return [greeting, tells], rng.choose((last, asks))
+    return [greeting], last if rng.chance(0.75) else None
+
+
 def _exercise(rng: Rng, split: str, skill: str, worked: bool, later: bool) -> Pair:
     one = draw(rng, split, skill, PHRASINGS[0], worked)
-    asked = one.prompt if "\n" in one.prompt else talk.lead(rng, one.prompt, later)
+    led = "\n" in one.prompt or one.prompt.startswith(LEADS + ASKING_LEADS)
+    asked = one.prompt if led else talk.lead(rng, one.prompt, later)
     return Pair(asked, one.target, one.answer, skill)
 
 

@@ -23,6 +23,7 @@ from . import (
     skill_sums,
     skill_yes_no,
 )
+from .courtesies import mannered
 from .kind import PHRASINGS, Kind
 
 KINDS: dict[str, tuple[Kind, ...]] = {
@@ -44,6 +45,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 SKILLS = tuple(KINDS)
 # The skills whose steps are written out; in the others, the answer comes at once.
 WORKED = ("retrieval", "state", "yes_no", "counting", "sorting", "sums", "comparison", "sequence")
+# The skills in whose prompts each letter and mark counts.
+EXACT = ("copying", "format", "rewriting")
 
 # The evaluation's own seed, so that training on any usual seed leaves it alone.
 _EVALUATION_SEED = 2**31
@@ -107,6 +110,7 @@ def draw(rng: Rng, split: str, skill: str, phrasings: str, worked: bool) -> Exer
     """An exercise of this skill that belongs to the split: draws until one does.
 
     What is asked decides the split, not the words: no phrasing brings an exercise of one split into another.
+    In the phrasings of training, one prompt in three has a manner: a greeting before it, no mark at its end.
     """
     kind = rng.weighted([(kind, kind.weight) for kind in KINDS[skill]])
     made = kind.make(rng, split)
@@ -114,11 +118,14 @@ def draw(rng: Rng, split: str, skill: str, phrasings: str, worked: bool) -> Exer
         made = kind.make(rng, split)
     templates = kind.wordings[phrasings]
     number = rng.integer(0, len(templates) - 1)
+    prompt = templates[number].format(**made.fills)
+    if phrasings == PHRASINGS[0]:
+        prompt = mannered(rng, prompt, templates[number], skill in EXACT)
     steps = f"{made.steps}. So {made.answer}" if made.steps else made.answer
     return Exercise(
         skill,
         made.fills.get("kind", kind.name),
-        templates[number].format(**made.fills),
+        prompt,
         made.answer,
         steps,
         f"{skill}/{kind.name}/{phrasings}/{number:02}",

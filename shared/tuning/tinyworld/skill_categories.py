@@ -56,6 +56,29 @@ _WHICH = wordings(
     Answer with the word that is {kind_of}: {row}.
     Somebody asks for {kind_of} and may choose from {row}. What is right?
     {row}: one of the four is {kind_of}. Which one?
+    Which word in {row} is the name of {kind_of}?
+    Say which of these words is {kind_of}: {row}.
+    I need {kind_of}. Which of these can I take: {row}?
+    Name {kind_of} from the list {row}.
+    Fill the gap with one of these, {row}: a word for {kind_of} is ...
+    Which of the four words {row} means {kind_of}?
+    Do you find {kind_of} in {row}? Say its name.
+    Four words, and one is {kind_of}: {row}. Write that one.
+    A child draws {kind_of}. Which word from {row} should stand under it?
+    What in this row is {kind_of}: {row}?
+    Only one of these can be {kind_of}: {row}. Name it.
+    Out of {row}, write down what is {kind_of}.
+    My question is which of these is {kind_of}: {row}.
+    If you look for {kind_of} in {row}, what do you find?
+    Write the word that is {kind_of}, and no other: {row}.
+    Can you tell which word is {kind_of}? The words are {row}.
+    We play a game. I say {kind_of}, and you choose from {row}. What do you choose?
+    Decide which one is {kind_of}: {row}.
+    The list is {row}, and {kind_of} is wanted. What is it?
+    Which one of {row} do people call {kind_of}?
+    By which of these words is {kind_of} meant: {row}?
+    A dictionary says "{kind_of}" under one of these words: {row}. Under which?
+    Put your finger on the word for {kind_of}: {row}.
     """,
     """
     Read {row} and say what among it is {kind_of}.
@@ -93,6 +116,29 @@ _ODD = wordings(
     The words are {row}. Find the one that is different.
     All but one of {row} are of the same kind. Say that one.
     What is the odd word in {row}?
+    Say which word is not of the same kind: {row}.
+    Three are alike and one is not: {row}. Which one is not?
+    Which word in {row} is different from the rest?
+    Name the word that is not like the other three: {row}.
+    In this row, one word is wrong: {row}. Write it.
+    Decide which of these does not belong with the others: {row}.
+    Fill the gap: in {row}, the word that does not belong is ...
+    What is different here: {row}?
+    One of {row} should not be there. Which one?
+    Can you see which word does not fit? The words are {row}.
+    Throw out the word of another kind: {row}.
+    A word got into the wrong list: {row}. Which word was it?
+    Is one of these odd? {row}. Name it.
+    Compare the four words {row}. Which one is of another kind?
+    My question is which word is the odd one in {row}.
+    Cross out the word that does not belong: {row}.
+    Read the row {row}. Which word do you not expect there?
+    With which of these words do the others have nothing in common: {row}?
+    You have {row}. Find what is of another kind.
+    Not all of these are of one kind: {row}. Which one breaks the rule?
+    Tell me the only one of {row} that is of another kind.
+    Here are three words of a kind and one more: {row}. Which is the one more?
+    What does not go with the rest of {row}?
     """,
     """
     Read {row} and say which one stands apart.
@@ -130,6 +176,28 @@ _WHAT = wordings(
     {options}: which of these is "{x}"?
     If I have "{x}", what do I have, {options}?
     What should stand beside "{x}" in a dictionary: {options}?
+    Say what "{x}" is: {options}.
+    Which of these is "{x}": {options}?
+    Is that which we call "{x}" {options}?
+    By "{x}", do we mean {options}?
+    Fill the gap with {options}: "{x}" is ...
+    Decide whether "{x}" is {options}.
+    My question is whether "{x}" is {options}.
+    You have three answers, {options}. Which is right for "{x}"?
+    I do not know what "{x}" is. Is it {options}?
+    How would you describe "{x}", as {options}?
+    Can you tell me if "{x}" is {options}?
+    If somebody speaks of "{x}", is that {options}?
+    A child asks what "{x}" is. Say {options}.
+    Does "{x}" stand for {options}?
+    Under "{x}" a dictionary says one of these: {options}. What does it say?
+    Answer with {options}: what is "{x}"?
+    Think of "{x}". What have you thought of, {options}?
+    The word "{x}" is used for what: {options}?
+    For "{x}", choose one: {options}.
+    What sort of thing has the name "{x}", {options}?
+    When you say "{x}", do you speak of {options}?
+    I have written "{x}". Is that the name of {options}?
     """,
     """
     You hear the word "{x}". What is meant, {options}?

@@ -89,6 +89,27 @@ _NUMBER = wordings(
     Which of the two is {w}? The numbers are {n} and {m}.
     Does {n} or does {m} count as the {w} number?
     The {w} of {n} and {m} is which?
+    Say which number is {w}, {n} or {m}.
+    I wonder whether {n} or {m} is {w}. Which is it?
+    Of these two numbers, write down the {w}: {n}, {m}.
+    Which would you take if you wanted the {w} number, {n} or {m}?
+    The numbers {n} and {m} are not the same. Which is {w}?
+    If {n} and {m} are compared, which turns out {w}?
+    You see {n} on one door and {m} on another. Which number is {w}?
+    Is it {n} that is {w}, or is it {m}?
+    Fill the gap with {n} or {m}: the {w} number is ...
+    Mia wrote {n}, and Ben wrote {m}. Which of their numbers is {w}?
+    Put your finger on the {w} number: {n}, {m}.
+    Take {n} and {m} and keep only the {w} one.
+    The question is which number is {w}: {n} or {m}.
+    Would you call {n} or {m} the {w} number?
+    Somebody has to choose the {w} number from {n} and {m}. What is right?
+    Do you know which number is {w}, {m} or {n}?
+    We look for the {w} number. Is it {n} or {m}?
+    Which stands for {v}, {n} or {m}?
+    Decide whether {n} or {m} is the {w} number.
+    Answer with the number that is {w}, {n} or {m}.
+    On one card is {n}, on the other {m}. Name the {w} number.
     """,
     """
     If I can have {n} or {m}, which of them is {w}?
@@ -126,6 +147,27 @@ _AGE = wordings(
     If {a} and {b} stand side by side, who is the {w} one?
     Do you know who is {w}, {a} or {b}?
     Only one of {a} and {b} is the {w} child. Who?
+    Say who is {w}: {a} or {b}.
+    I wonder whether {a} or {b} is {w}. Who is it?
+    If you compare {a} with {b}, who is the {w} child?
+    Would you call {a} or {b} the {w} one?
+    Here are two names: {a}, {b}. Write down the one who is {w}.
+    Is it {a} who is {w}, or is it {b}?
+    Fill the gap with {a} or {b}: the {w} child is ...
+    {a} and {b} are not of the same age. Which of them is {w}?
+    Look at how old {a} and {b} are. Who is {w}?
+    My question is who is {w}, {b} or {a}.
+    Decide whether {a} or {b} is {w}.
+    Suppose {a} and {b} tell us how old they are. Which one is {w}?
+    You know both {a} and {b}. Which of them is {w}?
+    Who can count {v} years, {a} or {b}?
+    Which name belongs to the {w} child, {a} or {b}?
+    {a}, {b}: the {w} of these two children is who?
+    How old are {a} and {b}? Answer only who is {w}.
+    Answer with one name: who is {w}, {a} or {b}?
+    Of two friends, {a} and {b}, one is {w}. Who is it?
+    Can you say which child is {w}, {a} or {b}?
+    Both {a} and {b} have birthdays. Which of them is {w}?
     """,
     """
     Say the name of the {w} one: {a} or {b}.
@@ -163,6 +205,26 @@ _HAS_MORE = wordings(
     On one side is {a} with {n} {t}, on the other {b} with {m}. Which has {w}?
     {a} lost {n} {t} and {b} lost {m}. Please say who lost {w}.
     Here are {a}, who has {n} {t}, and {b}, who has {m}. Who of the two has {w}?
+    Who owns {w} {t}: {a}, who has {n}, or {b}, who has {m}?
+    In this story {a} gets {n} {t} and {b} gets {m}. Say who gets {w}.
+    Suppose {a} holds {n} {t} and {b} holds {m}. Which of the two holds {w}?
+    {n} {t} for {a}, {m} {t} for {b}. Name the one who has {w}.
+    I see that {a} has {n} {t} and that {b} has {m}. Who has {w} of them?
+    Out of the bag of {a} fall {n} {t}, out of that of {b} fall {m}. Who had {w}?
+    While {a} gathered {n} {t}, {b} gathered {m}. Who gathered {w}?
+    {b} drew {m} {t}. {a} drew {n}. Whose picture has {w} {t}?
+    Fill the gap with a name: {a} has {n} {t}, {b} has {m}, so {w} {t} belong to ...
+    {a} needs {n} {t} and {b} needs {m}. Which of them needs {w}?
+    Would you say that {a} or that {b} has {w} {t}? It is {n} for {a} and {m} for {b}.
+    The shop sent {n} {t} to {a} and {m} to {b}. To whom did it send {w}?
+    {a} hid {n} {t}, and {b} hid {m}. Answer with the name of who hid {w}.
+    Today {b} brought {m} {t} and {a} brought {n}. By whom were {w} {t} brought?
+    {a} can carry {n} {t}. {b} can carry {m}. Who can carry {w}?
+    If {m} {t} were given to {b} and {n} to {a}, who was given {w}?
+    Decide who has {w} {t}. {a} counted {n} and {b} counted {m}.
+    "I have {n} {t}," says {a}. "I have {m}," says {b}. Who of them has {w}?
+    On the list stand {a} with {n} {t} and {b} with {m}. Which name has {w} {t}?
+    We know how many {t} they have: {a} {n}, {b} {m}. Who has {w}?
     """,
     """
     {a} is there with {n} {t}, and {b} comes with {m}. Who brings {w}?
@@ -200,6 +262,27 @@ _LENGTH = wordings(
     Two words are {a} and {b}. What is the {w} one?
     Does the word {a} or the word {b} have {v} letters?
     Which of the two words is {w}? They are {a} and {b}.
+    Say which word is {w}: {a} or {b}.
+    Is {a} or {b} spelled with {v} letters?
+    I wonder which word is {w}, {a} or {b}.
+    If you spell {a} and {b}, which word has {v} letters?
+    Fill the gap with {a} or {b}: the {w} word is ...
+    The words {a} and {b} are not of the same length. Which is {w}?
+    Take the words {a} and {b} and keep only the {w} one.
+    Decide which word is {w}, {b} or {a}.
+    Would you call {a} or {b} the {w} word?
+    A small girl writes {a} and then {b}. Which word was {w}?
+    Is it {a} that has {v} letters, or is it {b}?
+    Measure two words: {a}, {b}. Which one is {w}?
+    How many letters have {a} and {b}? Answer with the word that has {v}.
+    We look for the {w} word. Is it {a} or {b}?
+    On the wall stands {a}, on the door stands {b}. Say the {w} word.
+    Do you know which has {v} letters, {a} or {b}?
+    Answer with one word. Which is {w}: {a} or {b}?
+    Both {a} and {b} are words. Name the {w} of them.
+    Put the words {a} and {b} side by side. Which one is {w}?
+    The question is which word has {v} letters: {b} or {a}.
+    Suppose you must write the {w} word. Do you write {a} or {b}?
     """,
     """
     One of the words {a} and {b} is {w} than the other. Say which one.

@@ -69,6 +69,28 @@ _COPY = wordings(
     Make a second list like this one: {row}.
     Like a parrot, say {row}.
     On the paper stands {row}. Copy what stands there.
+    Please copy this list: {row}.
+    Say these words once more: {row}.
+    Write this down for me: {row}.
+    Make a copy of {row}.
+    Could you write {row} once more?
+    What you read here, write it again: {row}.
+    Here comes a list. Say it as it is: {row}.
+    The same list once again, please: {row}.
+    Tell me these words as I told them to you: {row}.
+    Be my echo: {row}.
+    If I say {row}, you say the same.
+    Let the list stay as it is and write it: {row}.
+    Copy down each word in this row: {row}.
+    Take the words {row} and write them again in the same order.
+    I lost my list. It said {row}. Write me a new one.
+    From the blackboard, copy this: {row}.
+    Learn this and say it: {row}.
+    The words to repeat are {row}.
+    Let this be written a second time: {row}.
+    Would you please repeat the words {row}?
+    Once more, the list {row}.
+    Say what I say, no more and no less: {row}.
     """,
     """
     Word for word, repeat what I say: {row}.
@@ -106,6 +128,27 @@ _BACKWARDS = wordings(
     Copy the list, but backwards: {row}.
     From last to first, tell me {row}.
     The other way round, please: {row}.
+    Write this list backwards: {row}.
+    Please give the words in reverse: {row}.
+    Which list do you get if you reverse {row}?
+    Say {row}, but from back to front.
+    From the end, read out the list {row}.
+    The list {row} should stand the other way round. Write it so.
+    Can you say the list {row} backwards?
+    Let the order be reversed: {row}.
+    What is the reverse of this list: {row}?
+    Now comes a list, and you turn it round: {row}.
+    Take the words {row} and name them from the last to the first.
+    Read with a mirror, this list would stand backwards. Write it so: {row}.
+    If we begin at the end of {row}, what is the order?
+    I read from the front: {row}. You read from the back.
+    Back to front, please: {row}.
+    Put {row} in the reverse order.
+    Change the order so that the end comes first: {row}.
+    Write down {row}, the last word first.
+    A crab walks backwards. Say this list like a crab: {row}.
+    Tell me this list in reverse: {row}.
+    The list is {row}. How does it go backwards?
     """,
     """
     Let me hear these words in reverse order: {row}.
@@ -143,6 +186,28 @@ _NTH = wordings(
     From {row}, take the {at} word.
     The {at} word of {row} is what?
     There is a row: {row}. Its {at} word is which?
+    Say which word of {row} is the {at}.
+    I need only the {at} word of this row: {row}.
+    The {at} of the words {row}, please.
+    Write the {at} word of {row} and no other.
+    Which is the {at} of these: {row}?
+    Do you see the {at} word in {row}? Write it.
+    If I count through {row}, which word is the {at}?
+    Fill the gap: in the list {row}, the {at} word is ...
+    Copy one word only, the {at}: {row}.
+    Out of this list I want the {at} word: {row}.
+    Listen to the list and keep the {at} word: {row}.
+    Children stand in a row and hold up signs: {row}. What does the {at} sign say?
+    Your word is the {at} one. The list is {row}.
+    Look for the {at} one of the words {row}.
+    The list reads {row}. How does its {at} word go?
+    Take a look at this row and give its {at} word: {row}.
+    Would you tell me which word is {at} in {row}?
+    What word do you read {at} in this list: {row}?
+    Let us find the {at} word: {row}.
+    My list is {row}. What is the {at} thing on it?
+    Answer with the {at} word of the list {row}.
+    Suppose the {at} word of {row} is the right one. Say it.
     """,
     """
     Pick out the word that stands {at} here: {row}.
@@ -180,6 +245,28 @@ _NAMED = wordings(
     {a} spoke about {things} {where}. Please say which were {at}.
     When {a} was {where}, {a} saw {things}. The {at} ones were what?
     {a} dreamed of {things} {where}. What was {at} in the dream?
+    {a} played with {things} {where}. Which are named {at}?
+    {Where} {a} found {things}. Say which I named {at}.
+    In this sentence, what is named {at}? {a} watched {things} {where}.
+    I tell you that {a} has {things} {where}. What did I tell you of {at}?
+    {a} sang a song about {things} {where}. What is {at} in the song?
+    Name what comes {at} here: {a} hid {things} {where}.
+    There is a sentence: {a} heard of {things} {where}. What does it name {at}?
+    {a} carried {things} {where}. Of these, tell me the {at}.
+    Somebody read to us that {a} had {things} {where}. What was read {at}?
+    {a} made a list {where}: {things}. What is {at} on the list?
+    If {a} points at {things} {where}, what does {a} point at {at}?
+    {a} left {things} {where}. Which of these did I say {at}?
+    Write what is named {at}. {Where}, {a} looked at {things}.
+    {a} is {where} and thinks of {things}. Of what does {a} think {at}?
+    {a} washed {things} {where}. Answer with what comes {at}.
+    For a game {a} chose {things} {where}. What was chosen {at}?
+    {Where} there are {things}, as {a} knows. Which do I name {at}?
+    Do you remember? {a} showed us {things} {where}. What came {at}?
+    We hear that {a} lost {things} {where}. Which of the lost things are named {at}?
+    {a} sold {things} {where}. Say what I named {at}.
+    Please listen. {a} kept {things} {where}. Repeat what I named {at}.
+    {a} borrowed {things} {where}. The {at} of them are what?
     """,
     """
     {a} wrote a story about {things} {where}. Which of these does the sentence have {at}?

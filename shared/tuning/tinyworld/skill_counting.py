@@ -68,6 +68,29 @@ _OCCURRENCES = wordings(
     If you read {row}, how often do you read "{word}"?
     Give the number of times that "{word}" stands here: {row}.
     Among {row}, "{word}" is there how many times?
+    How often is "{word}" said in {row}?
+    What is the number of times "{word}" comes in {row}?
+    Count each "{word}" in the row {row}.
+    I look for "{word}". How many times can I find it in {row}?
+    Say how many times "{word}" stands in this list: {row}.
+    Find out how often "{word}" is named: {row}.
+    While I said {row}, how many times did I say "{word}"?
+    Fill the gap: in {row}, the word "{word}" is found ... times.
+    Forget all words but "{word}" and count: {row}.
+    Are there many of "{word}" in {row}? Say how many.
+    The word "{word}" may come more than once in {row}. How often does it come?
+    Mark each "{word}" in {row}. How many marks do you make?
+    Suppose you get a coin for each "{word}" in {row}. How many coins do you get?
+    Only "{word}" counts. How many do you count in {row}?
+    Work out how many times "{word}" is written here: {row}.
+    Some of these words are "{word}": {row}. How many?
+    Mia calls out {row}. How many times has she called "{word}"?
+    Please tell me how often you find "{word}" in {row}.
+    If each "{word}" is taken out of {row}, how many words are taken out?
+    Take the list {row}. How many times is the word "{word}" there?
+    In {row}, count how many words are "{word}".
+    One, two or more? How many times is "{word}" in {row}?
+    Put your finger on each "{word}" in {row}. How many did you touch?
     """,
     """
     Find every "{word}" in {row}. How many are there?
@@ -105,6 +128,29 @@ _LENGTH = wordings(
     Go through the row {row}. How many words does it hold?
     Can you count the words in {row}?
     On the paper stands {row}. How many words are on the paper?
+    What number of words does this list have: {row}?
+    Say how many words there are in {row}.
+    Count how many words I name: {row}.
+    I have written {row}. How many words have I written?
+    How many words do you find here: {row}?
+    How many words long is this list: {row}?
+    Fill the gap: the list {row} is ... words long.
+    A child can say {row}. How many words can it say?
+    Suppose each word in {row} costs one coin. How many coins do all of them cost?
+    If I put {row} on my list, how many things are on it?
+    On my list are {row}. How many words is that?
+    Use your fingers: how many words are {row}?
+    Is this list long or short? Count its words: {row}.
+    Give me the count of these words: {row}.
+    How many words has somebody learned who has learned {row}?
+    Put a mark under each word of {row}. How many marks are there?
+    How many words are there from the first to the last: {row}?
+    Do not repeat the list, only say how many words it has: {row}.
+    The words {row} are counted. What number comes out?
+    Tell me the length of the list {row}, in words.
+    All these words together, how many are they: {row}?
+    Somebody reads out {row}. How many words were read out?
+    When you have counted {row}, what number do you get?
     """,
     """
     Find out how many words stand in this row: {row}.
@@ -142,6 +188,27 @@ _TOGETHER = wordings(
     To the {n} {t} of {a} come {m} from {b} and {k} from {c}. How many are there now?
     {a} drew {n} {t}, {b} drew {m}, {c} drew {k}. How many {t} are in the pictures?
     What is the number of {t} when {a} has {n}, {b} has {m} and {c} has {k}?
+    {a} found {n} {t}, {b} {m} and {c} {k}. How many {t} did they find?
+    There are {n} {t} from {a}, {m} from {b} and {k} from {c} in a jar. How many are in the jar?
+    Work out how many {t} there are: {n} of {a}, {m} of {b} and {k} of {c}.
+    {names} need {n}, {m} and {k} {t}. How many {t} do they need in all?
+    {a} put down {n} {t}. {b} put down {m} more, and {c} another {k}. How many lie there now?
+    How many {t} do I need if {a} wants {n}, {b} wants {m} and {c} wants {k}?
+    Fill the gap: {n} {t}, {m} {t} and {k} {t} are together ... {t}.
+    Suppose {a} sold {n} {t}, {b} sold {m} and {c} sold {k}. What is the number of {t} that were sold?
+    The three friends {names} hid {n}, {m} and {k} {t}. How many {t} are hidden?
+    {c} has {k} {t}. {a} has {n}, and {b} has {m}. Say how many that makes.
+    On Monday {a} got {n} {t}, on Tuesday {m}, on Friday {k}. How many {t} did {a} get in these days?
+    First {n} {t}, then {m}, then {k}: {names} gave them to me. How many do I have?
+    Can you tell me how many {t} {a}, {b} and {c} have together? They have {n}, {m} and {k}.
+    There were {n} {t} for {a}, {m} for {b} and {k} for {c}. How many {t} were there?
+    {a} lost {n} {t}, {b} lost {m}, and {c} lost {k}. How many {t} are lost?
+    In three boxes are {n}, {m} and {k} {t}. How many {t} are in all the boxes?
+    {a} dropped {n} {t}, then {b} dropped {m} and {c} {k}. How many {t} fell down?
+    First {n} {t}, then {m}, and at last {k} were counted by {a}. What is the whole number?
+    {names} send me {n}, {m} and {k} {t}. How many {t} are sent?
+    Three bags hold {n}, {m} and {k} {t}. {names} empty them. How many {t} come out?
+    The number of {t} is {n} for {a}, {m} for {b} and {k} for {c}. How many is that in all?
     """,
     """
     {a} comes with {n} {t}, {b} with {m}, and {c} with {k}. How many {t} have come?

@@ -74,6 +74,27 @@ _DASHES = wordings(
     My mother writes her lists with dashes. Write {row} like that.
     For {row}, use one line and one dash each.
     List with dashes, please: {row}.
+    Make a list of {row}, with a dash for each.
+    On every line one dash and one of these: {row}.
+    List {row}, and let every line begin with a dash.
+    Write {row} in lines. Each line has a dash first.
+    Could you list {row} with dashes?
+    I would like a list with dashes. It should have {row} on it.
+    First a dash, then the word, then the next line: {row}.
+    Put dashes before {row} and write them in lines.
+    The row {row} should become a list with dashes.
+    This is too long for one line: {row}. Make a line with a dash for each.
+    As a list with dashes, write {row}.
+    What does a list with dashes look like for {row}?
+    Give every one of {row} its own line, with a dash at the left.
+    Copy {row} as a list. Use dashes, no numbers.
+    My notes are {row}. Write them in lines with dashes.
+    Please list these with dashes: {row}.
+    Use a new line and a dash for each of these: {row}.
+    Do you know how to make a list with dashes? Make one of {row}.
+    If {row} are put into a list with dashes, what does one write?
+    Dashes and not commas should stand between these: {row}. Take a line for each.
+    Begin with a dash, write the first word, and go on so, line by line: {row}.
     """,
     """
     Show me {row} so that each stands alone on a line behind a dash.
@@ -111,6 +132,27 @@ _NUMBERED = wordings(
     My father numbers all his lists. Write {row} like that.
     Count the words of {row} as you write them below each other.
     Numbered list, please: {row}.
+    Make a list of {row}, with a number for each.
+    On every line one number and one of these: {row}.
+    List {row}, and let every line begin with its number.
+    Write {row} in lines. Each line has a number first.
+    Could you list {row} with numbers?
+    I would like a numbered list. It should have {row} on it.
+    First the number, then the word, then the next line: {row}.
+    Put numbers before {row} and write them in lines.
+    The row {row} should become a numbered list.
+    This is too long for one line: {row}. Make a numbered line for each.
+    As a numbered list, write {row}.
+    What does a numbered list look like for {row}?
+    Give every one of {row} its own line, with a number at the left.
+    Copy {row} as a list. Use numbers, no dashes.
+    My notes are {row}. Write them in numbered lines.
+    Please list these with numbers: {row}.
+    Use a new line and the next number for each of these: {row}.
+    Do you know how to make a numbered list? Make one of {row}.
+    If {row} are put into a numbered list, what does one write?
+    Begin with 1. and the first word, and go on so, line by line: {row}.
+    What is 1., what is 2., and so on? Write it line by line for {row}.
     """,
     """
     Show me {row} so that each stands alone on a line behind its number.
@@ -148,6 +190,27 @@ _KEY_VALUE = wordings(
     Think of {a}. Write down the {keys} as "key: value".
     For {a}, put down the {keys}, each in the form "key: value".
     Name the {keys} of {a} with a line "key: value" for each.
+    Say it as "key: value": the {keys} of {a}.
+    I ask for the {keys} of {a}. The answer must look like "key: value".
+    Show the {keys} of {a} in lines like "key: value".
+    The form of the answer is "key: value". It is about the {keys} of {a}.
+    Could you write "key: value" for {a} and the {keys}?
+    Note the {keys} of {a}. Use "key: value" for it.
+    {a} is asked for the {keys}. Fill in "key: value".
+    Let each line be "key: value", and write the {keys} of {a}.
+    If I need "key: value" for the {keys} of {a}, what do you write?
+    Under the name {a}, put the {keys} as "key: value".
+    What is the {keys} of {a}? The form is "key: value".
+    Only "key: value" will be read. Write the {keys} of {a}.
+    A card about {a} has lines "key: value". Write those for the {keys}.
+    You know {a}. Give me "key: value" for the {keys}.
+    Tell us about {a}, as "key: value": the {keys}.
+    Of {a} I want the {keys}, written as "key: value".
+    Write the {keys} that {a} has, in the form "key: value".
+    Use one line of "key: value" for each that I name of {a}: the {keys}.
+    How do you write the {keys} of {a} with "key: value"?
+    Complete the card of {a} with "key: value" for the {keys}.
+    Answer with "key: value", please. I need the {keys} of {a}.
     """,
     """
     How would a list with "key: value" show the {keys} of {a}?
@@ -185,6 +248,27 @@ _CAPITALS = wordings(
     The sentence is "{s}". Write it large, with capitals.
     Change each letter to a capital: {s}.
     Put it into capital letters for me: {s}.
+    Write all of this in capitals: {s}.
+    Please make every letter of this big: {s}.
+    Let each letter become a capital: {s}.
+    Big letters only, please: {s}.
+    What is "{s}" in capital letters?
+    I cannot read small letters. Write {s} in big ones.
+    From the first letter to the last, use capitals: {s}.
+    Could you write this in big letters? {s}.
+    The words are "{s}". Write them in capitals.
+    Everything in capitals: {s}.
+    A loud voice is written in capitals. Write it loud: {s}.
+    Write {s}, but only with capitals.
+    Put capitals in the place of all small letters: {s}.
+    This should be read from far away, so make the letters big: {s}.
+    Say this again, but with each letter a capital: {s}.
+    Here are small letters. Give me the same in big ones: {s}.
+    Print this in capitals: {s}.
+    How is "{s}" written if all letters are capitals?
+    Take this and write it in capital letters: {s}.
+    For the front page, write this in capitals: {s}.
+    Make capitals of all letters in "{s}".
     """,
     """
     No small letter may be left when you copy this: {s}.
@@ -222,6 +306,27 @@ _THREE = wordings(
     Complete NAME likes WHAT. NAME is {a}, and WHAT is the favourite {what}.
     Do you know which {what} {a} likes? Answer NAME likes WHAT.
     Only in the form NAME likes WHAT: the {what} that {a} likes.
+    Write NAME likes WHAT for {a}. WHAT is the {what} that {a} loves.
+    Answer like this, NAME likes WHAT: what is the favourite {what} of {a}?
+    I want three words, NAME likes WHAT, for {a} and the {what}.
+    Which {what} is the favourite of {a}? Make it NAME likes WHAT.
+    In the form NAME likes WHAT, which {what} does {a} like best?
+    Could you say NAME likes WHAT for the {what} of {a}?
+    What {what} makes {a} happy? The form is NAME likes WHAT.
+    The answer has the form NAME likes WHAT. It tells which {what} {a} loves.
+    If NAME is {a}, and WHAT the best {what} for {a}, what is NAME likes WHAT?
+    Use three words and no more, NAME likes WHAT, to say which {what} {a} likes.
+    Name the {what} that {a} likes, like this: NAME likes WHAT.
+    About {a} and the favourite {what}, write NAME likes WHAT.
+    Make three words of it, NAME likes WHAT: {a}, and the {what} that {a} likes.
+    Begin with {a} and end with the favourite {what}, as in NAME likes WHAT.
+    I ask about {a}. Which {what}? Say NAME likes WHAT.
+    Each answer is NAME likes WHAT. The next one is about {a} and a {what}.
+    Let me know, as NAME likes WHAT, what {what} {a} loves.
+    As NAME likes WHAT, write what {a} likes. It is a {what}.
+    Copy the form NAME likes WHAT and put in {a} and the {what} that {a} likes.
+    Somebody wants to know which {what} {a} likes. Tell them NAME likes WHAT.
+    Which {what} would {a} choose? Write only NAME likes WHAT.
     """,
     """
     Three words are enough, NAME likes WHAT, for the {what} {a} likes best.
@@ -259,6 +364,27 @@ _CUT = wordings(
     I have room for three words only. Begin to write: {s}.
     Which three words come first in {s}?
     Begin to say {s} and stop after three words.
+    Repeat the first three words of this: {s}.
+    Three words are enough, from the beginning: {s}.
+    Leave only the first three words: {s}.
+    What do you read first, if you read three words? {s}.
+    Write the beginning, three words long: {s}.
+    Say the first three words, then be silent: {s}.
+    I want the first three words and not the rest: {s}.
+    Copy three words and stop: {s}.
+    Count three words from the start and write them: {s}.
+    The beginning of this is wanted, three words of it: {s}.
+    Do not write more than the first three words: {s}.
+    Could you give me the first three words of "{s}"?
+    Drop all words but the first three: {s}.
+    Start to copy, and stop when three words are there: {s}.
+    Make three words of it by cutting the end: {s}.
+    From "{s}", take the first three words.
+    Which are the first three words here? {s}.
+    Read {s}. Then write down its first three words.
+    Let the sentence end after its third word: {s}.
+    Of the sentence "{s}", say three words from the beginning.
+    Word one, word two, word three, and no more: {s}.
     """,
     """
     All but the first three words can go: {s}.

@@ -36,6 +36,29 @@ _WORDINGS = wordings(
     One side is {x}. What do we call the other side?
     {x} and its opposite: name the opposite.
     Answer with the opposite of this word: {x}.
+    Say the opposite of this word: {x}.
+    Which word is the opposite of {x}?
+    Write a word that means the opposite of {x}.
+    Fill the gap: the opposite of {x} is ...
+    Could you name the opposite of {x}?
+    If it is not {x} but the opposite, which word is right?
+    My teacher wants the opposite of {x}. What do I say?
+    What word has just the opposite meaning of {x}?
+    I need a word that means the opposite of {x}.
+    {x} has an opposite. Which word is it?
+    Make the opposite out of {x}.
+    In a list of opposites, what is written beside {x}?
+    Two words make a pair of opposites. {x} is one of them. Give the other.
+    The opposite is wanted. The word is {x}.
+    When one says {x} and the other the opposite, what does the other say?
+    Look at {x} and write down its opposite.
+    My question is what the opposite of {x} is.
+    Change {x} into the word that means the opposite.
+    How do you say the opposite of {x}?
+    Somebody says {x}, but the opposite is right. Which word is right?
+    Do not say {x}, say the opposite.
+    One word only: the opposite of {x}.
+    Swap {x} for its opposite.
     """,
     """
     Say the word that is as far from {x} as it can be.

@@ -40,6 +40,28 @@ _WORDINGS = wordings(
     If I ask for {it}, what do you say?
     Give me {it}.
     {q} Only the answer, please.
+    Say {it}.
+    Answer this: {q}
+    May I ask you something? {q}
+    Which is {it}?
+    I am asked for {it}. What is right?
+    Let me hear {it}.
+    People say that you know {it}. What is it?
+    Think of {it}. What is it?
+    I cannot remember {it}. Please tell me.
+    Somebody in Applebrook should know this: {q}
+    A friend wants to know {it}.
+    What is {it}, please?
+    Could you tell me {it}?
+    Everyone in Applebrook knows {it}. Say it.
+    {q} I really want to know.
+    {q} Say it in a word or two.
+    Here is a question for you: {q}
+    It is about {it} that I ask. What is it?
+    The answer that I need is {it}.
+    If you know {it}, tell me.
+    Write the answer. {q}
+    We speak of {it}. What is it?
     """,
     """
     Complete this: {it} is

@@ -99,6 +99,29 @@ _WORDINGS = wordings(
     A letter says: {told}/A book says: {story}/Which is {it}?
     Mark my words. {told}/{story}/Have you kept it? {q}
     Here is a secret. {told}/Here is a story. {story}/Here is a question. {q}
+    Learn this by heart. {told}/{story}/{q}
+    {told}/Read on./{story}/Say {it}.
+    Something to remember comes first. {told}/{story}/Now the question. {q}
+    {told} This is important./{story}/Can you say {it}?
+    You hear a message. {told}/You hear a story. {story}/I ask about the message. {q}
+    A note lies on the table. {told}/Beside it lies a book./{story}/I forgot the note. {q}
+    {told} Then somebody told a story./{story}/Think back. {q}
+    Before the story, please remember: {told}/{story}/Please answer: {q}
+    {told}/That was one thing, and here is another./{story}/Now say {it}.
+    Think of this while you read. {told}/{story}/Did you think of it? {q}
+    The children know one thing: {told}/They listen to this: {story}/Somebody asks them for {it}. What do they say?
+    Two texts. The first: {told}/The second: {story}/The question is about the first. {q}
+    {told} I shall say that only once./{story}/Did you listen? {q}
+    This is true: {told}/{story}/If you remember it, tell me {it}.
+    {told}/{story}/I forgot {it}. Do you remember?
+    {told}/{story}/What I told you before the story was {it}. Say it.
+    On the door stands this: {told}/In the book stands this: {story}/What does the door say? {q}
+    Hold on to this: {told}/{story}/{q} You heard it at the beginning.
+    Please keep this for me. {told}/{story}/Give it back to me now: {it}.
+    {told} {story}/At the beginning you read {it}. What was it?
+    A secret for you. {told}/And a story. {story}/What do you know about the secret? {q}
+    {told}/{story}/Answer from the first lines: {q}
+    {told}/{story}/My last question is easy. {q}
     """,
     """
     Put this away in your head: {told}/{story}/Take it out again. {q}

@@ -81,6 +81,27 @@ _PAST = wordings(
     Use the past tense for this: {s}.
     It is no longer so. Change the sentence: {s}.
     In the past, please: {s}.
+    Make it past: {s}.
+    Rewrite this so that it is over: {s}.
+    What would you say if it was yesterday? {s}.
+    How does "{s}" go in the past tense?
+    The past of this sentence, please: {s}.
+    Say what they did long ago: {s}.
+    Yesterday it was the same. Write it so: {s}.
+    Could you put "{s}" into the past?
+    They do it no more. Tell that they did it: {s}.
+    Change this from now to then: {s}.
+    All of this was last week. Rewrite it: {s}.
+    Let the verb of this sentence be in the past: {s}.
+    Give the same sentence in the past tense: {s}.
+    I want to tell this as something past: {s}.
+    If it happened a year ago, we say what? {s}.
+    Rewrite "{s}" in the past tense.
+    Take this sentence back to yesterday: {s}.
+    The verb must tell of the past: {s}.
+    Once upon a time it was so. Write it: {s}.
+    Today the book says "{s}". How would it say that of last year?
+    Copy the sentence, but with its verb in the past: {s}.
     """,
     """
     If all this was years ago, how does the sentence go? {s}.
@@ -118,6 +139,27 @@ _NAME = wordings(
     Write the sentence about {b}: {s}
     Can you change {a} to {b} here? {s}
     Give {b} the place of {a}: {s}
+    Rewrite this with {b} for {a}: {s}
+    Read {b} where it says {a}: {s}
+    Not {a} but {b} did this. Correct it: {s}
+    Make {b} out of {a} in this sentence: {s}
+    Which sentence do we get if {a} becomes {b}? {s}
+    Could you put the name {b} in for {a}? {s}
+    Here the name should be {b}, not {a}: {s}
+    Say it with another name, {b} for {a}: {s}
+    Now it is the turn of {b}, not of {a}. Write it: {s}
+    {b} takes the place of {a}. What is the sentence? {s}
+    Cross out {a} and write {b}: {s}
+    This was told of {a}. Tell it of {b}: {s}
+    I said {a}, but I meant {b}. Say it right: {s}
+    The sentence is about {a}. Make it one about {b}: {s}
+    {a} was at home. It was {b} who did it: {s}
+    Please correct the name from {a} to {b}: {s}
+    Let it be {b} of whom we read, not {a}: {s}
+    Have {b} do the same as {a}: {s}
+    If the name {a} is changed to {b}, what stands there? {s}
+    Write down the same, but call the person {b}, not {a}: {s}
+    With {b} in it and without {a}, how does this go? {s}
     """,
     """
     Forget {a}. The sentence is about {b}: {s}
@@ -155,6 +197,27 @@ _HE_SHE = wordings(
     The sentence says {w}, but {v} is right: {s}
     Can you change the {y} in this sentence to a {x}? {s}
     Write it again with {v} at the beginning: {s}
+    Rewrite this with {v} for {w}: {s}
+    Make it a sentence about a {x}: {s}
+    Not {w} but {v} did this. Correct it: {s}
+    What {w} did here, {v} did. Write it: {s}
+    Which sentence do we get if the {y} is a {x}? {s}
+    Could you write {v} for {w} here? {s}
+    Here it should be {v}, not {w}: {s}
+    I said {w}, but I meant {v}. Say it right: {s}
+    The one who did it is a {x}. Write it so: {s}
+    Cross out {w} and write {v}, and change what must be changed: {s}
+    This was told of a {y}. Tell it of a {x}: {s}
+    The sentence is about a {y}. Make it one about a {x}: {s}
+    Say this of a {x}: {s}
+    If we read {v} for {w}, what stands there? {s}
+    Have a {x} do the same as the {y}: {s}
+    From {w} to {v}, please: {s}
+    What must we write when it was a {x}? {s}
+    A {x} did just the same. Begin with {v}: {s}
+    Please correct this from {w} to {v}: {s}
+    I thought it was a {y}, but it was a {x}. Write it again: {s}
+    Let the sentence begin with {v}: {s}
     """,
     """
     Leave all as it is, only let the {y} be a {x}: {s}
@@ -192,6 +255,27 @@ _PLURAL = wordings(
     Here is one {x}, and there come many more. Many what?
     Say the word {x} for a hundred of them.
     Can you write the plural of {x}?
+    Tell me what more than one {x} is called.
+    Which word do we use for many, if one is {x}?
+    Fill the gap: one {x}, two ...
+    The plural of {x} is what?
+    Do you know the plural of {x}?
+    Which is the plural of the word {x}?
+    Use the plural of {x}. What is it?
+    I have one {x}. My friend has five. Five what?
+    A shop sells more than one {x}. What does the sign say?
+    If we speak of many, what becomes of the word {x}?
+    I can say one {x}. How do I say four?
+    Change {x} from one to many.
+    In the singular it is {x}. What is it in the plural?
+    Write out the plural of {x}.
+    Let there be more than one {x}. Write the word.
+    My question is what the plural of {x} is.
+    Two came here, and each is called {x}. Two what came?
+    We need the word {x} in the plural.
+    Give me the word for two or more, when one is called {x}.
+    Look at the word {x} and say its plural.
+    Yesterday I saw one {x}, today I saw nine. Nine what?
     """,
     """
     When {x} is not alone, what is the word?
@@ -229,6 +313,27 @@ _VERB = wordings(
     In a story about long ago, which word do I need for {x}?
     Can you put {x} into the past?
     Say the verb {x} in the past tense.
+    Which word is the past tense of {x}?
+    Tell me the past tense of the verb {x}.
+    Fill the gap: today we {x}, yesterday we ...
+    The past tense of {x} is what?
+    Do you know the past of {x}?
+    Which form does {x} have in the past?
+    I can say that I {x} now. How do I say it of yesterday?
+    Change {x} into its past.
+    In the present it is {x}. What is it in the past?
+    My question is how {x} goes in the past.
+    Write the word {x} as it is when all is over.
+    We need the verb {x} in the past tense.
+    They {x} today. A week ago they did so too. Say that word.
+    What becomes of {x} when we tell of yesterday?
+    Use the past of {x}. Which word is it?
+    Last summer you could see them {x}. In one word, what did they do?
+    Give the form of {x} that fits after the words "long ago we".
+    If you {x} now, what did you do an hour ago?
+    Look at the verb {x} and say its past tense.
+    The children {x} as they did last year. Last year they what?
+    Let the verb {x} be past. How is it written?
     """,
     """
     Which word tells that somebody did {x} before?

@@ -83,6 +83,27 @@ _NUMBERS = wordings(
     On the stairs stand {row}. What stands on the next stair?
     Give the number after the last one in this row: {row}.
     A row of numbers begins with {row}. How does it go on?
+    Continue: {row}.
+    Work out the next number in this row: {row}.
+    Which number should stand after {row}?
+    Here is the beginning of a row: {row}. What is the next number?
+    Somebody counts {row} and stops. Which number would be next?
+    The next number in {row} is ...
+    How must the row {row} go on?
+    If the row {row} goes on in the same way, which number comes then?
+    From number to number it is always the same step: {row}. What number is next?
+    I write {row}. Which number must I write now?
+    These numbers have a rule: {row}. What number does the rule give next?
+    Read {row} and say what number comes next.
+    Tell me how {row} goes on, just one number.
+    Let the row {row} have one number more. Which is it?
+    The houses in a street have the numbers {row}. Which number has the next house?
+    A frog jumps from number to number: {row}. On which number does it land next?
+    Can you find out what number follows {row}?
+    One number is missing at the end of {row}. Which one?
+    Count on as I do: {row}. Only the next number, please.
+    I know {row}, but not what comes then. Do you?
+    Say only the number that comes after {row}.
     """,
     """
     What would you write after {row}?
@@ -120,6 +141,27 @@ _RING = wordings(
     Think of {x}. Now name the {what} just {w} it.
     In the right order, what do you find {w} {x}?
     I forgot which {what} comes {w} {x}. Do you know?
+    Say the {what} directly {w} {x}.
+    Do you know which {what} comes {w} {x}?
+    Fill the gap: right {w} {x} comes ...
+    Somebody says {x}. Which {what} is the one right {w} it?
+    I need the {what} that is just {w} {x}.
+    Which is the {what} directly {w} {x}?
+    Which {what} is to be found right {w} {x}?
+    If one {what} is {x}, which is the {what} {w} it?
+    Look one step {w} {x}. Which {what} do you see?
+    They all have their order. What comes right {w} {x}?
+    My brother asks which {what} comes {w} {x}. Help him.
+    Everyone knows the {what} that comes {w} {x}. What is it?
+    {x} has a neighbour, the {what} right {w} it. Name it.
+    Write the {what} that you find just {w} {x}.
+    When we say them all in order, which {what} is right {w} {x}?
+    Tell me the one that comes directly {w} {x}.
+    Answer with a {what}: what is right {w} {x}?
+    Let us say that it is {x}. Which {what} is next to it, {w} it?
+    Right {w} {x}, what do we have?
+    There is a {what} {w} {x}. Name it, please.
+    I cannot find the {what} that belongs just {w} {x}. Which is it?
     """,
     """
     What is the one right {w} {x}?
@@ -157,6 +199,27 @@ _PATTERN = wordings(
     Can you go on? {row}.
     The pattern stops at the end of {row}. What should come there?
     Say what follows, for the row repeats: {row}.
+    Continue the pattern: {row}.
+    Say which word the pattern needs next: {row}.
+    Which word should follow {row}, when the same ones return?
+    If the words of {row} keep their order, which one is next?
+    The next word of the pattern {row} is ...
+    The children call out {row}. Which word will they call next?
+    Beads on a string go {row}. Which comes next on the string?
+    One word is missing at the end of this pattern: {row}. Which one?
+    Find the rule in {row} and say the next word.
+    It always goes the same way: {row}. What does it go on with?
+    Work out what follows in the pattern {row}.
+    I lay down cards in turns: {row}. Which card comes now?
+    Look how it repeats: {row}. What word comes then?
+    Over and over the same words come: {row}. Name only the next.
+    Can you find out which word comes after {row} in the pattern?
+    When all the words have come, they begin anew: {row}. What is next?
+    Go on, one word only: {row}.
+    How must the pattern {row} go on?
+    A parrot has learned to say {row}. What does it say next?
+    The pattern is {row}. Which word have I still to add?
+    Help me to go on with the pattern {row}. I need one word.
     """,
     """
     What would you write after {row}, if the words repeat?

@@ -67,6 +67,29 @@ _WORDS = wordings(
     Tell me the alphabetical order of {row}.
     Make an alphabetical list of {row}.
     These words are mixed up: {row}. Put them in order from A to Z.
+    Sort these words by their letters, beginning at A: {row}.
+    Bring {row} into alphabetical order.
+    How would a dictionary order {row}?
+    What is the alphabetical order of {row}?
+    Which of {row} comes first in the alphabet, which next, and so on?
+    Arrange the list by the alphabet: {row}.
+    Write down {row} as the alphabet orders them.
+    Do you know the alphabet? Then sort {row}.
+    These words still need their alphabetical order: {row}.
+    A comes before B. Sort {row} in the same way.
+    Let the words {row} follow each other as in the alphabet.
+    My books are called {row}. How do they stand on the shelf by the alphabet?
+    Suppose you write a dictionary with {row} in it. What order do they have?
+    Name these words one by one, by the alphabet: {row}.
+    Put the word nearest to A first and the word nearest to Z last: {row}.
+    I cannot find anything in this list: {row}. Sort it alphabetically.
+    Read this, then give it in alphabetical order: {row}.
+    The names on the doors are {row}. Sort the names from A to Z.
+    Change the order of {row} into that of the alphabet.
+    If {row} are sorted from A to Z, what is the list?
+    Please arrange {row} alphabetically.
+    Sorted by the alphabet, {row} become which list?
+    Copy these words in alphabetical order: {row}.
     """,
     """
     Which order does the alphabet give to {row}?
@@ -104,6 +127,27 @@ _UP = wordings(
     Which order do {row} have if the smallest comes first?
     Climb from the smallest to the biggest: {row}.
     Sort {row} by size, small ones first.
+    Arrange {row} from the smallest to the biggest.
+    What is the order of {row}, small ones before big ones?
+    Write these numbers in order, going up: {row}.
+    Let the smallest come first and the biggest last: {row}.
+    From the lowest to the highest, sort {row}.
+    If {row} are sorted from small to big, what is the list?
+    Please bring {row} into order, the smallest at the beginning.
+    The pages {row} fell out of a book. Put them in order, the first page first.
+    Which number of {row} is smallest, which is next, and so on up to the biggest?
+    Sort this row upwards: {row}.
+    Do you see {row}? Put small before big.
+    Arrange these from low to high: {row}.
+    Name the numbers {row} as you meet them when you count from one.
+    Copy the numbers, but in order from the smallest on: {row}.
+    A teacher mixed up {row}. Sort them, low ones first.
+    Going up, {row} become which list?
+    Start with the lowest number and end with the highest: {row}.
+    I want {row} sorted. The smallest number leads.
+    House numbers go up along a street. Sort {row} like that.
+    The right order of {row} begins with the smallest. What is it?
+    Take the smallest of {row}, then the next, until none is left. What is the list?
     """,
     """
     Line up {row} with the smallest in front.
@@ -141,6 +185,27 @@ _DOWN = wordings(
     Which order do {row} have if the biggest comes first?
     Step down from the biggest to the smallest: {row}.
     Sort {row} by size, big ones first.
+    Arrange {row} from the biggest to the smallest.
+    What is the order of {row}, big ones before small ones?
+    Write these numbers in order, going down: {row}.
+    Let the biggest come first and the smallest last: {row}.
+    From the highest to the lowest, sort {row}.
+    If {row} are sorted from big to small, what is the list?
+    Please bring {row} into order, the biggest at the beginning.
+    I read a book from its end. Put the pages {row} in that order.
+    Which number of {row} is biggest, which is next, and so on down to the smallest?
+    Sort this row downwards: {row}.
+    Do you see {row}? Put big before small.
+    Arrange these from high to low: {row}.
+    Name the numbers {row} as you meet them when you count back to one.
+    Copy the numbers, but in order from the biggest on: {row}.
+    A teacher mixed up {row}. Sort them, high ones first.
+    Going down, {row} become which list?
+    Start with the highest number and end with the lowest: {row}.
+    I want {row} sorted. The biggest number leads.
+    Somebody goes down the stairs and passes the steps {row}. In which order?
+    The right order of {row} begins with the biggest. What is it?
+    Take the biggest of {row}, then the next, until none is left. What is the list?
     """,
     """
     Line up {row} with the biggest in front.

@@ -147,6 +147,30 @@ _WORDINGS = wordings(
     Look for the answer in this story. {q}/{story}/{q}
     {story}/Answer in a few words. {q}
     In this story, find out {ask}./{story}
+    {story}/Answer this: {q}
+    {story}/Say {ask}.
+    This story was told in the evening./{story}/Now somebody asks you: {q}
+    {story}/If you have read it, tell me {ask}.
+    Read first, answer then./{story}/{q}
+    {story}/My question about the story: {q}
+    I will ask you {ask}. Here is the story./{story}
+    Find out {ask}. Read this./{story}
+    {story}/The story tells {ask}. Say it.
+    {story}/One question about that. {q}
+    Once you have read this, you will know {ask}. Tell me./{story}
+    {story}/Do you remember {ask}?
+    Here a story begins./{story}/Here it ends. {q}
+    {q} You find the answer here./{story}
+    {story}/I did not understand one thing. {q}
+    {story}/Could you tell me {ask}?
+    Somebody wants to know {ask}. The story tells it./{story}
+    {story}/Think about the story. {q}
+    Please read the story slowly./{story}/Please tell me {ask}.
+    {story}/The teacher asks the class: {q}
+    {story}/With one or two words, say {ask}.
+    Keep this question in mind: {q}/{story}/Now answer it.
+    From a book:/{story}/{q}
+    {story}/I would like to hear {ask}.
     """,
     """
     {story}/That is the whole story. Now say {ask}.

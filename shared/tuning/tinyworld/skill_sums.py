@@ -54,6 +54,28 @@ _ADD = wordings(
     There are two numbers, {n} and {m}. How much are they together?
     Count on from {n} by {m}. Which number comes out?
     On the blackboard stands {n} plus {m}. Give the answer.
+    Calculate how much {n} and {m} make.
+    Work out the sum of {n} and {m}.
+    If you put {m} more on top of {n}, how many do you have?
+    The sum of {n} and {m} is what?
+    Fill the gap: {n} plus {m} is ...
+    I had {n} and got {m} more. How many have I now?
+    Show that you can add. The numbers are {n} and {m}.
+    My notebook says {n} plus {m}, but the answer is missing. What is it?
+    Let {n} grow by {m}. Which number is that?
+    You have {n}. I give you {m}. How much do you have then?
+    Which number do {n} and {m} give together?
+    Be quick: how much is {n} plus {m}?
+    Solve this for me: {n} plus {m}.
+    Could you work out what {n} and {m} are in all?
+    Suppose that {n} and {m} are joined. Which number do they make?
+    The total of {n} and {m}, please.
+    How many are {n} and {m} if you count them all?
+    One number is {n}, the other is {m}. Write their sum.
+    {n} is not enough, so I add {m}. What have I got?
+    From {n} I go {m} steps up. Which number do I reach?
+    {n} plus {m} equals what?
+    Somebody paid {n} coins and then {m} coins. How many coins was that?
     """,
     """
     What do {n} and {m} come to?
@@ -91,6 +113,28 @@ _SUBTRACT = wordings(
     Can you take {m} off {n} and give me the number?
     Begin with {n}. Then {m} go away. How many is that?
     On the blackboard stands {n} minus {m}. Give the answer.
+    Calculate how much is left when {n} loses {m}.
+    Work out how much {n} minus {m} is.
+    What is the difference between {n} and {m}?
+    Subtract {m} from {n}.
+    Fill the gap: {n} minus {m} is ...
+    I had {n} and gave away {m}. How many do I still have?
+    Make {n} smaller by {m}. Which number is that?
+    From {n} I go {m} steps down. Which number do I reach?
+    You have {n}. You give me {m}. How much do you keep?
+    How many are there still, once {m} of {n} have gone?
+    Be quick: how much is {n} minus {m}?
+    Solve this for me: {n} minus {m}.
+    My notebook says {n} minus {m}, but the answer is missing. What is it?
+    How many must go from {n} so that only {m} are left?
+    {n} is too much. Take off {m}. How much is it now?
+    Which number do you get if you subtract {m} from {n}?
+    I have {m} and want to have {n}. How many do I still need?
+    One number is {n}, the other is {m}. Write their difference.
+    Suppose that {n} goes down by {m}. What number is it then?
+    {n} minus {m} equals what?
+    Out of {n} coins {m} were spent. How many coins were not spent?
+    Please subtract: {n} minus {m}.
     """,
     """
     What stays if {m} goes from {n}?
@@ -128,6 +172,27 @@ _MORE = wordings(
     {a} saw {n} {t} by the river and {m} by the mill. How many {t} did {a} see?
     The first row has {n} {t}, the second row has {m}. How many {t} are in the two rows?
     {a} sold {n} {t} and {b} sold {m}. How many {t} were sold?
+    {a} owned {n} {t} before {b} brought {m} more. How many {t} does {a} own now?
+    At first there were {n} {t} in the jar. Then {a} put in {m}. How many {t} does the jar hold?
+    Work out how many {t} {a} has: {n} in one hand and {m} in the other.
+    {a} has {n} {t}, and {b} has {m}. They put all of them into one box. How many {t} are in it?
+    In the garden {a} finds {n} {t}, and behind the house {m}. How many {t} were found?
+    A basket with {n} {t} gets {m} more from {a}. Now it holds how many {t}?
+    The baker needs {n} {t} today and {m} tomorrow. How many {t} does the baker need?
+    {a} painted {n} {t} on one wall and {m} on another. How many {t} did {a} paint?
+    Can you tell me how many {t} {a} has after finding {m}, if {he} had {n} before?
+    {m} of the {t} belong to {a}, and the other {n} belong to {b}. How many {t} are there?
+    Fill the gap: {n} {t} of {a} and {m} {t} of {b} are together ... {t}.
+    The school gets {n} {t} from {a} and {m} from {b}. What number of {t} does it get?
+    {a} dropped {n} {t} and {b} dropped {m}. How many {t} are on the floor?
+    Suppose {b} gives {m} {t} to {a}, who has {n}. How many {t} does {a} have then?
+    There were {n} {t} here. {m} were added. How many {t} are here now?
+    To fill the bag, {a} needed {n} {t} and then {m} more. How many {t} are in the full bag?
+    {a} and {b} look under two trees. They see {n} {t} and {m} {t}. How many {t} do they see?
+    Add the {t}: {n} of {a} and {m} of {b}.
+    {b} has {n} {t}, and {a} has {m} more than {b}. How many {t} does {a} have?
+    {n} {t} were hidden by {a}, and {m} by {b}. What is the number of all the hidden {t}?
+    {a} gets {n} {t} from {b} and {m} from the teacher. How many {t} did {he} get?
     """,
     """
     {m} {t} come to the {n} that {a} has. How many are there then?
@@ -165,6 +230,27 @@ _LESS = wordings(
     Say how many {t} {a} has after {he} gives away {m} of {n}.
     The basket holds {n} {t}. {a} has put in {m}. How many more can go in?
     {a} began with {n} {t} and used {m}. How many {t} did {he} not use?
+    {a} owned {n} {t} before {b} took {m}. How many {t} does {a} own now?
+    At first there were {n} {t} in the jar. Then {a} took out {m}. How many {t} does the jar still hold?
+    Work out how many {t} {a} has left: {he} had {n}, and {m} got lost.
+    {b} has {n} {t}, and {a} has {m} fewer than {b}. How many {t} does {a} have?
+    Of {n} {t} in the shop, {m} were sold on Monday. How many {t} can be sold on Tuesday?
+    {a} had {n} {t} in {his} bag. There was a hole in it, and {m} fell out. How many {t} stayed in?
+    Fill the gap: {a} had {n} {t} and lost {m}, so {he} still has ... {t}.
+    How many {t} must {a} still find, if {he} needs {n} and has found {m}?
+    {n} {t} were in the shop. {b} bought {m} of them. How many {t} were not bought?
+    {a} promised {n} {t} to {b} and has given {m}. How many {t} must {b} still get?
+    There were {n} {t} here. {m} were taken away. How many {t} are here now?
+    Take {m} {t} away from the {n} {t} of {a}. What is left?
+    Suppose {a}, who has {n} {t}, gives {m} to {b}. How many {t} does {a} have then?
+    {m} of the {n} {t} belong to {b}, the others to {a}. How many {t} belong to {a}?
+    The school wanted {n} {t}. It got {m} from {a}. How many {t} are still wanted?
+    {a} has put {m} of {his} {n} {t} into a box. How many {t} are not in the box?
+    In the morning {a} had {n} {t}. By the evening {m} were gone. How many {t} were there in the evening?
+    {a} wants to draw {n} {t}, and {m} are done. How many {t} are still to be drawn?
+    What is the number of {t} that {a} keeps, if {b} gets {m} of the {n}?
+    Can you tell me how many {t} {a} has, if {he} had {n} and dropped {m} into the river?
+    Subtract the {t} that {b} ran away with, {m}, from the {n} of {a}.
     """,
     """
     {m} {t} are gone from the {n} that {a} had. How many are there then?

@@ -86,6 +86,28 @@ _STATEMENT = wordings(
     Here is a sentence. {s} Is the sentence true?
     Is it {said}, if I ask for {it}?
     When somebody asks for {it}, is {said} the right answer?
+    Say whether this is true: {s}
+    I am not sure about this. {s} Is it true?
+    Is this a true sentence? {s}
+    {s} Is it so or not, yes or no?
+    They say this in the village: {s} Is it true?
+    Decide, yes or no. {s}
+    {s} Have I got that right?
+    Check this sentence and say yes or no: {s}
+    Somebody wrote this on the wall: {s} Is it true?
+    If this is true, say yes, if not, no: {s}
+    May I write this in my letter? {s} Say no if it is not true.
+    My sister is sure of this: {s} Is she right?
+    Look at this sentence: {s} Yes or no?
+    {s} Is that a fact?
+    Can I believe it? {s}
+    Only yes or no, please. {s}
+    They ask for {it}. May I say {said}?
+    To the question about {it}, is {said} the right answer?
+    I would answer {said} to a question about {it}. Is that right?
+    This is what I learned: {s} Did I learn it right?
+    Before I tell others: {s} Is this so?
+    Do you say yes or no when you hear this? {s}
     """,
     """
     Do you agree with this? {s}
@@ -123,6 +145,28 @@ _SUM = wordings(
     True or not: {n} plus {m} is {k}.
     The teacher asks whether {n} plus {m} is {k}. Is it?
     With {n} and {m} more, are there {k}?
+    Is {k} the sum of {n} and {m}?
+    Does it make {k} if {n} and {m} are put together?
+    Work it out: is {n} plus {m} really {k}?
+    I say that {n} plus {m} is {k}. Is that true?
+    Put {n} and {m} together. Is it {k}?
+    Can it be that {n} plus {m} equals {k}?
+    My book says that {n} plus {m} is {k}. Is the book right?
+    If I add {m} to {n}, do I reach {k}?
+    There are {n} here and {m} there. Are there {k} in all?
+    On the blackboard stands that {n} plus {m} is {k}. Is it right?
+    Should the answer to {n} plus {m} be {k}?
+    Start at {n} and go up by {m}. Do you end at {k}?
+    Are {n} and {m} together as much as {k}?
+    When {n} and {m} are added, is {k} the result?
+    May I write {k} after {n} plus {m}? Say yes or no.
+    Let me check my sum. {n} plus {m}, I think, is {k}. Am I right?
+    Is it true that {n} and {m} add up to {k}?
+    Decide, yes or no: {n} and {m} are {k} in all.
+    Somebody paid {n} coins and then {m}. Was it {k} coins, yes or no?
+    Does one get {k} from {n} and {m}?
+    Say yes or no to this sum: {n} plus {m} is {k}.
+    Count on from {n} by {m}. Do you come to {k}?
     """,
     """
     I have {n} and get {m}. Have I {k} then, yes or no?
@@ -160,6 +204,27 @@ _OPPOSITES = wordings(
     Check this: {y} is the opposite of {x}. Yes or no?
     For the opposite of {x} I wrote {y}. Is it right?
     The teacher asks whether {x} and {y} are opposites. Are they?
+    Say whether {x} and {y} are opposites.
+    Is the opposite of {x} the word {y}?
+    Does {x} mean just the opposite of {y}?
+    I say {x}, and my friend says the opposite, {y}. Is that right?
+    Could you say {y} to mean the opposite of {x}?
+    Decide, yes or no: {x} and {y} are opposites.
+    My book says that {y} is the opposite of {x}. Is the book right?
+    Work it out: is {y} really the opposite of {x}?
+    Is {y} what we call the opposite of {x}?
+    Are these two words opposites: {x}, {y}?
+    Can it be that the opposite of {x} is {y}?
+    Say yes or no to this: {y} is the opposite of {x}.
+    Two words are {x} and {y}. Are they opposites, yes or no?
+    If somebody wants the opposite of {x}, may I say {y}?
+    Do {x} and {y} make a pair of opposites?
+    I learned that {x} is the opposite of {y}. Did I learn it right?
+    Is it true that {x} and {y} are opposites of each other?
+    May I write {y} beside {x} in a list of opposites?
+    Look at {x} and {y}. Is one the opposite of the other?
+    The opposite of {x}, is that {y} or not?
+    Should I answer {y} when I am asked for the opposite of {x}?
     """,
     """
     Would {y} be right if I need the opposite of {x}?
@@ -197,6 +262,27 @@ _HOLDER = wordings(
     {a} hands the {t} over to {b}. Say yes or no: does {w} have it?
     {a} shared, and now {b} holds the {t}. Is the {t} with {w}?
     Yesterday {a} had the {t}, today {b} has it. Does {w} have the {t} today?
+    {a} had the {t} at first. Then {a} gave it to {b}. Has {w} the {t} now?
+    The {t} of {a} was given to {b}. Does {w} have it?
+    {b} now has the {t} that {a} had. Is it with {w}?
+    {a} sends the {t} to {b}, and {b} keeps it. Does {w} have the {t}?
+    Say whether {w} has the {t} now: {a} gave it to {b}.
+    If {a} has given the {t} to {b}, does {w} have it now?
+    {b} wanted the {t}, and {a} gave it away to {b}. Is it {w} who holds it?
+    {a} laid the {t} into the hands of {b}. Is it in the hands of {w}?
+    Who has the {t}? {a} gave it to {b}. Is {w} the right answer?
+    {a} no longer has the {t}, for {b} got it. Yes or no, does {w} have it?
+    {a} took the {t} to {b} and left it there. Is the {t} with {w}?
+    {b} met {a}, who had the {t}, and bought it. Does {w} have the {t} now?
+    The {t} goes from {a} to {b}. Decide, yes or no: {w} has the {t}.
+    The {t} left {a} and came to {b}. Is {w} the one with the {t}?
+    {a} gave up the {t}. {b} was glad to get it. Has {w} got the {t} now?
+    Once {a} had the {t}. Today it belongs to {b}. Does it belong to {w} today?
+    {a} put the {t} on the table of {b}, and {b} took it. Is it true that {w} has the {t}?
+    In the morning the {t} was with {a}, in the evening with {b}. Was it with {w} in the evening?
+    "Take the {t}!" said {a}, and {b} took it. Does {w} have it now?
+    {b} was given the {t} by {a}. Is {w} holding it now?
+    My question is whether {w} has the {t}. {a} handed it to {b}. Well?
     """,
     """
     {a} passed the {t} on to {b}. Should I ask {w} for it?

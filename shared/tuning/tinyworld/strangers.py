@@ -1,6 +1,6 @@
 """What Applebrook does not hold: people who do not live there, the wide world, yesterday's dinner."""
 
-from shared.tinyworld.people import ADULTS, CHILDREN
+from shared.tinyworld.people import ADULTS, CHILDREN, EVERYONE
 from shared.tinyworld.rng import Rng
 from shared.tinyworld.splits import in_split
 
@@ -13,7 +13,34 @@ _NAMES = (
     "Fiona Gary Heidi Jonas Kate Leonard Miriam Norman Odette Percy Quentin Rachel Steven Tina Ursula Vincent Xenia"
 )  # fmt: skip
 
-NAMES = tuple(_NAMES.split())
+FAMILIAR = tuple(_NAMES.split())
+
+# Of so few names each would be learnt by heart, and one of them said where a user's own has to be copied. So there
+# are many more, put together of syllables: a beginning and an end ("Belon"), or a middle between ("Tomira").
+_CLOSED = (
+    "Bel Kast Torv Malv Vend Darn Silv Pelm Rov Gand Lums Fenn Jorb Nald Tavr Zelk Hult Brim Corv Wend Dovr Yarn Ostr "
+    "Ulm"
+)
+_CLOSED_ENDS = "on i ara eno ika umo ilo eth ora ano iva obi ulan ino eda uri"
+_OPEN = "To Be Ka Lu Mi Ne Ra So Ti Va De Fi Go Ja Pe Ri Sa Yo Zu Ha"
+_MIDDLES = "mi lo ri sa ne vu da ko"
+_OPEN_ENDS = "ra lo ta ni ma ven ko del"
+
+
+def _composed() -> tuple[str, ...]:
+    """All names that the syllables make; no syllable comes twice in a row, and nobody known has one of them."""
+    short = [f"{begin}{end}" for begin in _CLOSED.split() for end in _CLOSED_ENDS.split()]
+    long = [
+        f"{begin}{middle}{end}"
+        for begin in _OPEN.split() for middle in _MIDDLES.split() for end in _OPEN_ENDS.split()
+        if middle not in (begin.lower(), end)
+    ]  # fmt: skip
+    made = dict.fromkeys((*short, *long))
+    return tuple(name for name in made if name not in EVERYONE and name not in FAMILIAR)
+
+
+COMPOSED = _composed()
+NAMES = FAMILIAR + COMPOSED
 
 # The one sentence in which the assistant says so, and what it must have in it.
 DOES_NOT_KNOW = "I do not know that. I only know Applebrook."
@@ -70,11 +97,11 @@ _OTHER = (
 
 
 def question(rng: Rng, split: str) -> str:
-    """A question whose answer nobody in Applebrook could give; each belongs to one split."""
+    """A question whose answer nobody in Applebrook could give; each belongs to one split, and so does a name in it."""
     while True:
         match rng.integer(0, 9):
             case 0 | 1 | 2:
-                asked = rng.choose(_OF_STRANGERS).format(n=rng.choose(NAMES))
+                asked = rng.choose(_OF_STRANGERS).format(n=name(rng, split))
             case 3 | 4 | 5:
                 asked = rng.choose(_OF_PEOPLE).format(p=rng.choose(CHILDREN + ADULTS).name)
             case 6:
@@ -89,9 +116,23 @@ def question(rng: Rng, split: str) -> str:
             return asked
 
 
+def any_name(rng: Rng) -> str:
+    """A name that a user may have, of any split: as often a familiar one as one of the many others."""
+    return rng.choose(FAMILIAR if rng.chance(0.5) else COMPOSED)
+
+
 def name(rng: Rng, split: str) -> str:
-    """A name that a user may have; each belongs to one split."""
+    """A name that a user may have; each belongs to one split. Half are familiar ones, in every split."""
+    return _of_split(rng, FAMILIAR if rng.chance(0.5) else COMPOSED, split)
+
+
+def word(rng: Rng, split: str) -> str:
+    """A word without a meaning, as a secret may be: a composed name of the split, in small letters."""
+    return _of_split(rng, COMPOSED, split).lower()
+
+
+def _of_split(rng: Rng, names: tuple[str, ...], split: str) -> str:
     while True:
-        chosen = rng.choose(NAMES)
+        chosen = rng.choose(names)
         if in_split(f"name {chosen}", split):
             return chosen

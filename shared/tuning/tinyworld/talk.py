@@ -35,12 +35,18 @@ _TELLS_NAME = (
     "My name is {n}.", "I am {n}.", "Hello, I am {n}.", "Hi, my name is {n}!", "They call me {n}.",
     "Good morning, this is {n}.", "You can call me {n}.", "Hey, it is me, {n}.", "Hello! {n} is my name.",
     "I would like to say hello, I am {n}.", "Before I ask, my name is {n}.", "{n} here, hello!",
+    "You should know that my name is {n}.", "We have not met. I am {n}.", "At home they call me {n}.",
+    "Good evening! This is {n}, and I have some questions.", "Please remember that my name is {n}.",
+    "Hello there, you can call me {n}.", "I am new here, and {n} is my name.",
 )  # fmt: skip
 _ASKS_NAME = (
     "What is my name?", "Do you remember my name?", "Who am I?", "What am I called?", "Tell me my name.",
     "How do my friends call me?", "Can you say my name?", "Which name did I tell you?",
     "I told you my name. What is it?",
     "Do you still know who I am?", "Say my name, please.", "And what was my name?",
+    "What do they call me?", "Have you forgotten my name?", "Now say who I am.", "Can you tell me who I am?",
+    "Please write my name.", "My name is what?", "If somebody asks you for my name, what do you say?",
+    "One thing more: how am I called?",
 )  # fmt: skip
 _THANKS = (
     "Thank you.", "Thanks a lot!", "That helps, thank you.", "Very good, thanks.", "Thank you, that was all.",
@@ -48,19 +54,36 @@ _THANKS = (
 )  # fmt: skip
 # What a user may tell, how it is told, how it is asked for, and how it is answered.
 _TOLD = (
-    ("word", "My secret word is {x}.|Remember the word {x} for me.",
-     "What is my secret word?|Which word did I tell you?",
+    ("word",
+     "My secret word is {x}.|Remember the word {x} for me.|The word to remember is {x}.|Keep this word for me: {x}.|"
+     "I chose {x} as my secret word.",
+     "What is my secret word?|Which word did I tell you?|Say my secret word.|Do you remember my word?|"
+     "Which word did you keep for me?",
      "Your secret word is {x}."),
-    ("number", "My lucky number is {x}.|I live in house number {x}.",
-     "What is my number?|Which number did I tell you?",
+    ("number",
+     "My lucky number is {x}.|The number on my ticket is {x}.|Remember the number {x} for me.|"
+     "Keep the number {x} in mind.|I chose the number {x}.",
+     "What is my number?|Which number did I tell you?|Tell me my number.|Do you still know my number?|"
+     "Which number is mine?",
      "Your number is {x}."),
-    ("colour", "My favourite colour is {x}.|I like {x} best of all colours.",
-     "Which colour do I like?|What is my colour?",
+    ("friend",
+     "My best friend is called {x}.|I have a friend called {x}.|The name of my friend is {x}.|"
+     "Yesterday I played with {x}, my friend.|{x} is my best friend.",
+     "What is the name of my friend?|Who is my friend?|How is my friend called?|Tell me the name of my friend.|"
+     "Do you remember my friend's name?",
+     "Your friend is called {x}."),
+    ("colour",
+     "My favourite colour is {x}.|I like {x} best of all colours.|No colour is as fine as {x}, I think.",
+     "Which colour do I like?|What is my colour?|Tell me my favourite colour.|Do you remember my colour?",
      "Your favourite colour is {x}."),
-    ("food", "My favourite food is {x}.|I could eat {x} every day.",
-     "What do I like to eat?|What is my favourite food?",
+    ("food",
+     "My favourite food is {x}.|I could eat {x} every day.|There is nothing I like to eat more than {x}.",
+     "What do I like to eat?|What is my favourite food?|Tell me what I like to eat.|"
+     "Do you remember my favourite food?",
      "Your favourite food is {x}."),
 )  # fmt: skip
+_COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "brown", "pink", "white", "grey")
+_FOODS = ("soup", "cake", "plums", "pancakes", "cheese", "honey", "noodles", "pears", "fish", "bread")
 _FIRST = (
     "{q}",
     "{q}",
@@ -118,16 +141,21 @@ def unknown(rng: Rng, split: str, later: bool) -> Pair:
     return Pair(lead(rng, question, later), strangers.DOES_NOT_KNOW, strangers.KNOWS_NOT, "unknown")
 
 
-def told(rng: Rng) -> tuple[Pair, Pair]:
-    """The user tells something of theirs, and asks for it again; other things may be said in between."""
-    what, tells, asks, answer = rng.choose(_TOLD)
-    thing = {
-        "word": some_words(rng, 2, 2)[0], "number": str(rng.integer(2, 99)),
-        "colour": rng.choose(("red", "blue", "green", "yellow", "purple", "orange", "brown", "pink",
-        "white", "grey")),
-        "food": rng.choose(("soup", "cake", "plums", "pancakes", "cheese", "honey", "noodles", "pears",
-        "fish", "bread")),
-    }[what]  # fmt: skip
+def told(rng: Rng, split: str) -> tuple[Pair, Pair]:
+    """The user tells something of theirs, and asks for it again; other things may be said in between.
+
+    Most often it is one of so many words, numbers or names that it cannot be guessed, only copied.
+    """
+    what, tells, asks, answer = rng.weighted(tuple(zip(_TOLD, (4, 3, 3, 1, 1), strict=True)))
+    match what:
+        case "word":
+            thing = some_words(rng, 2, 2)[0] if rng.chance(0.5) else strangers.word(rng, split)
+        case "number":
+            thing = str(rng.integer(2, 99) if rng.chance(0.5) else rng.integer(100, 999))
+        case "friend":
+            thing = strangers.name(rng, split)
+        case _:
+            thing = rng.choose(_COLOURS if what == "colour" else _FOODS)
     first = Pair(rng.choose(tells.split("|")).format(x=thing), "I will remember that.", "remember", "tells")
     return first, Pair(rng.choose(asks.split("|")), answer.format(x=thing), thing, "told")
 

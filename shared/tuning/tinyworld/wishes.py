@@ -158,7 +158,7 @@ def _short(rng: Rng) -> Drawn:
 
 
 def _named(rng: Rng) -> Drawn:
-    name = rng.choose(strangers.NAMES)
+    name = strangers.any_name(rng)
     greeting = talk.tells_name(rng, name)
     ask, answers = rng.choose(manners.CALLS)
     chosen = rng.choose(answers)
