@@ -24,7 +24,7 @@ class DoRA(LoRA):
         So the layer begins as the frozen one here too.
         """
         super().reset(base)
-        self.magnitude = nn.Parameter(base.weight.detach().to(self.A.dtype).norm(dim=1))
+        self.magnitude = nn.Parameter(base.weight.to(self.A.dtype).norm(dim=1))
 
     def forward(
         self, x: Float[Tensor, "*rest inputs"], y: Float[Tensor, "*rest outputs"], base: nn.Linear
@@ -33,8 +33,8 @@ class DoRA(LoRA):
 
         g = `magnitude` / ‖W + scaling · B A‖ are `factors`, which multiply outputs, so W' is never made. W x is y
         without the base's bias. Where dropout acts, in training, all that the adapter adds to y is made of the dropped
-        x', by another call of the base (as peft does it): y + g · (W x' + scaling · B A x') - W x'. Dtypes are as
-        LoRA.forward has them.
+        x', by another call of the base (as peft does it): y + g · (W x' + scaling · B A x') - W x'. Only there: it is
+        as dear as the first. Dtypes are as LoRA.forward has them.
         """
         scale = self.factors(base.weight)
         dropped = self.dropout(x)
@@ -52,12 +52,12 @@ class DoRA(LoRA):
         the dtype's smallest normal number at least (`torch.finfo(dtype).tiny`), and nothing becomes NaN.
         """
         with torch.no_grad():
-            turned = weight.to(self.A.dtype) + self.config.scaling * (self.B @ self.A)
+            turned = weight + self.config.scaling * (self.B @ self.A)
             length = turned.norm(dim=1).clamp(min=torch.finfo(turned.dtype).tiny)
         return self.magnitude / length
 
     def merged_weight(self, weight: Float[Tensor, "outputs inputs"]) -> Float[Tensor, "outputs inputs"]:
         """W', in `weight`'s dtype; added up and rounded as LoRA.merged_weight is. It needs no gradient."""
         with torch.no_grad():
-            turned = weight.to(self.A.dtype) + self.config.scaling * (self.B @ self.A)
+            turned = weight + self.config.scaling * (self.B @ self.A)
             return (self.factors(weight)[:, None] * turned).to(weight.dtype)

@@ -70,8 +70,7 @@ def save_adapter(
     assert isinstance(config, LoraConfig)
     text = write_config(config, [theirs[place] for place in layers], list(theirs.values()), base)
     tensors = {
-        key: tensor.detach().to("cpu", dtype or tensor.dtype, copy=True).contiguous()
-        for key, tensor in adapter_tensors(model, name).items()
+        key: tensor.to("cpu", dtype or tensor.dtype) for key, tensor in adapter_tensors(model, name).items()
     }
     path = folder / CONFIG
     if not (path.is_file() and path.read_text(encoding="utf-8") == text):
@@ -93,9 +92,9 @@ def load_adapter(
 
     Raises, and the model is then as it was: ValueError for a name that cannot be (`check_new_name`); CheckpointError
     for a file that is missing or broken; for a config that `read_config` refuses; for a target that is no layer of this
-    model, naming it and the last parts of the names there are (q_proj, ...); for what `check_tensors` refuses; and for
-    another base: where the file's metadata have a "base" that is not this model's `fingerprint`, unless `any_base`,
-    which the message names.
+    model, naming it and the last parts of the names there are (q_proj, ...), each part once; for what `check_tensors`
+    refuses; and for another base: where the file's metadata have a "base" that is not this model's `fingerprint`,
+    unless `any_base`, which the message names.
     """
     check_new_name(model, name)
     folder = Path(folder)

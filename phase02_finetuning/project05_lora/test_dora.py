@@ -139,6 +139,39 @@ def test_a_row_of_zeros_is_no_nan():
 
 
 @pytest.mark.task(5)
+def test_rows_however_short_keep_their_length_in_float64():
+    torch.manual_seed(0)
+    base = nn.Linear(6, 4, dtype=torch.float64)
+    with torch.no_grad():
+        base.weight *= 1e-60
+    adapter = DoRA(base, CONFIG)
+    torch.testing.assert_close(adapter.factors(base.weight).detach(), torch.ones(4, dtype=torch.float64))
+
+
+@pytest.mark.task(5)
+@pytest.mark.parametrize(
+    ("dropout", "training", "calls"), [(0.0, True, 0), (0.5, False, 0), (0.0, False, 0), (0.5, True, 1)]
+)
+def test_the_base_is_called_again_only_where_dropout_acts(dropout, training, calls):
+    found, adapter, x = layer(replace(CONFIG, dropout=dropout))
+    adapter.train(training)
+    y, seen = found.base(x), []
+    found.base.register_forward_hook(lambda module, inputs, output: seen.append(inputs))
+    adapter(x, y, found.base)
+    assert len(seen) == calls
+
+
+@pytest.mark.task(5)
+def test_a_merged_weight_is_added_up_in_the_finer_dtype():
+    _, adapter, _ = layer(dtype=torch.float32)
+    nn.init.zeros_(adapter.B)
+    weight = torch.randn(8, 10, dtype=torch.float64)
+    lengths = weight.square().sum(1).sqrt()
+    expected = (adapter.magnitude.detach().double() / lengths)[:, None] * weight
+    torch.testing.assert_close(adapter.merged_weight(weight), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.task(5)
 def test_a_bfloat16_base_keeps_its_dtype_and_the_adapter_is_finer():
     found, adapter, x = layer(dtype=torch.bfloat16)
     assert adapter.magnitude.dtype == torch.float32

@@ -70,6 +70,8 @@ def test_blocks_have_their_own_scale():
     found = quantize_scales(scales)
     assert len(found.absmax) == 3
     assert len(set(found.absmax.tolist())) == 3
+    alone = quantize_scales(scales, 1)
+    assert torch.equal(alone.absmax, (scales - scales.mean()).abs()), "a block may be of one"
 
 
 @pytest.mark.task(8)

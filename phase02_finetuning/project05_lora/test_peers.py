@@ -35,7 +35,7 @@ def close(found, expected):
 
 
 @needs_peft
-@pytest.mark.task(6)
+@pytest.mark.task(1)
 @pytest.mark.parametrize("rslora", [False, True])
 def test_a_layer_computes_what_pefts_does(rslora):
     torch.manual_seed(0)
@@ -47,7 +47,7 @@ def test_a_layer_computes_what_pefts_does(rslora):
 
 
 @needs_peft
-@pytest.mark.task(6)
+@pytest.mark.task(3)
 def test_a_merged_weight_is_pefts():
     torch.manual_seed(0)
     base = nn.Linear(12, 9)

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -217,6 +218,26 @@ def test_files_that_do_not_fit_are_refused_and_the_model_is_as_it_was(tmp_path, 
         load_adapter(model, tmp_path, any_base=True)
     assert not lora_layers(model)
     assert all(one.requires_grad for one in model.parameters())
+
+
+@pytest.mark.task(6)
+def test_a_layer_that_is_not_there_is_named_with_those_there_are_each_once(tmp_path):
+    saved(tmp_path)
+    change(tmp_path, target_modules=["query"])
+    with raises(CheckpointError, "query", "q_proj", "down_proj") as caught:
+        load_adapter(random_model(), tmp_path)
+    assert len(re.findall(r"\bdown_proj\b", str(caught.value))) == 1, "not once a block"
+
+
+@pytest.mark.task(6)
+def test_a_folder_may_be_a_text(tmp_path):
+    model, tokens = random_model(), random_tokens()
+    add_adapter(model, SMALL)
+    trained(model)
+    save_adapter(model, str(tmp_path / "adapter"))
+    other = random_model()
+    load_adapter(other, str(tmp_path / "adapter"))
+    assert torch.equal(other(tokens), model(tokens))
 
 
 @pytest.mark.task(6)
