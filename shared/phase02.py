@@ -30,6 +30,15 @@ from phase02_finetuning.project04_sft.templates import (
 )
 from phase02_finetuning.project04_sft.turns import Example, TooLongError, tokenize_all, tokenize_turns
 
+# project 5, LoRA and QLoRA
+from phase02_finetuning.project05_lora.adapters import add_adapter, train_only
+from phase02_finetuning.project05_lora.lora import LoraConfig, LoRALinear
+from phase02_finetuning.project05_lora.merging import merge, merge_and_unload, unmerge
+from phase02_finetuning.project05_lora.plan import Setup, memory_plan
+from phase02_finetuning.project05_lora.qlora import NF4Linear, quantize_base
+from phase02_finetuning.project05_lora.saving import load_adapter, save_adapter
+from phase02_finetuning.project05_lora.switching import adapters_off, select_adapter, use_adapter
+
 __all__ = [
     "CONTROL",
     "END",
@@ -39,9 +48,15 @@ __all__ = [
     "Conversation",
     "Example",
     "ExampleBatches",
+    "LoRALinear",
+    "LoraConfig",
     "Messages",
+    "NF4Linear",
+    "Setup",
     "TooLongError",
     "Written",
+    "adapters_off",
+    "add_adapter",
     "add_control_tokens",
     "check_messages",
     "collate",
@@ -51,16 +66,26 @@ __all__ = [
     "export_chat",
     "format_compliance",
     "held_out_loss",
+    "load_adapter",
     "load_chat",
     "measure_chat",
+    "memory_plan",
+    "merge",
+    "merge_and_unload",
     "pack",
     "packed_batch",
     "publish_chat",
+    "quantize_base",
     "read_records",
     "render",
+    "save_adapter",
     "segments",
+    "select_adapter",
     "sft_loss",
     "tokenize_all",
     "tokenize_turns",
+    "train_only",
+    "unmerge",
+    "use_adapter",
     "write_answers",
 ]

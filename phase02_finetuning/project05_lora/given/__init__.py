@@ -1,0 +1,1 @@
+"""What a learner of project 5 is given and need not write, with its tests."""
