@@ -24,6 +24,12 @@ def imports(file: Path, root: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
 
 
+@cache
+def imported(file: Path, root: Path, _changed: int) -> tuple[str, ...]:
+    """The names that `imports` finds, each once; `_changed` is when the file was, for it is read once until then."""
+    return tuple(dict.fromkeys(name for _, name in imports(file, root)))
+
+
 def _code(file: Path) -> str | bytes:
     """The file's Python; of a notebook, that of its cells, without the lines that are for Jupyter."""
     if file.suffix != ".ipynb":
@@ -57,8 +63,8 @@ def closure(files: Iterable[Path], root: Path) -> set[Path]:
 
 
 @cache
-def _imported_files(file: Path, root: Path, _changed: int) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(path for _, name in imports(file, root) for path in _files(name, root)))
+def _imported_files(file: Path, root: Path, changed: int) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(path for name in imported(file, root, changed) for path in _files(name, root)))
 
 
 def _files(name: str, root: Path) -> Iterator[Path]:

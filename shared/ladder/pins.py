@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from shared.ladder.imports import imports
+from shared.ladder.imports import imported
 
 EVERYWHERE = "dev"  # the extra with what runs notebooks and tests, which count for every project
 
@@ -22,18 +22,18 @@ def pins(files: Iterable[Path], root: Path) -> list[str]:
 
     What a library takes along where it happens to be installed, and does not require, does not count.
     """
-    imported = {top for file in files for top in _imported(file, root, file.stat().st_mtime_ns)}
+    packages = {top for file in files for top in _packages(file, root, file.stat().st_mtime_ns)}
     known = _distributions()
-    start = {(canonicalize_name(found), "") for name in imported for found in known.get(name, [name])}
+    start = {(canonicalize_name(found), "") for name in packages for found in known.get(name, [name])}
     needed, pinned = _required(start | _everywhere(root)), _pinned(root)
     return sorted(pinned[name] for name in needed if name in pinned)
 
 
 @cache
-def _imported(file: Path, root: Path, _changed: int) -> tuple[str, ...]:
+def _packages(file: Path, root: Path, changed: int) -> tuple[str, ...]:
     if file.suffix not in (".py", ".ipynb"):
         return ()
-    return tuple({name.partition(".")[0] for _, name in imports(file, root)})
+    return tuple({name.partition(".")[0] for name in imported(file, root, changed)})
 
 
 @cache

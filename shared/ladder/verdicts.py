@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.files import write_text
-from shared.ladder.imports import closure, imports, lower
+from shared.ladder.imports import closure, imported, lower
 from shared.ladder.pins import pins
 from shared.ladder.project import Project, root_folder
 from shared.machine import abilities
@@ -37,6 +37,7 @@ MACHINERY = {
     "benchmark": (),
 }
 SHELF = re.compile(r"shared\.phase\d\d")
+INERT = ("'", '"', "__all__ = ")  # beside its imports a shelf has a docstring, and the list of what it offers
 NOT_READ = ("README.md", "mutants.toml", "explore.ipynb")  # by what imports a project
 
 
@@ -206,7 +207,8 @@ def _content(file: Path, root: Path, files: Iterable[Path]) -> str:
     offered = _offered(file, changed) if SHELF.fullmatch(module) else None
     if offered is None:
         return _hash(file, changed)
-    taken = {name for one in files for name in _imported(one, root, one.stat().st_mtime_ns)}
+    code = [one for one in files if one.suffix in (".py", ".ipynb")]
+    taken = {name for one in code for name in imported(one, root, one.stat().st_mtime_ns)}
     if taken & {module, f"{module}.*"}:  # the whole of it
         return _hash(file, changed)
     return json.dumps(
@@ -221,20 +223,9 @@ def _offered(shelf: Path, _changed: int) -> dict[str, str] | None:
     for node in ast.parse(shelf.read_bytes(), filename=str(shelf)).body:
         if isinstance(node, ast.ImportFrom) and not node.level:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-        elif not ast.unparse(node).startswith(
-            ("'", '"', "__all__ = ")
-        ):  # a docstring, or what the shelf lists
+        elif not ast.unparse(node).startswith(INERT):
             return None
     return names
-
-
-@cache
-def _imported(file: Path, root: Path, _changed: int) -> frozenset[str]:
-    return (
-        frozenset(name for _, name in imports(file, root))
-        if file.suffix in (".py", ".ipynb")
-        else frozenset()
-    )
 
 
 @cache
