@@ -39,6 +39,16 @@ from phase02_finetuning.project05_lora.qlora import NF4Linear, quantize_base
 from phase02_finetuning.project05_lora.saving import load_adapter, save_adapter
 from phase02_finetuning.project05_lora.switching import adapters_off, select_adapter, use_adapter
 
+# project 6, DPO and GRPO
+from phase02_finetuning.project06_dpo.grpo import group_advantages, grpo_loss
+from phase02_finetuning.project06_dpo.logprobs import LogProbs, sequence_logprobs, token_logprobs
+from phase02_finetuning.project06_dpo.losses import dpo_loss, hinge_loss, ipo_loss, kto_loss, simpo_loss
+from phase02_finetuning.project06_dpo.metrics import kl_estimate, preference_metrics, win_rate
+from phase02_finetuning.project06_dpo.pairs import Pair, PairExample, collate_pairs, read_pairs, tokenize_pair
+from phase02_finetuning.project06_dpo.policy import pair_logprobs, reference_of
+from phase02_finetuning.project06_dpo.reference_cache import ReferenceCache
+from phase02_finetuning.project06_dpo.rollout import rollout, sample_answers
+
 __all__ = [
     "CONTROL",
     "END",
@@ -49,9 +59,13 @@ __all__ = [
     "Example",
     "ExampleBatches",
     "LoRALinear",
+    "LogProbs",
     "LoraConfig",
     "Messages",
     "NF4Linear",
+    "Pair",
+    "PairExample",
+    "ReferenceCache",
     "Setup",
     "TooLongError",
     "Written",
@@ -60,12 +74,20 @@ __all__ = [
     "add_control_tokens",
     "check_messages",
     "collate",
+    "collate_pairs",
     "cosine",
     "document_attention",
+    "dpo_loss",
     "exact_match_by_skill",
     "export_chat",
     "format_compliance",
+    "group_advantages",
+    "grpo_loss",
     "held_out_loss",
+    "hinge_loss",
+    "ipo_loss",
+    "kl_estimate",
+    "kto_loss",
     "load_adapter",
     "load_chat",
     "measure_chat",
@@ -74,18 +96,29 @@ __all__ = [
     "merge_and_unload",
     "pack",
     "packed_batch",
+    "pair_logprobs",
+    "preference_metrics",
     "publish_chat",
     "quantize_base",
+    "read_pairs",
     "read_records",
+    "reference_of",
     "render",
+    "rollout",
+    "sample_answers",
     "save_adapter",
     "segments",
     "select_adapter",
+    "sequence_logprobs",
     "sft_loss",
+    "simpo_loss",
+    "token_logprobs",
     "tokenize_all",
+    "tokenize_pair",
     "tokenize_turns",
     "train_only",
     "unmerge",
     "use_adapter",
+    "win_rate",
     "write_answers",
 ]

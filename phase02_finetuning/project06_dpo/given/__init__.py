@@ -1,0 +1,1 @@
+"""What a learner of project 6 is given and need not write."""
