@@ -27,8 +27,8 @@ def group_advantages(
 
     Without `scale` a question with few right answers counts less than one with half of them right; with it, all the
     same, so also those that are nearly always or nearly never answered (Liu et al. 2025, "Dr. GRPO", arXiv:2503.20783,
-    who leave it out). Raises ValueError for groups of fewer than 2 samples, naming how many: one answer has nothing to
-    be compared with.
+    who leave it out). Raises ValueError for groups of fewer than 2 samples, naming how many there are and that 2 is the
+    least: one answer has nothing to be compared with.
     """
     if rewards.shape[1] < 2:
         raise ValueError(f"a group needs at least 2 samples to compare, not {rewards.shape[1]}")
@@ -64,7 +64,8 @@ def grpo_loss(
     The policy alone gets gradients. What the mean is over (`average`):
 
         token       all tokens of all answers: a long answer counts more
-        sequence    each answer's own mean, then answers: in a long one each token counts less (the paper's)
+        sequence    each answer's own mean, then over all rows: in a long answer each token counts less (the paper's);
+                    a row without a token counts as 0
         constant    the sum, divided by rows · max_tokens: each token the same, whatever the length (Dr. GRPO)
 
     The metrics are means too: "kl", by `kl_estimate`, 0 without a reference; "ratio"; "clipped", the share of tokens
@@ -73,7 +74,8 @@ def grpo_loss(
     same: every ratio is 1, nothing is clipped, the loss is the negative mean of the advantages, its gradient is not 0.
 
     Raises ValueError for low not from 0 to 1, high or beta below 0, an unknown average, average "constant" without
-    max_tokens of at least 1, and beta above 0 without a reference, naming the argument. Schulman et al. 2017, PPO
+    max_tokens of at least 1, naming the argument and its value; and for beta above 0 without a reference, naming both.
+    Schulman et al. 2017, PPO
     (arXiv:1707.06347), equation 7.
     """
     check_settings(low, high, beta, average, max_tokens)

@@ -42,7 +42,7 @@ def dpo_loss(
 
     ε is label_smoothing, the share of pairs that may be the wrong way round.
 
-    A policy that is its own reference has h = 0, and so the loss ln 2 exactly, whatever β. The implicit reward of an
+    A policy that is its own reference has h = 0, and so the loss ln 2, whatever β and ε. The implicit reward of an
     answer is β (log π - log π_ref), detached. The log of the sigmoid is torch's `logsigmoid`: the sigmoid itself would
     be 0 for a bad pair, and its log minus infinity.
 
@@ -104,7 +104,7 @@ def simpo_loss(
 
     The inputs are means, nats a token (`LogProbs.means`): what is rewarded is what decoding goes by. γ is the margin,
     in units of the reward, by which the chosen answer is to be ahead. Raises ValueError for beta not above 0 and for
-    gamma below 0. Meng et al. 2024 (arXiv:2405.14734), equation 6.
+    gamma below 0, naming the argument and its value. Meng et al. 2024 (arXiv:2405.14734), equation 6.
     """
     check_positive("beta", beta)
     if gamma < 0:
@@ -120,7 +120,7 @@ def kto_loss(
     beta: float = 0.1,
     undesirable_weight: float = 1.0,
 ) -> Float[Tensor, "answer"]:
-    """For single answers that somebody liked or did not like: how far each is from certainly on its side.
+    """For single answers that somebody liked or did not like: 1 minus how surely each is on its right side.
 
         r = log π - log π_ref       z = max(0, kl), without a gradient
         desirable       1 - σ(β (r - z))
@@ -128,7 +128,8 @@ def kto_loss(
 
     `policy` and `reference` are sums, in nats. `kl` is an estimate of how far the policy has moved from the reference
     on answers in general: the point that gains and losses are felt from. A policy that is its own reference has 0.5.
-    Raises ValueError for beta or undesirable_weight not above 0. Ethayarajh et al. 2024 (arXiv:2402.01306), equation 8.
+    Raises ValueError for beta or undesirable_weight not above 0, naming it and its value. Ethayarajh et al. 2024
+    (arXiv:2402.01306), equation 8.
     """
     check_positive("beta", beta)
     check_positive("undesirable_weight", undesirable_weight)

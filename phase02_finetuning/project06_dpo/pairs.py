@@ -48,10 +48,12 @@ def to_pair(record: Any) -> Pair:
     answers, under "chosen" and "rejected", are texts, or lists of one message of the assistant, which is how trl's sets
     have them. "rule", if it is there, is a text. Other keys, such as an id, are passed over.
 
-    Raises ValueError for a record that is no object; for one without chosen or rejected, or with none or both of
-    prompt and messages, naming the keys it has; for an answer of another kind, naming its key; for an empty answer
-    (nothing but white space), naming its key; for answers that are equal, but for white space around them; for messages
-    that `check_messages` refuses; and for a prompt that does not end with the user.
+    Raises ValueError for a record that is no object, naming its type; for one without chosen or rejected, or with none
+    or both of prompt and messages, naming these and the keys it has; for a prompt, an answer or a rule of another kind,
+    naming its key and its type; for an answer in another role than the assistant's, naming its key and that role; for
+    an empty answer (nothing but white space), naming its key; for answers that are equal, but for white space around
+    them, naming the text; for messages that `check_messages` refuses; and for a prompt that does not end with the user,
+    naming who it ends with.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a record is an object, not {type(record).__name__}")
@@ -79,7 +81,7 @@ def to_pair(record: Any) -> Pair:
 
 
 def _answer(value: Any, key: str) -> str:
-    """An answer's text, as `to_pair` says; `key` is where it was, for an error."""
+    """An answer's text, as `to_pair` says; `key` is where it was, for an error. A message may have other keys too."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
         message = value[0]
         if message.get("role") != "assistant":
@@ -97,7 +99,7 @@ def read_pairs(path: Path | str) -> list[Pair]:
 
     `located` gives the records with their lines. Raises PairsError for the first thing that is wrong, with the file's
     path, the line (counted from 1) on which the record begins or the JSON breaks, and what is wrong: what `located` and
-    `to_pair` say. Also for a file without any pair. OSError for one that cannot be read.
+    `to_pair` say. Also for a file without any pair, naming line 1. OSError for one that cannot be read.
     """
     found = []
     line = 1

@@ -47,7 +47,8 @@ def train(settings: ReinforceConfig, console: Console) -> tuple[Run, artifacts.A
     console.print(
         f"model: {settings.base}; skills: {', '.join(settings.skills or ('all',))}; {settings.steps:,} steps, "
         f"{settings.batch_size} exercises with {settings.group_size} answers each\n"
-        f"machine: {device}, {str(dtype).removeprefix('torch.')}",
+        f"machine: {device}, {str(dtype).removeprefix('torch.')}; validation loss is the share of greedy answers that "
+        "are wrong",
         highlight=False,
     )
     run = prepare(chat.model, batches, settings)

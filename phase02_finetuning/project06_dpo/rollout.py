@@ -45,8 +45,8 @@ def sample_answers(
     seeded with seed · 1,000,003 + i. So neither its neighbours nor the batch size change what it becomes. Rows go
     through the model `batch_size` at a time, those of like length together, in evaluation mode, padded on the right,
     with torch_attention, and leave when they have ended; the model is left in the mode it was in. Raises ValueError
-    for an empty prompt and for one without room for a token, naming it by its number from 1, and for max_tokens or
-    batch_size below 1.
+    for an empty prompt and for one without room for a token, naming it by its number from 1 and how many tokens it has,
+    and for max_tokens or batch_size below 1, naming it and its value.
     """
     room = model.config.context_length
     for name, value in (("max_tokens", max_tokens), ("batch_size", batch_size)):
@@ -102,8 +102,8 @@ def rollout(
 
     Tokens and targets are as `collate` makes them, each row the prompt and the answer; the answer's ids, its end too,
     are the targets that count, and the prompt's are IGNORED. Rewards are float32, (exercise, group_size). All on the
-    CPU. Raises ValueError for no exercises, for group_size below 2, naming it, and TooLongError for a prompt that
-    leaves no room for a token.
+    CPU. Raises ValueError for no exercises, and for group_size below 2, naming it and its value; and TooLongError, as
+    `tokenize_turns` does for a context of one token less than the model's, for a prompt that leaves no room for one.
     """
     if group_size < 2:
         raise ValueError(f"group_size must be at least 2, for answers are compared, not {group_size}")

@@ -19,9 +19,11 @@ class Settings:
     per_skill: int = 0
     """tinyworld's own questions of each skill, before and after; 0: none"""
     betas: tuple[float, ...] = ()
-    """sweep these, each a DPO run of `steps`"""
+    """sweep these beside the preset's own, each a DPO run of `steps`"""
     far: bool = False
     """push one run too far, with the preset `far` of `train`"""
+    without_nll: bool = False
+    """one more DPO run, by the loss of pairs alone"""
     without_style: bool = False
     """one more DPO run, from the base itself"""
     grpo_steps: int = 0

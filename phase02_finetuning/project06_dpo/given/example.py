@@ -99,7 +99,7 @@ def trace_example() -> Tensor:
     loss = dpo_loss(policy[:, 0], policy[:, 1], reference[:, 0], reference[:, 1]).losses.mean()
     preference_metrics(policy, reference, 0.1)
 
-    tried = rollout(model, tokenizer, TEMPLATE, some_exercises(2), 2, max_tokens=6)
+    tried = rollout(model, tokenizer, TEMPLATE, some_exercises(2), 2, max_tokens=2)
     mask = tried.targets != IGNORED
     rewards = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
     logps = token_logprobs(model(tried.tokens), tried.targets)

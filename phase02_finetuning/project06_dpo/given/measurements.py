@@ -1,8 +1,11 @@
 """What the benchmark measures: sameness with trl, DPO by what is written, the pull of beta, and GRPO's rewards."""
 
+import contextlib
+import io
 import sys
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +42,7 @@ def equality(report: Report, settings: Settings) -> None:
     if trl is None or not settings.peers:
         print("trl is not installed: its losses are not compared", file=sys.stderr)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, said_nothing():
         theirs = dpo_losses(
             chat(), Path(folder), examples, per_device_train_batch_size=2, beta=0.3, learning_rate=1e-3,
             max_steps=10, lr_scheduler_type="constant",
@@ -51,9 +54,19 @@ def equality(report: Report, settings: Settings) -> None:
     )  # fmt: skip
 
 
+@contextlib.contextmanager
+def said_nothing() -> Iterator[None]:
+    """Without what trl and transformers print and warn of, a screen of it for ten steps."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+
+
 def loaded(name: str, settings: Settings) -> ChatModel:
-    """A chat model by name, where the settings say."""
-    chat = load_chat(name)
+    """A chat model by name, where the settings say; which one it is was said when it was trained."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        chat = load_chat(name)
     chat.model.to(pick_device(settings.device))
     return chat
 
@@ -69,7 +82,7 @@ def settings_of(kind: type, folder: Path, preset: str, device: str, **changes: A
 def styled(report: Report, settings: Settings) -> str:
     """Teach the base the style of wishes; the name of the model that comes out."""
     name = f"{PREFIX}style"
-    length = min(512, load_chat(settings.base).model.config.context_length)
+    length = min(512, loaded(settings.base, settings).model.config.context_length)
     chosen = settings_of(
         StyleConfig, style.CONFIGS, "cpu", settings.device, base=settings.base, name=name,
         steps=settings.style_steps, context_length=length,
@@ -140,9 +153,15 @@ def preferences(report: Report, settings: Settings) -> list[str]:
         return found
 
     first = preferred(settings, base, "dpo")
-    seen_and_written(report, verdict_of(first), what, own, whole)
+    main = verdict_of(first)
+    seen_and_written(report, main, what, own, whole)
     shown = [settings.base, base, first]
     report.save()
+    if settings.without_nll:
+        alone = preferred(settings, base, "dpo-alone", nll=0.0)
+        shown.append(alone)
+        seen_and_written(report, verdict_of(alone), "the loss of pairs alone", own, whole)
+        report.save()
     if settings.without_style:
         bare = preferred(settings, settings.base, "dpo-bare")
         judged = verdict_of(bare, settings.base, items=False)
@@ -154,10 +173,11 @@ def preferences(report: Report, settings: Settings) -> list[str]:
         seen_and_written(report, verdict_of(far), "pushed too far", own, whole)
         report.save()
     if settings.betas:
-        found = [
-            verdict_of(preferred(settings, base, f"dpo-beta-{beta:g}", beta=beta), items=False)
-            for beta in settings.betas
-        ]
+        runs = {PreferenceConfig().beta: main}
+        for beta in settings.betas:
+            name = preferred(settings, base, f"dpo-beta-{beta:g}", beta=beta)
+            runs[beta] = verdict_of(name, items=False)
+        found = [runs[beta] for beta in sorted(runs)]
         report.series(
             "sweep of beta, rules", [one.kl for one in found], [100 * one.score[1] for one in found],
             "KL from the base (nats an answer)", "rules followed (%)",
@@ -166,7 +186,7 @@ def preferences(report: Report, settings: Settings) -> list[str]:
             "sweep of beta, margin", [one.kl for one in found], [one.metrics["margin"] for one in found],
             "KL from the base (nats an answer)", "margin of the pairs",
         )  # fmt: skip
-        for beta, one in zip(settings.betas, found, strict=True):
+        for beta, one in zip(sorted(runs), found, strict=True):
             report.figure(
                 f"rules followed, beta {beta:g}",
                 100 * one.score[1],
