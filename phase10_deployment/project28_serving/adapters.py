@@ -219,7 +219,7 @@ class EngineCore:
         return found
 
     def _logprobs(self, asked: Asked, engine: LLMEngine, delta: Delta) -> list[Any]:
-        """Those of the delta's tokens: the sampler has them while a text is written, the text itself once it has ended."""
+        """Those of the delta's tokens: the sampler has them while a text is written, the text once it has ended."""
         if not asked.logprobs:
             return []
         one, start = asked.completions[delta.index], asked.sent.get(delta.index, 0)

@@ -1,4 +1,4 @@
-"""The server's side of the engine: many requests over one link, each with its own place to wait, and none in another's way.
+"""The server's side of the engine: many requests over one link, each with its own place, and none in another's way.
 
 Whoever reads slowly must not hold the engine up, nor let memory grow. So what comes is not queued, it is joined: where
 a text has got three tokens since its reader last looked, they are one piece. A request has at most one piece a text
@@ -124,7 +124,7 @@ class AsyncEngine:
         return sum(place.left for place in self.places.values())
 
     def submit(self, asks: Sequence[Ask], heard: Callable[[Piece], None] = lambda piece: None) -> Generation:
-        """Send requests to the engine; returns their generation, whose texts are those of the first ask, then the second's.
+        """Send requests to the engine; returns their generation: first the texts of the first ask, then the second's.
 
         An ask for params.n texts has so many; one that is not to `generate` has one, which will be empty.
 

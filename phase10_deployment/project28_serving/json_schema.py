@@ -147,10 +147,10 @@ def _object(words: Mapping[str, Any], depth: int) -> str:
     properties, required = words.get("properties", {}), words.get("required", [])
     if not isinstance(properties, Mapping):
         raise ValueError(f"properties is an object, not {type(properties).__name__}")
-    if not isinstance(required, list) or (lost := [name for name in required if name not in properties]):
-        raise ValueError(
-            f"required names properties, and {lost if isinstance(required, list) else required!r} is none"
-        )
+    if not isinstance(required, list):
+        raise ValueError(f"required is a list of properties, not {required!r}")
+    if lost := [name for name in required if not isinstance(name, str) or name not in properties]:
+        raise ValueError(f"required names properties, and {lost[0]!r} is none")
     if not isinstance(words.get("additionalProperties", False), bool):
         raise ValueError("additionalProperties is true or false here, not a schema")
     inside = members({name: _convert(one, depth + 1) for name, one in properties.items()}, required)

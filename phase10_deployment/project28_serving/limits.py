@@ -1,8 +1,8 @@
 """Who may ask, and how much: keys that are never stored, and buckets that fill again.
 
-A bucket holds `capacity` tokens and gets `rate` a second. Who takes from it may take all at once, and then waits: bursts
-pass, and on the average no more than `rate` does. Each key has two of its own, one in requests and one in the tokens that
-they can cost, and a request is let through by both or takes from neither.
+A bucket holds `capacity` tokens and gets `rate` a second. Who takes from it may take all at once, and then waits:
+bursts pass, and on the average no more than `rate` does. Each key has two of its own, one in requests and one in the
+tokens that they can cost, and a request is let through by both or takes from neither.
 """
 
 import hashlib

@@ -4,8 +4,8 @@ Counted is what happens, once, where it happens: tokens when the engine has writ
 request that is refused, or asked a second time because its client tried again, is another one; one with n texts is one
 request, and n texts that have finished.
 
-prometheus-client would write `vllm_x` for `vllm:x` to a Prometheus that asks for OpenMetrics, as it does, and a dashboard
-would show nothing. So the text format 0.0.4 is served, whatever is asked for.
+prometheus-client would write `vllm_x` for `vllm:x` to a Prometheus that asks for OpenMetrics, as it does, and a
+dashboard would show nothing. So the text format 0.0.4 is served, whatever is asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -132,10 +132,10 @@ class Watch:
 
         The first time that there is a token, or an end, of whichever text, the request's prompts are counted, in
         `prompt_tokens` and each in `prompt_lengths`, and the time since it came is the time to its first token. Tokens
-        are counted in `generation_tokens`; k tokens of a text that has some already are k times the kth part of the time
-        since its last one, k observations between two tokens. A text's first tokens that come together are one first
-        token, and no time between. A piece with a reason ends its text: `request_success` of the reason, and but for an
-        error its length in `lengths`.
+        are counted in `generation_tokens`. k tokens of a text that has some already are k observations between two
+        tokens, each the kth part of the time since its last one; first tokens that come together are one first token,
+        and no time between. A piece with a reason ends its text: `request_success` of the reason, and but for an error
+        its length in `lengths`.
         """
         for piece in pieces:
             count = len(piece.tokens)

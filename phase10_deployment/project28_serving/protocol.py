@@ -1,9 +1,9 @@
 """Bodies of OpenAI's API to requests that the engine can be given: all is checked before anything is done.
 
-Clients differ in what they send (recorded from each of them): `max_tokens` or `max_completion_tokens`, a prompt as text,
-as texts, as tokens or as lists of tokens, a message's content as text or in parts, null where nothing is meant, and
-fields that nobody here knows. All that is taken. What is wrong is refused with an error that names the field; what came
-through here can neither stop the engine nor fail in its step.
+Clients differ in what they send (recorded from each of them): `max_tokens` or `max_completion_tokens`, a prompt as
+text, as texts, as tokens or as lists of tokens, a message's content as text or in parts, null where nothing is meant,
+and fields that nobody here knows. All that is taken. What is wrong is refused with an error that names the field; what
+came through here can neither stop the engine nor fail in its step.
 """
 
 import re
@@ -101,8 +101,8 @@ def include_usage(fields: Fields) -> bool:
 def model_of(fields: Fields, served: Served) -> tuple[str, str]:
     """The name of the model that is asked for, and of the adapter, "" for the base; the base where none is named.
 
-    Raises ApiError: 400 where it is no string, 404 with the code "model_not_found", naming it and those there are, where
-    nothing of that name is served.
+    Raises ApiError: 400 where it is no string, 404 with the code "model_not_found", naming it and those there are,
+    where nothing of that name is served.
     """
     name = fields.text("model", served.name)
     if name not in served.names:
@@ -215,7 +215,7 @@ def _part(part: Any, where: str) -> str:
 
 
 def chat_tokens(messages: list[dict[str, str]], served: Served, generation_prompt: bool = True) -> list[int]:
-    """The tokens of a conversation, with the template's generation prompt. Raises ApiError with the param "messages"."""
+    """The tokens of a conversation, with the generation prompt. Raises ApiError with the param "messages"."""
     size = sum(len(message["content"].encode()) for message in messages)
     if size > served.longest * served.longest_token:
         raise _too_long(f"messages of {size:,} bytes have more than {served.longest} tokens", "messages")

@@ -6,8 +6,8 @@
 
     data: [DONE]
 
-An event a token is what a server does most. All but the text is the same in each, so it is made once, and what is left is
-one `json.dumps` of the text: half the time of building the object anew, a third of a library's.
+An event a token is what a server does most. All but the text is the same in each, so it is made once, and what is
+left is one `json.dumps` of the text: half the time of building the object anew, a third of a library's.
 """
 
 import json
@@ -67,8 +67,8 @@ def choice_maker(head: Head) -> Callable[[int, str, str | None, Any, list[int]],
     """What makes an event of a choice: index, text, finish_reason, logprobs and tokens in, bytes out.
 
     In a chat the choice has {"index", "delta": {"content": text}, "logprobs", "finish_reason"}, else {"index", "text",
-    "logprobs", "finish_reason"}; with `head.token_ids`, "token_ids" too. Where `head.usage`, the event has "usage": null,
-    as every event but the last one. All that does not change is written once, here.
+    "logprobs", "finish_reason"}; with `head.token_ids`, "token_ids" too. Where `head.usage`, the event has "usage":
+    null, as every event but the last one. All that does not change is written once, here.
     """
     kind = "chat.completion.chunk" if head.chat else "text_completion"
     common = {"id": head.id, "object": kind, "created": head.created, "model": head.model}
@@ -107,8 +107,8 @@ async def sse_events(
     4. `DONE`, and nothing after it.
 
     A text that ends with the reason "error", and an error that `pieces` raises, are told by an event {"error": …}, an
-    ApiError's content, of status 500 unless it is an ApiError; then comes `DONE` at once, with no usage: the status line
-    was sent long ago. Where who reads goes away, `pieces` is closed.
+    ApiError's content, of status 500 unless it is an ApiError; then comes `DONE` at once, with no usage: the status
+    line was sent long ago. Where who reads goes away, `pieces` is closed.
     """
     make, leads = choice_maker(head), Leads(head.lead)
     try:

@@ -16,7 +16,7 @@ DEEPEST = 64
 
 
 def depth(body: bytes) -> int:
-    """How deeply arrays and objects lie in each other: brackets that are open at once, at most; those in strings not counted.
+    """How deeply arrays and objects lie in each other: brackets open at once, at most; those in strings not counted.
 
     Of a body that is no JSON any number may come out, but none is too low for what `json.loads` will meet before it
     finds out. It does not call itself, and looks at each byte once.

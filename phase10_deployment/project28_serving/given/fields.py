@@ -1,4 +1,4 @@
-"""The fields of an object, each of its type and in its range, or an ApiError that names it; null is as good as absent."""
+"""The fields of an object, each of its type and in its range, or an ApiError that names it; null is absent."""
 
 from collections.abc import Mapping
 from typing import Any

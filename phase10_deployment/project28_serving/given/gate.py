@@ -38,7 +38,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"]}
+        headers = dict(scope["headers"])
         named = headers.get(b"x-request-id", b"").decode("latin-1")
         name = named if NAME.fullmatch(named) else secrets.token_hex(8)
         status, began, sent = 0, time.perf_counter(), 0

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 import queue
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from phase10_deployment.project28_serving.given.engine_process import EngineSettings, build, run
 from phase10_deployment.project28_serving.given.wire import decode, encode
@@ -17,6 +18,7 @@ MODULE = "phase10_deployment.project28_serving.given.engine_process"
 LONGEST_LINE = 2**28
 
 
+@runtime_checkable
 class Link(Protocol):
     """Messages both ways. `messages` ends where the engine does, in whatever way."""
 
@@ -65,8 +67,6 @@ class ProcessLink:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}
 

@@ -30,7 +30,7 @@ def chat_logprobs(served: Served, entries: Sequence[Logprob]) -> dict[str, Any]:
 
 
 class CompletionLogprobs:
-    """As in a completion: lists side by side, and where in the text each token begins, for a text that comes in pieces."""
+    """As in a completion: lists side by side, with where each token begins, for a text that comes in pieces."""
 
     def __init__(self, served: Served):
         self.served = served

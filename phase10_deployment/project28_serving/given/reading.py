@@ -17,8 +17,9 @@ class ClientGoneError(Exception):
 
 
 async def read_body(request: Request, state: State) -> bytes:
-    """The body. Raises ApiError where it is of another type than JSON (415), compressed (415), too large (413), or does not
-    come (408)."""
+    """The body. Raises ApiError where it is of another type than JSON or compressed (415), too large (413), or does
+    not come in time (408).
+    """
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ApiError(f"the content type is application/json, not {kind[:60]!r}", status=415)

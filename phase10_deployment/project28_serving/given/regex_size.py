@@ -1,4 +1,4 @@
-"""How large a regular expression becomes where its repetitions are written out: (a{1000}){1000} has a million places."""
+"""How large a regular expression is where its repetitions are written out: (a{1000}){1000} has a million places."""
 
 import re
 from typing import Any

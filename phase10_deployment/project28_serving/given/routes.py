@@ -137,12 +137,10 @@ async def detokenize(http: HttpRequest, state: State) -> Response:
 def _tokens(fields: Fields, state: State, most: int) -> list[int]:
     value = fields.content.get("tokens")
     known = state.served.tokenizer.vocab_size
-    fine = isinstance(value, list) and len(value) <= most
-    if not fine or not all(
-        isinstance(one, int) and not isinstance(one, bool) and 0 <= one < known for one in value
-    ):
+    tokens: list[Any] = value if isinstance(value, list) else [None]
+    if len(tokens) > most or not all(type(one) is int and 0 <= one < known for one in tokens):
         raise fields.wrong("tokens", f"an array of at most {most} tokens from 0 to {known - 1}")
-    return value
+    return tokens
 
 
 async def attention(http: HttpRequest, state: State) -> Response:

@@ -8,7 +8,7 @@ from shared.phase04 import LLMEngine
 
 def engine_stats(engines: Iterable[LLMEngine]) -> dict[str, int]:
     """Numbers of all engines together: how many run and wait, blocks, and counts since the start."""
-    found = dict.fromkeys(
+    found: dict[str, int] = dict.fromkeys(
         (
             "running", "waiting", "free", "blocks", "steps",
             "queried", "hit", "preempted", "guessed", "accepted",
@@ -30,7 +30,7 @@ def engine_stats(engines: Iterable[LLMEngine]) -> dict[str, int]:
 
 
 def engine_view(engine: LLMEngine, requests: Mapping[int, int]) -> dict[str, Any]:
-    """The engine after a step: who runs with which blocks, who waits, what is free. `requests` names whose texts these are.
+    """The engine after a step: who runs with which blocks, who waits, what is free. `requests` says whose texts.
 
     "computed" is how many tokens of a text are in its blocks, "scheduled" how many the next step has to compute.
     """
