@@ -145,7 +145,7 @@ def test_adapters_and_salts_share_no_blocks():
         [{}, {}, {"adapter": "poet"}, {"salt": "ada"}, {"salt": "bob"}, {"salt": "ada"}]
     ):
         add(core, key, prompt=long, **more)
-        hits.append([count for message in run(core) for _, count in message.get("cached", ())][0])
+        hits.append(next(count for message in run(core) for _, count in message.get("cached", ())))
     assert hits[0] == 0
     assert hits[1] > 30
     assert hits[2:5] == [0, 0, 0]
