@@ -223,8 +223,8 @@ class EngineCore:
     def _logprobs(self, asked: Asked, engine: LLMEngine, delta: Delta) -> list[Any]:
         """An `as_logprob` for each of the delta's tokens; none where nobody wants them.
 
-        While a text is written, the engine's sampler has them, by the sequence's key, for all of its tokens so far; once
-        it has ended, its Completion has. `sent` says how many have been sent already.
+        While a text is written, the engine's sampler has them, by the sequence's key, for all of its tokens so far;
+        once it has ended, its Completion has. `sent` says how many have been sent already.
         """
         if not asked.logprobs:
             return []

@@ -77,7 +77,7 @@ def _bounded(found: str) -> str:
 
 
 def expression(schema: Any, depth: int) -> str:
-    """What `schema_to_regex` says, of a schema that lies in depth - 1 others; those inside of it by `_convert`, one deeper.
+    """What `schema_to_regex` says, of a schema that lies in depth - 1 others; what is inside of it by `_convert`.
 
     Of a "type" that is a list, each type gets those of the keywords that are its own (`_those_of`). An alternative of
     several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them.
@@ -185,7 +185,7 @@ def _counts(words: Mapping[str, Any], least: str, most: str) -> tuple[int, int |
 
 
 def array_regex(words: Mapping[str, Any], depth: int) -> str:
-    """An array with these keywords: brackets around its items, with a space or none inside of each; [] may have one."""
+    """An array with these keywords: brackets around its items, a space or none inside of each; [] may have one."""
     low, high = _counts(words, "minItems", "maxItems")
     if high == 0:
         return r"\[ ?\]"
@@ -196,7 +196,7 @@ def array_regex(words: Mapping[str, Any], depth: int) -> str:
 
 
 def string_regex(words: Mapping[str, Any]) -> str:
-    """A string with these keywords, in quotes: so many CHARACTERs, or its `string_pattern`, which allows no lengths."""
+    """A string with these keywords, in quotes: so many CHARACTERs, or its `string_pattern`, without lengths."""
     if "pattern" not in words:
         low, high = _counts(words, "minLength", "maxLength")
         times = "*" if not low and high is None else f"{{{low},{'' if high is None else high}}}"

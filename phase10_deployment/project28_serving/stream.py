@@ -11,7 +11,7 @@ left is one `json.dumps` of the text: half the time of building the object anew,
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +93,7 @@ async def sse_events(
     texts: int,
     usage: Callable[[], Mapping[str, int]],
     logprobs: Callable[[Piece], Any] = lambda piece: None,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The events of a stream of `texts` texts.
 
     1. In a chat, for each text an event with the delta {"role": "assistant", "content": ""}, before anything is known.

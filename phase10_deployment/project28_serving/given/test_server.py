@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 
 import httpx
 import openai
@@ -83,6 +84,7 @@ def metrics(http):
 
 def settled(http):
     """The metrics once nothing runs any more, after a while at most; aborts take a step to arrive."""
+    found = metrics(http)
     for _ in range(200):
         found = metrics(http)
         if not found["vllm:num_requests_running"] and not found["vllm:num_requests_waiting"]:
@@ -297,9 +299,8 @@ def test_steps_are_shown_while_they_are_made(server, http):
 
 
 def test_every_route_but_two_needs_a_key(server):
-    routes = [
-        (route.path, method) for route in make_routes(server.server.state).routes for method in route.methods
-    ]
+    found: list[Any] = list(make_routes(server.server.state).routes)
+    routes = [(route.path, method) for route in found for method in route.methods]
     assert len(routes) >= 12
     with httpx.Client(base_url=server.url, timeout=60) as stranger:
         for path, method in [*routes, ("/nowhere", "GET"), ("/v1/../metrics", "GET"), ("//metrics", "GET")]:
