@@ -160,7 +160,7 @@ def members(properties: Mapping[str, str], required: Sequence[str]) -> str:
 
 
 def object_regex(words: Mapping[str, Any], depth: int) -> str:
-    """An object with these keywords: braces around its `members`, a space or none inside of each; {} may have one space."""
+    """An object with these keywords: braces around its `members`, a space or none inside of each; {} may have one."""
     properties, required = words.get("properties", {}), words.get("required", [])
     if not isinstance(properties, Mapping):
         raise ValueError(f"properties is an object, not {type(properties).__name__}")
