@@ -26,11 +26,6 @@ WORDS = [
     "went",
     "ran",
     "saw",
-    "took",
-    "gave",
-    "one",
-    "two",
-    "three",
 ]
 
 
