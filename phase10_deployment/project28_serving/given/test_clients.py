@@ -83,7 +83,7 @@ def run(*words: object) -> str:
 
 
 def evaluate(served: tuple, kind: str, name: str, more: str, *words: str) -> dict:
-    server, folder = served
+    _, folder = served
     data = folder / "questions.jsonl"
     questions = [
         {"question": f"Is {n} more than 3?", "choices": [" yes", " no"], "answer": int(n <= 3)}
