@@ -518,6 +518,26 @@ def test_a_body_that_does_not_come_is_given_up(server, http):
         assert b" 408 " in plain.recv(1000)
 
 
+@pytest.mark.parametrize(
+    "text", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"a" * 70_000, b"\x16\x03\x01\r\n\r\n"]
+)
+def test_what_is_no_http_is_told_in_the_same_form(server, text):
+    with socket.create_connection(("127.0.0.1", server.server.port), timeout=30) as plain:
+        plain.sendall(text)
+        answer = b""
+        while chunk := plain.recv(10_000):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 400 " in head
+    assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
+def test_more_texts_than_may_ever_wait_are_refused_for_good(http):
+    answer = http.post("/v1/completions", json={**TEXT, "prompt": ["a"] * 30})
+    assert answer.status_code == 400
+    assert http.post("/v1/completions", json={**TEXT, "n": 5, "max_tokens": 1}).status_code == 200
+
+
 def test_errors_of_paths_have_the_same_form(http):
     for method, path, status in [
         ("GET", "/nowhere", 404),
