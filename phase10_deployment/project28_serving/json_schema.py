@@ -80,7 +80,8 @@ def expression(schema: Any, depth: int) -> str:
     """What `schema_to_regex` says, of a schema that lies in depth - 1 others; what is inside of it by `_convert`.
 
     Of a "type" that is a list, each type gets those of the keywords that are its own (`_those_of`). An alternative of
-    several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them.
+    several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them. Errors
+    name enum, anyOf and type where these are wrong, and the type that came.
     """
     if depth > DEEPEST:
         raise ValueError(f"the schema has more than {DEEPEST} schemas in each other")
@@ -160,7 +161,10 @@ def members(properties: Mapping[str, str], required: Sequence[str]) -> str:
 
 
 def object_regex(words: Mapping[str, Any], depth: int) -> str:
-    """An object with these keywords: braces around its `members`, a space or none inside of each; {} may have one."""
+    """An object with these keywords: braces around its `members`, a space or none inside of each; {} may have one.
+
+    Errors name properties, required or additionalProperties, and what came.
+    """
     properties, required = words.get("properties", {}), words.get("required", [])
     if not isinstance(properties, Mapping):
         raise ValueError(f"properties is an object, not {type(properties).__name__}")
@@ -196,7 +200,10 @@ def array_regex(words: Mapping[str, Any], depth: int) -> str:
 
 
 def string_regex(words: Mapping[str, Any]) -> str:
-    """A string with these keywords, in quotes: so many CHARACTERs, or its `string_pattern`, without lengths."""
+    """A string with these keywords, in quotes: so many CHARACTERs, or its `string_pattern`.
+
+    A pattern together with minLength or maxLength is refused, naming them.
+    """
     if "pattern" not in words:
         low, high = _counts(words, "minLength", "maxLength")
         times = "*" if not low and high is None else f"{{{low},{'' if high is None else high}}}"
