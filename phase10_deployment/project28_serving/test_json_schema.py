@@ -195,6 +195,11 @@ OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}, "required":
         ({"type": "object"}, '{"a": 1}'),
         ({"type": "string", "pattern": "a"}, '"ba"'),
         ({"anyOf": [{"const": 1}, {"const": 2}]}, "12"),
+        ({"type": "array", "items": {"type": "integer"}, "maxItems": 2}, "[1, 2, 3]"),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 1}, "[]"),
+        ({"type": "string", "minLength": 2}, '"a"'),
+        ({"type": "string", "maxLength": 2}, '"abc"'),
+        ({"type": "object", "properties": {"d.e": {"type": "null"}}}, '{"dxe": null}'),
     ],
 )
 def test_what_is_not_of_the_schema(schema, text):
@@ -218,6 +223,9 @@ def test_what_is_not_of_the_schema(schema, text):
         ({"type": ["array", "integer"], "items": {"type": "null"}}, "[null]"),
         ({"type": "string", "pattern": "a\\$"}, '"a$"'),
         ({"type": "string", "minLength": 2}, '"\\u00e9é"'),
+        ({"type": "array", "items": {"enum": [1, 2]}}, "[1, 2, 1]"),
+        ({"type": "array", "items": {"type": "boolean"}}, "[true, false]"),
+        ({"type": "object", "properties": {'c"': {"type": "null"}}, "required": ['c"']}, '{"c\\"": null}'),
     ],
 )
 def test_what_is(schema, text):

@@ -143,6 +143,16 @@ def test_the_longer_wait_counts_and_nothing_is_taken():
     rates.admit("ada", 30)
 
 
+def test_of_two_waits_the_longer_is_told():
+    rates = RateLimits(requests_per_minute=1, tokens_per_minute=60, clock=Clock())
+    rates.admit("ada", 60)
+    assert refused(rates, "ada", 30).retry_after == pytest.approx(60)
+    rates = RateLimits(requests_per_minute=60, tokens_per_minute=60, clock=Clock())
+    for tokens in (60, *[0] * 59):
+        rates.admit("ada", tokens)
+    assert refused(rates, "ada", 30).retry_after == pytest.approx(30)
+
+
 def test_retry_after_is_whole_seconds_rounded_up():
     clock = Clock()
     rates = RateLimits(requests_per_minute=600, clock=clock)

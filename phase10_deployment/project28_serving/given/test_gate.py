@@ -75,7 +75,7 @@ def test_a_fault_is_told_without_what_was_asked(capsys):
     def broken(asks, heard):
         raise KeyError(f"a secret of {asks[0].prompt}")
 
-    state.engine.submit = broken
+    setattr(state.engine, "submit", broken)  # noqa: B010 (pyright)
     answer = ask(state, "POST", "/v1/completions", json=TEXT, headers=ADA)
     assert answer.status_code == 500
     assert answer.json()["error"]["type"] == "server_error"
