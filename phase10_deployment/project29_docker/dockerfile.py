@@ -50,8 +50,8 @@ def instructions(text: str) -> list[Instruction]:
     - A line that ends with the escape character, `\`, goes on in the next line that is none of these. Spaces and tabs
       after the character do not count. The lines are joined as they stand, without that character and the line end;
       space at the ends of the whole goes.
-    - The first lines may be directives, `# name=value`. `` # escape=` `` makes the backquote the escape character.
-      The first line that is no directive ends them: after it, `# escape=` is a comment.
+    - The first lines may be directives: `# syntax=…`, `# check=…`, and `` # escape=` ``, which makes the backquote the
+      escape character. The first line that is none of the three ends them: after it, `# escape=` is a comment.
     - The keyword is in any case. Then come flags, words that begin with `--`, then the value.
     - A value that is a JSON list of texts is the exec form. All else is for a shell, such as ['a'], whose quotes are
       no JSON.
@@ -96,7 +96,7 @@ def _directives(lines: Sequence[str]) -> tuple[str, int]:
     """The escape character, and the index of the first line that is no directive."""
     escape = "\\"
     for index, line in enumerate(lines):
-        match = re.fullmatch(r"#\s*([a-zA-Z]+)\s*=\s*(\S+)\s*", line.strip())
+        match = re.fullmatch(r"#\s*(syntax|escape|check)\s*=\s*(\S+)", line.strip(), re.IGNORECASE)
         if not match:
             return escape, index
         if match[1].lower() == "escape":
@@ -175,7 +175,9 @@ def stages(parsed: Sequence[Instruction], arguments: Mapping[str, str] | None = 
                 if (chosen := given.get(name, default)) is not None:
                     known[name] = chosen
         else:
-            raise ValueError(f"line {one.line}: {one.keyword} stands before the first FROM; there ARG alone may")
+            raise ValueError(
+                f"line {one.line}: {one.keyword} stands before the first FROM; there ARG alone may"
+            )
     if not found:
         raise ValueError("there is no FROM, so there is no image")
     return found
