@@ -1,4 +1,8 @@
-"""What goes wrong when an image runs: a signal that never arrives, a root user, a compiler for whoever breaks in."""
+"""What goes wrong when an image runs: a signal that never arrives, a root user, a compiler for whoever breaks in.
+
+A rule takes all that makes the image's last stage, those it stands on included (`inherited`), and gives its first fault,
+or None. Of CMD, ENTRYPOINT, USER and HEALTHCHECK the last one in an image counts.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,46 +19,26 @@ COMPILERS = re.compile(
 
 
 def running_faults(found: Sequence[Stage]) -> list[Fault]:
-    """What is wrong with the image that the last stage makes, when it runs; at most one fault a rule.
-
-    All that counts is the last stage, with what it stands on (`inherited`). Of CMD, ENTRYPOINT, USER and HEALTHCHECK
-    the last one counts. The rules, and the place of each, `line 7`:
-
-    - `shell-form`: CMD or ENTRYPOINT is no exec form. Then `sh -c` is process 1, which passes no SIGTERM on, and Docker
-      kills the server after ten seconds, with all its requests. The exec form of a shell is as bad: a first word that
-      is one of SHELLS, with any path before it, then `-c` and a command that does not begin with `exec `. Place: its line.
-    - `root`: no USER; or one that is not a number, for Kubernetes' runAsNonRoot can tell of a number only that it is not
-      root (`USER app` does not start there); or 0. Of `10001:10001` the first part counts. Place: the line of the USER,
-      without one that of the last stage's FROM.
-    - `under-root`: something lies in /root, which no other user may enter: a COPY (or ADD) from or to there, a WORKDIR
-      there, or a PATH in ENV that leads there. Place: the line of the first such.
-    - `compiler`: a RUN installs one of COMPILERS (apt or apk; a version after `=` does not count). Place: its line.
-    - `no-healthcheck`: no HEALTHCHECK, or HEALTHCHECK NONE. Place: as for root without a USER.
-    - `no-pip`: a RUN installs with pip: then pip, its cache and what it builds with are in the image. What pip installs
-      is copied from another stage. Place: its line.
-
-    Returns them in this order.
-    """
+    """The faults of the image that the last stage makes, at most one a rule."""
     made = inherited(found, len(found) - 1)
-    start = f"line {found[-1].line}"
-    checks = (
-        _shell_form(made),
-        _root(made, start),
-        _under_root(made),
-        _installs(made, "compiler"),
-        _healthcheck(made, start),
-        _installs(made, "no-pip"),
-    )
-    return [fault for fault in checks if fault]
+    rules = (shell_form, root, under_root, compiler, no_healthcheck, pip_inside)
+    return [fault for rule in rules if (fault := rule(made))]
 
 
-def _last(made: Iterable[Instruction], keyword: str) -> Instruction | None:
+def last(made: Iterable[Instruction], keyword: str) -> Instruction | None:
+    """The last instruction with this keyword, the one that counts."""
     return next((one for one in reversed(list(made)) if one.keyword == keyword), None)
 
 
-def _shell_form(made: Sequence[Instruction]) -> Fault | None:
+def shell_form(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `shell-form`: ENTRYPOINT, then CMD, has an exec form that starts the program and no shell.
+
+    In the shell form `sh -c` is process 1. It passes no SIGTERM on, so Docker waits ten seconds and kills the server,
+    with all requests in it. The exec form of a shell is as bad: a first word that is one of SHELLS, with any path before
+    it, then `-c` and a command that does not begin with `exec `. The place is `line 7`, that of the instruction.
+    """
     for keyword in ("ENTRYPOINT", "CMD"):
-        one = _last(made, keyword)
+        one = last(made, keyword)
         if one is None:
             continue
         if one.words is None:
@@ -69,19 +53,27 @@ def _shell_form(made: Sequence[Instruction]) -> Fault | None:
     return None
 
 
-def _root(made: Sequence[Instruction], start: str) -> Fault | None:
-    user = _last(made, "USER")
+def root(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `root`: USER is a number, and not 0. Of `10001:10001` the part before the colon is the user.
+
+    A name will not do: Kubernetes' runAsNonRoot cannot tell whether `app` is root, and does not start it. The place is
+    `line 7`, that of the USER; where there is none, `the image`.
+    """
+    user = last(made, "USER")
     if user is None:
-        return Fault("root", start, "there is no USER, so it runs as root")
+        return Fault("root", "the image", "there is no USER, so it runs as root")
     name = user.value.partition(":")[0]
     if not name.isdigit() or int(name) == 0:
-        return Fault(
-            "root", f"line {user.line}", f"USER {user.value} should be a number, not 0: USER 10001:10001"
-        )
+        return Fault("root", f"line {user.line}", f"USER {user.value}: give a number, not 0, as 10001:10001")
     return None
 
 
-def _under_root(made: Sequence[Instruction]) -> Fault | None:
+def under_root(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `under-root`: nothing lies in /root, which no other user may enter.
+
+    That is /root or what is below it (/rootfs is not) as a word of COPY or ADD, as a WORKDIR, or as one of the folders
+    of PATH in an ENV. The place is `line 7`, that of the first such instruction.
+    """
     for one in made:
         if one.keyword in ("COPY", "ADD"):
             places = one.words or tuple(one.value.split())
@@ -98,28 +90,51 @@ def _under_root(made: Sequence[Instruction]) -> Fault | None:
     return None
 
 
-def _installs(made: Sequence[Instruction], rule: str) -> Fault | None:
-    for one in made:
-        if one.keyword != "RUN":
-            continue
-        for command in commands(one):
-            tool, words = installed(command) or ("", [])
-            if rule == "no-pip" and tool == "pip":
-                return Fault(
-                    rule, f"line {one.line}", "pip installs here: copy what it installs from a stage before"
-                )
-            named = [word for word in words if COMPILERS.fullmatch(word.partition("=")[0])]
-            if rule == "compiler" and tool in ("apt", "apk") and named:
-                return Fault(rule, f"line {one.line}", f"{', '.join(named)}: compile in a stage before")
+def compiler(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `compiler`: no RUN installs one of COMPILERS with apt or apk (`installed` of given/shell.py tells).
+
+    `g++=4:12.2` is g++. A compiler is hundreds of megabytes, and whoever breaks in can build what they like. The place
+    is `line 7`, that of the first such RUN.
+    """
+    for run, tool, words in _installs(made):
+        named = [word for word in words if COMPILERS.fullmatch(word.partition("=")[0])]
+        if tool in ("apt", "apk") and named:
+            return Fault("compiler", f"line {run.line}", f"{', '.join(named)}: compile in a stage before")
     return None
 
 
-def _healthcheck(made: Sequence[Instruction], start: str) -> Fault | None:
-    check = _last(made, "HEALTHCHECK")
+def pip_inside(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `pip-inside`: no RUN installs with pip; what it installs comes from another stage, by COPY.
+
+    Else pip, its cache, and what it needs to build are in the image. The place is `line 7`, that of the first such RUN.
+    """
+    for run, tool, _ in _installs(made):
+        if tool == "pip":
+            return Fault(
+                "pip-inside", f"line {run.line}", "pip installs here: copy from a stage where it has"
+            )
+    return None
+
+
+def no_healthcheck(made: Sequence[Instruction]) -> Fault | None:
+    """Rule `no-healthcheck`: there is a HEALTHCHECK, and the last one is not HEALTHCHECK NONE (in any case).
+
+    Without one, a server that hangs looks well. The place is `line 7`, that of the NONE; else `the image`.
+    """
+    check = last(made, "HEALTHCHECK")
     if check is None:
-        return Fault("no-healthcheck", start, "there is no HEALTHCHECK: a server that hangs looks well")
+        return Fault("no-healthcheck", "the image", "there is no HEALTHCHECK: a server that hangs looks well")
     if check.value.upper() == "NONE":
-        return Fault(
-            "no-healthcheck", f"line {check.line}", "HEALTHCHECK NONE: a server that hangs looks well"
-        )
+        return Fault("no-healthcheck", f"line {check.line}", "NONE: a server that hangs looks well")
     return None
+
+
+def _installs(made: Sequence[Instruction]) -> list[tuple[Instruction, str, list[str]]]:
+    """Each install in a RUN: the RUN, who installs, and the words after `install`."""
+    return [
+        (one, *found)
+        for one in made
+        if one.keyword == "RUN"
+        for command in commands(one)
+        if (found := installed(command))
+    ]

@@ -11,7 +11,7 @@ INSTALLERS = {
     ("apk", "add"): "apk",
     ("pip", "install"): "pip",
     ("pip3", "install"): "pip",
-    ("uv", "pip", "install"): "pip",  # fmt: skip
+    ("uv", "pip", "install"): "pip",
 }
 
 
