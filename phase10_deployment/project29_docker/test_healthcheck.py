@@ -20,13 +20,17 @@ def server(answer: Callable[[socket.socket, list[bytes]], None]) -> Iterator[tup
     """A server that reads one request and lets `answer` do the rest: its port, and the requests it has read."""
     requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(0.05)
+        over = threading.Event()
 
         def serve() -> None:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                    break
+                except TimeoutError:
+                    if over.is_set():
+                        return
             with connection:
                 connection.settimeout(5)
                 try:
@@ -40,7 +44,7 @@ def server(answer: Callable[[socket.socket, list[bytes]], None]) -> Iterator[tup
         try:
             yield listening.getsockname()[1], requests
         finally:
-            listening.close()
+            over.set()
             thread.join()
 
 
