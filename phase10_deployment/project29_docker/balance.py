@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-HIDDEN = ("/metrics", "/debug", "/health", "/ready")
-"""what is for the cluster and not for clients: each, and all below it"""
+HIDDEN = ("/metrics", "/debug")
+"""what is for those who run it, not for clients: each, and all below it"""
 
 
 def nginx_conf(
