@@ -1,6 +1,7 @@
 """How many replicas: what Kubernetes' autoscaler makes of a queue's length.
 
-https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/ says the rules; these are those of version 2.
+https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/ says the rules; these are those of
+version 2.
 """
 
 import math
@@ -12,22 +13,22 @@ TOLERANCE = 0.1
 def desired_replicas(values: Sequence[float | None], target: float, least: int, most: int) -> int:
     """The replicas that the values of those there are now call for, between `least` and `most`.
 
-    `values` has one for each replica: requests that wait there, or None where a replica has told nothing, as one that
-    just starts. `target` is what each should have. With c replicas, of which r have told their values:
+    `values` has one for each replica: requests that wait there, or None where a replica has told nothing, as one
+    that just starts. `target` is what each should have. With c replicas, of which r have told their values:
 
         ratio = (their mean) / target
 
-    - Within TOLERANCE of 1 (a distance of TOLERANCE still is), there are as many as now. Else, where all have told, it is
-      ceil(c · ratio).
-    - Where some have not, they are taken so as to dampen: as 0 where the ratio is above 1, as `target` where it is below.
-      With these there is a new ratio, over all c. Where it is within TOLERANCE, or on the other side of 1 than the first
-      one was, there are as many as now; else ceil(c · new ratio).
+    - Within TOLERANCE of 1 (a distance of TOLERANCE still is), there are as many as now. Else, where all have told,
+      it is ceil(c · ratio).
+    - Where some have not, they are taken so as to dampen: as 0 where the ratio is above 1, as `target` where it is
+      below. With these there is a new ratio, over all c. Where it is within TOLERANCE, or on the other side of 1
+      than the first one was, there are as many as now; else ceil(c · new ratio).
     - Where none has told, there are as many as now.
 
     The limits come last. Sums of floats are not exact: a product within 1e-9 above a whole number is that number.
 
-    Raises ValueError that names the number for a target that is not above 0, a negative value, no replicas, and limits
-    that are not 1 <= least <= most.
+    Raises ValueError that names the number for a target that is not above 0, a negative value, no replicas, and
+    limits that are not 1 <= least <= most.
     """
     if not target > 0:
         raise ValueError(f"the target is {target}; it must be above 0")
@@ -56,10 +57,11 @@ def stabilized(
 ) -> int:
     """The replicas to have now, when what was desired changes fast: not each dip of the queue may end a server.
 
-    `history` has a time in seconds and what was desired then, the newest last; what lies after `now` does not count. A
-    window of `down` seconds holds the entries whose time is at least now - down, the newest in any case; that of `up` in
-    the same way. Fewer than `current` replicas are had only where all of the down window call for fewer: the most of them.
-    More are had only where all of the up window call for more: the fewest of them. Else there are as many as now.
+    `history` has a time in seconds and what was desired then, the newest last; what lies after `now` does not
+    count. A window of `down` seconds holds the entries whose time is at least now - down, the newest in any case;
+    that of `up` in the same way. Fewer than `current` replicas are had only where all of the down window call for
+    fewer: the most of them. More are had only where all of the up window call for more: the fewest of them. Else
+    there are as many as now.
 
     Raises ValueError that names the number for a window below 0; and for a history without an entry up to `now`.
     """

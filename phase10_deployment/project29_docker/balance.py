@@ -1,4 +1,4 @@
-"""nginx before several replicas: who gets a request, what is tried again, and a stream that arrives as it is written."""
+"""nginx before several replicas: who gets a request, what is tried again, and a stream that is not held back."""
 
 import re
 from collections.abc import Sequence
@@ -24,23 +24,24 @@ def nginx_conf(
       `max_fails=2 fail_timeout=5s`, so that one that refuses two connections is left alone for five seconds; and
       `keepalive 32;`.
 
-    In its one `server`: `listen` with the port, and `client_max_body_size` with `largest`. Each of HIDDEN has a `location`
-    that returns 404. The `location /` has
+    In its one `server`: `listen` with the port, and `client_max_body_size` with `largest`. Each of HIDDEN has a
+    `location` that returns 404. The `location /` has
 
-    - `proxy_pass` to the upstream, `proxy_http_version 1.1;` and `proxy_set_header Connection "";`, without which nothing
-      is kept alive;
-    - `proxy_set_header Host $host;`, and `proxy_set_header X-Request-Id` with `$request_id` where the client has sent
-      none (an nginx `map` in `http`), else the client's;
-    - `proxy_buffering off;`, or tokens come in lumps; `proxy_read_timeout` with `patience` seconds, which is between two
-      tokens, or before the first; `proxy_connect_timeout 2s;`
-    - `proxy_next_upstream error http_503 non_idempotent;` with `proxy_next_upstream_tries 2;`: another replica gets the
-      request where the connection fails or the replica drains (503). nginx does that before it has passed on the first
-      byte, never after. POST needs `non_idempotent`; what a POST does here can be done twice. Not `timeout`, for who is
-      slow is loaded, and would then make two replicas do the work; and not `http_429`, which is for the client to heed.
+    - `proxy_pass` to the upstream, `proxy_http_version 1.1;` and `proxy_set_header Connection "";`, without which
+      nothing is kept alive;
+    - `proxy_set_header Host $host;`, and `proxy_set_header X-Request-Id` with `$request_id` where the client has
+      sent none (an nginx `map` in `http`), else the client's;
+    - `proxy_buffering off;`, or tokens come in lumps; `proxy_read_timeout` with `patience` seconds, which is
+      between two tokens, or before the first; `proxy_connect_timeout 2s;`
+    - `proxy_next_upstream error http_503 non_idempotent;` with `proxy_next_upstream_tries 2;`: another replica gets
+      the request where the connection fails or the replica drains (503). nginx does that before it has passed on
+      the first byte, never after. POST needs `non_idempotent`; what a POST does here can be done twice. Not
+      `timeout`, for who is slow is loaded, and would then make two replicas do the work; and not `http_429`, which
+      is for the client to heed.
 
     Raises ValueError that names it for no server, one that is not host:port with a port from 1 to 65535 (a host has
-    letters, digits, `.` and `-`, or is an IPv6 address in brackets), one that is named twice, and for a `folder` with
-    anything but letters, digits and `/._-`.
+    letters, digits, `.` and `-`, or is an IPv6 address in brackets), one that is named twice, and for a `folder`
+    with anything but letters, digits and `/._-`.
     """
     if not servers:
         raise ValueError("servers is empty; name at least one host:port")

@@ -55,9 +55,10 @@ def building_faults(found: Sequence[Stage]) -> list[Fault]:
 def unpinned(found: Sequence[Stage]) -> list[Fault]:
     """Rule `unpinned`: an image from elsewhere is named with a tag other than `latest`, or with a digest (`@sha256:…`).
 
-    It holds for the base of a stage without a parent, but for `scratch`, which is no image; place: `line 7`, that of the
-    FROM. And for what a COPY's flag --from= names, unless that is an earlier stage, by name (in any case) or by number;
-    place: the line of the COPY. A port is no tag: `registry:5000/app` has none. In the order of the lines.
+    It holds for the base of a stage without a parent, but for `scratch`, which is no image; place: `line 7`, that
+    of the FROM. And for what a COPY's flag --from= names, unless that is an earlier stage, by name (in any case) or
+    by number; place: the line of the COPY. A port is no tag: `registry:5000/app` has none. In the order of the
+    lines.
     """
     faults, earlier = [], set[str]()
     for index, stage in enumerate(found):
@@ -88,9 +89,9 @@ def secret(one: Instruction) -> str | None:
     """Rule `secret`: what to say of an instruction that leaves a secret in the image's history; None if it leaves none.
 
     ARG or ENV sets or takes a variable (`assignments`) of which a word between underscores, in any case, is one of
-    SECRET: HF_TOKEN is one; MAX_TOKENS, and KEYBOARD, are none. Or an instruction of any kind has a password in a URL,
-    `https://name:password@host`, in its value or its heredocs. What to say names the variables; it never says the
-    password. (A secret that a RUN needs: --mount=type=secret.)
+    SECRET: HF_TOKEN is one; MAX_TOKENS, and KEYBOARD, are none. Or an instruction of any kind has a password in a
+    URL, `https://name:password@host`, in its value or its heredocs. What to say names the variables; it never says
+    the password. (A secret that a RUN needs: --mount=type=secret.)
     """
     if one.keyword in ("ARG", "ENV"):
         named = [name for name, _ in assignments(one.value) if set(name.lower().split("_")) & set(SECRET)]
@@ -115,7 +116,8 @@ def remote_add(one: Instruction) -> str | None:
 def stale_lists(one: Instruction) -> str | None:
     """Rule `apt-stale`: what to say of a RUN that installs with apt and does not update in the same RUN; else None.
 
-    An update in a layer of its own is taken from the cache: its lists are months old, and the versions they name gone.
+    An update in a layer of its own is taken from the cache: its lists are months old, and the versions they name
+    gone.
     """
     if one.keyword != "RUN":
         return None
@@ -129,8 +131,8 @@ def stale_lists(one: Instruction) -> str | None:
 def kept_lists(one: Instruction) -> str | None:
     """Rule `apt-kept`: what to say of a RUN that updates apt's lists and leaves them in its layer; else None.
 
-    It leaves them unless the same RUN removes them (rm, with a word that begins with LISTS), or has a flag --mount= that
-    names LISTS, as a cache or a tmpfs. Removing them in a later RUN saves nothing: the earlier layer has them.
+    It leaves them unless the same RUN removes them (rm, with a word that begins with LISTS), or has a flag --mount=
+    that names LISTS, as a cache or a tmpfs. Removing them in a later RUN saves nothing: the earlier layer has them.
     """
     if one.keyword != "RUN" or not _updates(done := commands(one)):
         return None
@@ -146,9 +148,9 @@ def _updates(done: Sequence[Sequence[str]]) -> bool:
 def loose_packages(one: Instruction) -> str | None:
     """Rule `unpinned-package`: what to say of a RUN with which pip installs packages by bare names; else None.
 
-    A bare name is a word after `install` that does not begin with a dash or a dot, holds none of = < > @ / and is not
-    the argument of an option of TAKES. With -c, --constraint (also --constraint=…) or --no-deps among the words, that
-    install is right, whatever it names. What to say names the packages.
+    A bare name is a word after `install` that does not begin with a dash or a dot, holds none of = < > @ / and is
+    not the argument of an option of TAKES. With -c, --constraint (also --constraint=…) or --no-deps among the
+    words, that install is right, whatever it names. What to say names the packages.
     """
     loose = []
     for command in commands(one) if one.keyword == "RUN" else ():
@@ -175,12 +177,12 @@ RULES = {
 
 
 def cache_order(stage: Stage) -> list[Fault]:
-    """Rule `cache-order`: in a stage, the code is copied after the packages are installed. A fault for each COPY before.
+    """Rule `cache-order`: in a stage, the code is copied after packages are installed. A fault for each COPY before.
 
-    Else every change of a line installs all of them anew. An install is a RUN with apt, apk or pip (`installed`), unless
-    --no-deps is among its words: that installs the code itself. Code is what COPY or ADD takes from the context, all its
-    words but the last, that does not end as one of PINS; with a flag --from= it comes from a stage, and a heredoc is no
-    code either. The place is `line 7`, that of the COPY.
+    Else every change of a line installs all of them anew. An install is a RUN with apt, apk or pip (`installed`),
+    unless --no-deps is among its words: that installs the code itself. Code is what COPY or ADD takes from the
+    context, all its words but the last, that does not end as one of PINS; with a flag --from= it comes from a
+    stage, and a heredoc is no code either. The place is `line 7`, that of the COPY.
     """
     installs = [
         one.line

@@ -1,7 +1,6 @@
 """What goes wrong between the objects of a cluster: a service that selects nothing, two that decide on one number."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from phase10_deployment.project29_docker.given.fault import Fault
 from phase10_deployment.project29_docker.pod_rules import Manifest, place
@@ -29,8 +28,8 @@ def _labels(deployment: Manifest) -> Mapping[str, str]:
 def service_faults(manifests: Sequence[Manifest]) -> list[Fault]:
     """The faults of each Service, in order; place: `Service/name`. Deployments are those of the same manifests.
 
-    - `selects-nothing`: its spec.selector holds (`selects`) for the pod labels (spec.template.metadata.labels) of no
-      Deployment.
+    - `selects-nothing`: its spec.selector holds (`selects`) for the pod labels (spec.template.metadata.labels) of
+      no Deployment.
     - `no-such-port`: a port's targetPort (without one, its port) is none of a selected Deployment's: a text is a
       container port's name, a number a containerPort's number. Once a port; not where nothing is selected.
     """
@@ -62,11 +61,13 @@ def service_faults(manifests: Sequence[Manifest]) -> list[Fault]:
 def scaling_faults(manifests: Sequence[Manifest]) -> list[Fault]:
     """The faults of each HorizontalPodAutoscaler, in order; place: `HorizontalPodAutoscaler/name`.
 
-    - `scales-nothing`: scaleTargetRef names (kind and name) no object of the manifests. Then nothing else is asked of it.
-    - `two-minds`: the object it scales has spec.replicas too: each apply sets the number back, in the middle of a rush.
+    - `scales-nothing`: scaleTargetRef names (kind and name) no object of the manifests. Then nothing else is asked
+      of it.
+    - `two-minds`: the object it scales has spec.replicas too: each apply sets the number back, in the middle of a
+      rush.
     - `one-replica`: minReplicas (1 where it is not named) is below 2: none is left while one starts anew.
-    - `cpu-only`: no metric of type Pods, Object or External: a CPU is as busy with one request as with a hundred; the
-      queue tells.
+    - `cpu-only`: no metric of type Pods, Object or External: a CPU is as busy with one request as with a hundred;
+      the queue tells.
     """
     faults = []
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler"):
@@ -89,13 +90,14 @@ def scaling_faults(manifests: Sequence[Manifest]) -> list[Fault]:
 def budget_faults(manifests: Sequence[Manifest]) -> list[Fault]:
     """The faults of disruption budgets; place: `Deployment/name` for the first rule, in order, then each budget's.
 
-    The replicas of a Deployment are at least the minReplicas (1 where it is not named) of the HorizontalPodAutoscaler that
-    names it; without one its spec.replicas (1 where it is not named).
+    The replicas of a Deployment are at least the minReplicas (1 where it is not named) of the
+    HorizontalPodAutoscaler that names it; without one its spec.replicas (1 where it is not named).
 
-    - `no-budget`: a Deployment of at least 2 replicas is selected by no PodDisruptionBudget (spec.selector.matchLabels, as
-      `selects` says): emptying two machines may end them all at once.
-    - `blocks-for-ever`: a budget's minAvailable is not below a selected Deployment's replicas, or its maxUnavailable is 0:
-      no machine can ever be emptied. Numbers only; a percentage is not looked at. Place: `PodDisruptionBudget/name`.
+    - `no-budget`: a Deployment of at least 2 replicas is selected by no PodDisruptionBudget
+      (spec.selector.matchLabels, as `selects` says): emptying two machines may end them all at once.
+    - `blocks-for-ever`: a budget's minAvailable is not below a selected Deployment's replicas, or its
+      maxUnavailable is 0: no machine can ever be emptied. Numbers only; a percentage is not looked at. Place:
+      `PodDisruptionBudget/name`.
     """
     budgets = of_kind(manifests, "PodDisruptionBudget")
     selected = [

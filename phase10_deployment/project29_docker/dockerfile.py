@@ -45,19 +45,19 @@ class Stage:
 def instructions(text: str) -> list[Instruction]:
     r"""The instructions of a Dockerfile, in order.
 
-    - A line whose first visible character is `#` is a comment, and is left out, also between continued lines. So is an
-      empty line.
-    - A line that ends with the escape character, `\`, goes on in the next line that is none of these. Spaces and tabs
-      after the character do not count. The lines are joined as they stand, without that character and the line end;
-      space at the ends of the whole goes.
-    - The first lines may be directives: `# syntax=…`, `# check=…`, and `` # escape=` ``, which makes the backquote the
-      escape character. The first line that is none of the three ends them: after it, `# escape=` is a comment.
+    - A line whose first visible character is `#` is a comment, and is left out, also between continued lines. So is
+      an empty line.
+    - A line that ends with the escape character, `\`, goes on in the next line that is none of these. Spaces and
+      tabs after the character do not count. The lines are joined as they stand, without that character and the line
+      end; space at the ends of the whole goes.
+    - The first lines may be directives: `# syntax=…`, `# check=…`, and `` # escape=` ``, which makes the backquote
+      the escape character. The first line that is none of the three ends them: after it, `# escape=` is a comment.
     - The keyword is in any case. Then come flags, words that begin with `--`, then the value.
-    - A value that is a JSON list of texts is the exec form. All else is for a shell, such as ['a'], whose quotes are
-      no JSON.
-    - In RUN, COPY and ADD, `<<EOF` (also `<<-EOF`, `<<"EOF"` and `<<'EOF'`) makes the lines that follow a text, up to
-      the line that is this word. `<<-` takes tabs off the beginnings of its lines, the last one's too. There may be
-      several, read one after the other.
+    - A value that is a JSON list of texts is the exec form. All else is for a shell, such as ['a'], whose quotes
+      are no JSON.
+    - In RUN, COPY and ADD, `<<EOF` (also `<<-EOF`, `<<"EOF"` and `<<'EOF'`) makes the lines that follow a text, up
+      to the line that is this word. `<<-` takes tabs off the beginnings of its lines, the last one's too. There may
+      be several, read one after the other.
 
     Raises ValueError that names the line and what stands there: a word that is no instruction, and the word of a
     heredoc that does not end. (Docker's documentation, "Dockerfile reference".)
@@ -150,12 +150,12 @@ def stages(parsed: Sequence[Instruction], arguments: Mapping[str, str] | None = 
     """The stages that the instructions make, in order.
 
     Before the first FROM there may be ARG alone. What it sets is for the FROM lines: `$NAME`, `${NAME}` and
-    `${NAME:-other}`, which is `other` where NAME is not set or empty. `arguments` are build arguments, which win over
-    an ARG's default, and do nothing without an ARG. `FROM base AS name` names a stage, in any case; a later FROM of
-    that name stands on it. A stage stands on an earlier one only.
+    `${NAME:-other}`, which is `other` where NAME is not set or empty. `arguments` are build arguments, which win
+    over an ARG's default, and do nothing without an ARG. `FROM base AS name` names a stage, in any case; a later
+    FROM of that name stands on it. A stage stands on an earlier one only.
 
-    Raises ValueError that names the line and what stands there: an instruction before the first FROM, a variable that
-    nothing sets, a FROM of another form. Raises ValueError where there is no FROM.
+    Raises ValueError that names the line and what stands there: an instruction before the first FROM, a variable
+    that nothing sets, a FROM of another form. Raises ValueError where there is no FROM.
     """
     given, known = dict(arguments or {}), dict[str, str]()
     found: list[Stage] = []

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 def patterns(text: str) -> list[str]:
     """The patterns of a .dockerignore file, in order, each as `ignored` wants it.
 
-    A line that begins with `#` is a comment (one with a space before it is none). Space at the ends goes, empty lines
-    go. A `!` at the beginning stays, and what stands after it is treated in the same way: a `/` at the beginning goes,
-    slashes at the end go, and so do `./` at the beginning. A pattern of which nothing is left, or `.` alone, goes.
-    A byte-order mark at the file's beginning goes.
+    A line that begins with `#` is a comment (one with a space before it is none). Space at the ends goes, empty
+    lines go. A `!` at the beginning stays, and what stands after it is treated in the same way: a `/` at the
+    beginning goes, slashes at the end go, and so do `./` at the beginning. A pattern of which nothing is left, or
+    `.` alone, goes. A byte-order mark at the file's beginning goes.
     """
     found = []
     for line in text.removeprefix("\ufeff").splitlines():
@@ -30,9 +30,10 @@ def patterns(text: str) -> list[str]:
 def expression(pattern: str) -> re.Pattern[str]:
     r"""What a pattern (without `!`) matches, as a regular expression for `fullmatch` on a whole path.
 
-    - `*` is any number of characters but `/`, `?` is one, `[a-z]` one of these, `[^a-z]` one that is none of these nor `/`.
-    - `**` is any number of folders: `**/a` matches a, b/a and c/b/a; `a/**/b` matches a/b and a/x/y/b; `a/**` matches all
-      below a, not a itself. Beside other characters, as in `a**`, it is any characters, `/` too.
+    - `*` is any number of characters but `/`, `?` is one, `[a-z]` one of these, `[^a-z]` one that is none of these
+      nor `/`.
+    - `**` is any number of folders: `**/a` matches a, b/a and c/b/a; `a/**/b` matches a/b and a/x/y/b; `a/**`
+      matches all below a, not a itself. Beside other characters, as in `a**`, it is any characters, `/` too.
     - `\` makes the next character an ordinary one. All other characters are themselves.
 
     Raises ValueError that names the pattern where a `[` is not closed, or the pattern ends with a single `\`.
@@ -70,8 +71,8 @@ def ignored(pattern_list: Sequence[str], path: str) -> bool:
     """Whether a path of the context, with `/` between its parts and none at its ends, stays out of the build.
 
     A pattern matches a path when it matches the path itself or one of the folders it lies in: `data` also matches
-    data/models/x. The last pattern that matches decides: the path stays out, or, when the pattern begins with `!`, it
-    comes in. A path that no pattern matches comes in. (Docker's documentation, "Build context".)
+    data/models/x. The last pattern that matches decides: the path stays out, or, when the pattern begins with `!`,
+    it comes in. A path that no pattern matches comes in. (Docker's documentation, "Build context".)
     """
     parts = path.split("/")
     above = ["/".join(parts[: count + 1]) for count in range(len(parts))]

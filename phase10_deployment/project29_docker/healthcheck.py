@@ -16,16 +16,17 @@ MOST = 4096  # bytes in which the first line has to end
 def probe(url: str, seconds: float = 3.0) -> str:
     """Why the server is not healthy; an empty text when it is: it answers a GET of `url` with status 200.
 
-    - All of it, from connecting to the end of the answer's first line, has `seconds`: also where the server sends a byte
-      now and then, so that no single read takes long.
+    - All of it, from connecting to the end of the answer's first line, has `seconds`: also where the server sends a
+      byte now and then, so that no single read takes long.
     - Any other status is a reason that names it, a redirect too: where it leads to is not what was asked.
     - It connects to the host and port of `url` themselves, whatever http_proxy says: a proxy cannot see into a
       container. So no urllib.request.
-    - What answers in no HTTP/1 (its first line does not begin with `HTTP/1.`, a space and a number after it, or does not
-      end within MOST bytes or before the connection does) is a reason, and so are a refused connection and no answer
-      in time. The reason for no answer in time says `seconds` as a number.
+    - What answers in no HTTP/1 (its first line does not begin with `HTTP/1.`, a space and a number after it, or
+      does not end within MOST bytes or before the connection does) is a reason, and so are a refused connection and
+      no answer in time. The reason for no answer in time says `seconds` as a number.
 
-    Raises ValueError that names the URL for one that is not http://host…; without a port it is 80, without a path `/`.
+    Raises ValueError that names the URL for one that is not http://host…; without a port it is 80, without a path
+    `/`.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:

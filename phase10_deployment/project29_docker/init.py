@@ -2,9 +2,9 @@
 
     python -I init.py [--grace 40] -- program argument …
 
-The kernel treats process 1 in a way of its own: a signal for which it has no handler does nothing, and every process
-whose parent ends becomes its child, to stay a zombie until it is waited for. A server is written for neither. This file
-uses the standard library alone, so that it starts in a few hundredths of a second.
+The kernel treats process 1 in a way of its own: a signal for which it has no handler does nothing, and every
+process whose parent ends becomes its child, to stay a zombie until it is waited for. A server is written for
+neither. This file uses the standard library alone, so that it starts in a few hundredths of a second.
 """
 
 import contextlib
@@ -28,16 +28,17 @@ def run(command: Sequence[str], grace: float = 40.0) -> int:
     """Run a command as process 1 should, wait until it ends, and return what to exit with.
 
     - It runs in a process group of its own, with no signal blocked.
-    - Each signal of FORWARDED that this process gets goes to it (to it alone: it knows its own children), also one that
-      came before it had started. So they are blocked (`signal.pthread_sigmask`) before it is started, and taken with
-      `signal.sigwait`: nothing can come between.
-    - Every child that ends is waited for at once, those too that this process adopted: no zombies. (`adopt` makes this
-      process adopt its descendants' orphans when it is not process 1.)
-    - `grace` seconds after the first SIGTERM or SIGINT, its whole group gets SIGKILL. `signal.setitimer` sends a SIGALRM.
+    - Each signal of FORWARDED that this process gets goes to it (to it alone: it knows its own children), also one
+      that came before it had started. So they are blocked (`signal.pthread_sigmask`) before it is started, and
+      taken with `signal.sigwait`: nothing can come between.
+    - Every child that ends is waited for at once, those too that this process adopted: no zombies. (`adopt` makes
+      this process adopt its descendants' orphans when it is not process 1.)
+    - `grace` seconds after the first SIGTERM or SIGINT, its whole group gets SIGKILL. `signal.setitimer` sends a
+      SIGALRM.
     - When it has ended, what is left of its group gets SIGKILL and is waited for; then this returns.
 
-    Returns its exit code; 128 + n where signal n ended it, as shells say it. Where there is no such program, it says so
-    on stderr and returns 127, and 126 where it may not be run. Raises ValueError for an empty command.
+    Returns its exit code; 128 + n where signal n ended it, as shells say it. Where there is no such program, it
+    says so on stderr and returns 127, and 126 where it may not be run. Raises ValueError for an empty command.
     """
     if not command:
         raise ValueError("there is no command to run; give it after --")

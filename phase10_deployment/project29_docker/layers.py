@@ -40,8 +40,8 @@ class Layer:
 def read_blob(layout: Path, digest: str) -> bytes:
     """The bytes of a blob of an OCI image layout: `sha256:abc…` lies in blobs/sha256/abc….
 
-    Raises ValueError that names the digest where the bytes do not have it, or it is no sha256 in 64 hex digits (a path
-    such as `../x` must lead nowhere); FileNotFoundError where there is no such blob.
+    Raises ValueError that names the digest where the bytes do not have it, or it is no sha256 in 64 hex digits (a
+    path such as `../x` must lead nowhere); FileNotFoundError where there is no such blob.
     """
     kind, _, name = digest.partition(":")
     if kind != "sha256" or len(name) != 64 or set(name) - set("0123456789abcdef"):
@@ -55,17 +55,17 @@ def read_blob(layout: Path, digest: str) -> bytes:
 def read_layers(layout: Path) -> list[Layer]:
     """The layers of the image in an OCI image layout, from the lowest.
 
-    `index.json` names manifests, each with mediaType and digest. Those of MANIFESTS count that are not of the platform
-    `unknown` (under platform, architecture: such are attestations); exactly one must be left. The manifest names config
-    and layers. The config's history has an entry for each instruction, in order; those with `empty_layer: true` made no
-    layer, and each of the others made one: its `created_by` (an empty text where there is none) goes with the layer. A
-    layer is a tar, packed with gzip (it begins with the bytes 1f 8b) or not.
+    `index.json` names manifests, each with mediaType and digest. Those of MANIFESTS count that are not of the
+    platform `unknown` (under platform, architecture: such are attestations); exactly one must be left. The manifest
+    names config and layers. The config's history has an entry for each instruction, in order; those with
+    `empty_layer: true` made no layer, and each of the others made one: its `created_by` (an empty text where there
+    is none) goes with the layer. A layer is a tar, packed with gzip (it begins with the bytes 1f 8b) or not.
 
-    In a tar, names may begin with `./` or `/`. A file `a/.wh.b` is a whiteout: it hides a/b of the layers below. A file
-    `a/.wh..wh..opq` hides all that the layers below have in a. Neither counts as a file.
+    In a tar, names may begin with `./` or `/`. A file `a/.wh.b` is a whiteout: it hides a/b of the layers below. A
+    file `a/.wh..wh..opq` hides all that the layers below have in a. Neither counts as a file.
 
-    Raises ValueError: for no or several images, with their number; where history and layers do not go together, with both
-    numbers; for a layer packed otherwise, with its media type. (OCI image specification, "layer".)
+    Raises ValueError: for no or several images, with their number; where history and layers do not go together,
+    with both numbers; for a layer packed otherwise, with its media type. (OCI image specification, "layer".)
     """
     index = json.loads((Path(layout) / "index.json").read_text(encoding="utf-8"))
     named = [one for one in index["manifests"] if one.get("mediaType") in MANIFESTS]
@@ -112,8 +112,8 @@ def visible(layers: Sequence[Layer]) -> dict[str, tuple[int, int]]:
     """The files that a container sees, by path: the index of the layer that each is of, and its bytes.
 
     Layer by layer, from the lowest: first go the files that it hides (`removes`: the path itself and all below it;
-    `empties`: all below; `""` is the root), then its own come, in the place of those that were there. A file in the place
-    of a folder hides what was below it, too. What a layer hides is of the layers below, never its own.
+    `empties`: all below; `""` is the root), then its own come, in the place of those that were there. A file in the
+    place of a folder hides what was below it, too. What a layer hides is of the layers below, never its own.
     """
     seen: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(layers):

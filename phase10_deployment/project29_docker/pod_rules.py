@@ -1,4 +1,4 @@
-"""What goes wrong with the pods of a Deployment: probes that kill the busy, a root that can be written, no time to end."""
+"""What goes wrong with the pods of a Deployment: probes that kill the busy, a writable root, no time to end."""
 
 import math
 import re
@@ -42,10 +42,10 @@ def probes(container: Manifest) -> list[tuple[str, str]]:
 
     - `no-readiness`: there is no readinessProbe with httpGet: requests come before it is warm.
     - `no-liveness`: there is no livenessProbe with httpGet: a server that hangs stays.
-    - `same-question`: the two ask the same path. A server that is busy or draining is not ready, and alive: asked one
-      question, it is killed when it should be left alone.
-    - `no-startup`: the start is not waited for: startupProbe's failureThreshold · periodSeconds is under WARM seconds. What
-      is not named is 3, and 10 s; no startupProbe is 0 s. Until it passes, liveness is not asked.
+    - `same-question`: the two ask the same path. A server that is busy or draining is not ready, and alive: asked
+      one question, it is killed when it should be left alone.
+    - `no-startup`: the start is not waited for: startupProbe's failureThreshold · periodSeconds is under WARM
+      seconds. What is not named is 3, and 10 s; no startupProbe is 0 s. Until it passes, liveness is not asked.
     """
     found = []
     paths = {
@@ -66,9 +66,10 @@ def probes(container: Manifest) -> list[tuple[str, str]]:
 
 
 def quantity(text: str | int | float) -> float:
-    """A quantity of Kubernetes as a number: "500m" is 0.5, "1.5" is 1.5, "2Gi" is 2 · 2^30, "3M" is 3,000,000, 1e3 is 1000.
+    """A quantity of Kubernetes as a number: "500m" is 0.5, "1.5" is 1.5, "2Gi" is 2 · 2^30, "3M" is 3,000,000.
 
-    Suffixes: m; k M G T P E, powers of 1000; Ki Mi Gi Ti Pi Ei, powers of 1024. A number stays what it is.
+    Suffixes: m; k M G T P E, powers of 1000; Ki Mi Gi Ti Pi Ei, powers of 1024. Or an exponent, "1e3". A number
+    stays what it is.
     Raises ValueError that names the text for anything else, such as "2gb", "2GB" or "-1".
     """
     if isinstance(text, int | float):
@@ -90,8 +91,8 @@ def resources(container: Manifest) -> list[tuple[str, str]]:
 
     - `no-requests`: resources.requests lacks cpu or memory: the scheduler puts it where there is no room.
     - `no-memory-limit`: resources.limits lacks memory: one server that leaks ends its neighbours.
-    - `memory-differs`: limit and request of memory (as `quantity` reads them) are not the same: a pod above its request
-      is the first to go when the machine is full. Not where either is missing.
+    - `memory-differs`: limit and request of memory (as `quantity` reads them) are not the same: a pod above its
+      request is the first to go when the machine is full. Not where either is missing.
     """
     named = container.get("resources", {})
     requests, limits = named.get("requests", {}), named.get("limits", {})
@@ -110,15 +111,15 @@ def resources(container: Manifest) -> list[tuple[str, str]]:
 def hardening(pod: Manifest, container: Manifest) -> list[tuple[str, str]]:
     """The rules that pod and container break in what they may do, each with what to say, in this order.
 
-    A securityContext may be the pod's or the container's. Of runAsNonRoot and runAsUser the container's wins where it has
-    the key; the others are the container's alone.
+    A securityContext may be the pod's or the container's. Of runAsNonRoot and runAsUser the container's wins where
+    it has the key; the others are the container's alone.
 
     - `may-be-root`: runAsNonRoot is not true, or runAsUser is 0.
     - `may-rise`: allowPrivilegeEscalation is not false.
     - `capabilities`: capabilities.drop does not hold ALL.
     - `writable-root`: readOnlyRootFilesystem is not true.
-    - `no-tmp`: readOnlyRootFilesystem is true, and no volumeMount at /tmp of a volume with the key emptyDir: Python finds
-      no place for its temporary files, and starts failing when it first needs one.
+    - `no-tmp`: readOnlyRootFilesystem is true, and no volumeMount at /tmp of a volume with the key emptyDir: Python
+      finds no place for its temporary files, and starts failing when it first needs one.
     - `loose-image`: the image has no tag, or `latest`, and no digest. (registry:5000/app has no tag.)
     """
     own = container.get("securityContext", {})
@@ -150,8 +151,8 @@ def _has_tmp(pod: Manifest, container: Manifest) -> bool:
 def literal_secrets(container: Manifest) -> list[tuple[str, str]]:
     """Rule `literal-secret`: each variable of `env` that is named like a secret (SECRET) and has a `value`, in order.
 
-    A manifest is committed, and anyone who may read pods reads it: valueFrom.secretKeyRef, or a file, keeps it apart. An
-    empty value is none. What to say names the variable, and never its value.
+    A manifest is committed, and anyone who may read pods reads it: valueFrom.secretKeyRef, or a file, keeps it
+    apart. An empty value is none. What to say names the variable, and never its value.
     """
     return [
         ("literal-secret", f"{one['name']} stands in the manifest: use secretKeyRef")
@@ -163,9 +164,10 @@ def literal_secrets(container: Manifest) -> list[tuple[str, str]]:
 def time_to_end(pod: Manifest, container: Manifest, drain: float) -> list[tuple[str, str]]:
     """The rules of a pod's end, each with what to say, in this order. `drain` is what the server takes, in seconds.
 
-    When a pod is to end, it gets SIGTERM at the same time as others are told to send it nothing more; some hear it late,
-    and their requests are refused. So it waits first: lifecycle.preStop.sleep.seconds. All of it, the wait and the drain,
-    has to fit into terminationGracePeriodSeconds (30 where it is not named): after that comes SIGKILL.
+    When a pod is to end, it gets SIGTERM at the same time as others are told to send it nothing more; some hear it
+    late, and their requests are refused. So it waits first: lifecycle.preStop.sleep.seconds. All of it, the wait
+    and the drain, has to fit into terminationGracePeriodSeconds (30 where it is not named): after that comes
+    SIGKILL.
 
     - `no-wait`: preStop's sleep is under 5 seconds, or not there.
     - `cut-off`: terminationGracePeriodSeconds is not above the wait and `drain` together.

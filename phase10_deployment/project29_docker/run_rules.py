@@ -1,7 +1,7 @@
 """What goes wrong when an image runs: a signal that never arrives, a root user, a compiler for whoever breaks in.
 
-A rule takes all that makes the image's last stage, those it stands on included (`inherited`), and gives its first fault,
-or None. Of CMD, ENTRYPOINT, USER and HEALTHCHECK the last one in an image counts.
+A rule takes all that makes the image's last stage, those it stands on included (`inherited`), and gives its first
+fault, or None. Of CMD, ENTRYPOINT, USER and HEALTHCHECK the last one in an image counts.
 """
 
 import re
@@ -33,9 +33,10 @@ def last(made: Iterable[Instruction], keyword: str) -> Instruction | None:
 def shell_form(made: Sequence[Instruction]) -> Fault | None:
     """Rule `shell-form`: ENTRYPOINT, then CMD, has an exec form that starts the program and no shell.
 
-    In the shell form `sh -c` is process 1. It passes no SIGTERM on, so Docker waits ten seconds and kills the server,
-    with all requests in it. The exec form of a shell is as bad: a first word that is one of SHELLS, with any path before
-    it, then `-c` and a command that does not begin with `exec `. The place is `line 7`, that of the instruction.
+    In the shell form `sh -c` is process 1. It passes no SIGTERM on, so Docker waits ten seconds and kills the
+    server, with all requests in it. The exec form of a shell is as bad: a first word that is one of SHELLS, with
+    any path before it, then `-c` and a command that does not begin with `exec `. The place is `line 7`, that of the
+    instruction.
     """
     for keyword in ("ENTRYPOINT", "CMD"):
         one = last(made, keyword)
@@ -56,8 +57,8 @@ def shell_form(made: Sequence[Instruction]) -> Fault | None:
 def root(made: Sequence[Instruction]) -> Fault | None:
     """Rule `root`: USER is a number, and not 0. Of `10001:10001` the part before the colon is the user.
 
-    A name will not do: Kubernetes' runAsNonRoot cannot tell whether `app` is root, and does not start it. The place is
-    `line 7`, that of the USER; where there is none, `the image`.
+    A name will not do: Kubernetes' runAsNonRoot cannot tell whether `app` is root, and does not start it. The place
+    is `line 7`, that of the USER; where there is none, `the image`.
     """
     user = last(made, "USER")
     if user is None:
@@ -71,8 +72,8 @@ def root(made: Sequence[Instruction]) -> Fault | None:
 def under_root(made: Sequence[Instruction]) -> Fault | None:
     """Rule `under-root`: nothing lies in /root, which no other user may enter.
 
-    That is /root or what is below it (/rootfs is not) as a word of COPY or ADD, as a WORKDIR, or as one of the folders
-    of PATH in an ENV. The place is `line 7`, that of the first such instruction.
+    That is /root or what is below it (/rootfs is not) as a word of COPY or ADD, as a WORKDIR, or as one of the
+    folders of PATH in an ENV. The place is `line 7`, that of the first such instruction.
     """
     for one in made:
         if one.keyword in ("COPY", "ADD"):
@@ -93,8 +94,8 @@ def under_root(made: Sequence[Instruction]) -> Fault | None:
 def compiler(made: Sequence[Instruction]) -> Fault | None:
     """Rule `compiler`: no RUN installs one of COMPILERS with apt or apk (`installed` of given/shell.py tells).
 
-    `g++=4:12.2` is g++. A compiler is hundreds of megabytes, and whoever breaks in can build what they like. The place
-    is `line 7`, that of the first such RUN.
+    `g++=4:12.2` is g++. A compiler is hundreds of megabytes, and whoever breaks in can build what they like. The
+    place is `line 7`, that of the first such RUN.
     """
     for run, tool, words in _installs(made):
         named = [word for word in words if COMPILERS.fullmatch(word.partition("=")[0])]
@@ -106,7 +107,8 @@ def compiler(made: Sequence[Instruction]) -> Fault | None:
 def pip_inside(made: Sequence[Instruction]) -> Fault | None:
     """Rule `pip-inside`: no RUN installs with pip; what it installs comes from another stage, by COPY.
 
-    Else pip, its cache, and what it needs to build are in the image. The place is `line 7`, that of the first such RUN.
+    Else pip, its cache, and what it needs to build are in the image. The place is `line 7`, that of the first such
+    RUN.
     """
     for run, tool, _ in _installs(made):
         if tool == "pip":

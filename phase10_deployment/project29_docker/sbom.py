@@ -30,9 +30,9 @@ def normal(name: str) -> str:
 def pinned(text: str) -> dict[str, str]:
     """The versions of a constraints.txt, by normal name: lines `name==version`.
 
-    A comment begins with `#`, at the line's beginning or after a space. What follows `;` is a marker, and does not count;
-    nor do extras, `name[extra]==1`. Empty lines go. Raises ValueError that names the line's number and text for any other
-    line, such as `name>=1`, and for a name that has two versions.
+    A comment begins with `#`, at the line's beginning or after a space. What follows `;` is a marker, and does not
+    count; nor do extras, `name[extra]==1`. Empty lines go. Raises ValueError that names the line's number and text
+    for any other line, such as `name>=1`, and for a name that has two versions.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -53,12 +53,14 @@ def bill_faults(
 ) -> list[Fault]:
     """What is wrong with a CycloneDX bill, by the versions that were tested (`pinned`). The place is a normal name.
 
-    The components are `bill["components"]` (none where it is missing), each with name, version and purl. The rules, in
-    the order of the components, and for one of them in this order:
+    The components are `bill["components"]` (none where it is missing), each with name, version and purl. The rules,
+    in the order of the components, and for one of them in this order:
 
     - `unpinned`: no version of it is known; it came in by itself, and next time it may be another.
-    - `other-version`: it is known with another version. A local version is no other: 2.13.0+cpu is 2.13.0, on either side.
-    - `no-purl`: its purl does not begin with `pkg:` and hold the version after an `@`: no scanner finds it in its lists.
+    - `other-version`: it is known with another version. A local version is no other: 2.13.0+cpu is 2.13.0, on
+      either side.
+    - `no-purl`: its purl does not begin with `pkg:` and hold the version after an `@`: no scanner finds it in its
+      lists.
     - `twice`: a component of that name was there before.
 
     Then, sorted by name, `missing`: a name of `required` that is no component's.
@@ -84,9 +86,10 @@ def bill_faults(
 def stable(bill: Mapping[str, Any]) -> dict[str, Any]:
     """The bill without what changes from run to run, so that the same packages give the same bytes.
 
-    `serialNumber` goes, and of the metadata `timestamp`. Components are sorted by normal name, then version; each one's
-    `properties` and `externalReferences` go, for they have paths of the machine it was made on. `dependencies` are sorted
-    by `ref`, and the `dependsOn` of each as text. All else stays. `bill` itself is not changed.
+    `serialNumber` goes, and of the metadata `timestamp`. Components are sorted by normal name, then version; each
+    one's `properties` and `externalReferences` go, for they have paths of the machine it was made on.
+    `dependencies` are sorted by `ref`, and the `dependsOn` of each as text. All else stays. `bill` itself is not
+    changed.
     """
     made = {key: value for key, value in bill.items() if key != "serialNumber"}
     if "metadata" in made:
