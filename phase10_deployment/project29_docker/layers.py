@@ -8,7 +8,6 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -57,15 +56,12 @@ def read_layers(layout: Path) -> list[Layer]:
 
     `index.json` names manifests, each with mediaType and digest. Those of MANIFESTS count that are not of the
     platform `unknown` (under platform, architecture: such are attestations); exactly one must be left. The manifest
-    names config and layers. The config's history has an entry for each instruction, in order; those with
-    `empty_layer: true` made no layer, and each of the others made one: its `created_by` (an empty text where there
-    is none) goes with the layer. A layer is a tar, packed with gzip (it begins with the bytes 1f 8b) or not.
-
-    In a tar, names may begin with `./` or `/`. A file `a/.wh.b` is a whiteout: it hides a/b of the layers below. A
-    file `a/.wh..wh..opq` hides all that the layers below have in a. Neither counts as a file.
+    names config and layers, each with mediaType and digest (`read_blob`, `read_layer`). The config's history has an
+    entry for each instruction, in order; those with `empty_layer: true` made no layer, and each of the others made
+    one: its `created_by` (an empty text where there is none) goes with the layer.
 
     Raises ValueError: for no or several images, with their number; where history and layers do not go together,
-    with both numbers; for a layer packed otherwise, with its media type. (OCI image specification, "layer".)
+    with both numbers. (OCI image specification, "layer".)
     """
     index = json.loads((Path(layout) / "index.json").read_text(encoding="utf-8"))
     named = [one for one in index["manifests"] if one.get("mediaType") in MANIFESTS]
@@ -78,12 +74,24 @@ def read_layers(layout: Path) -> list[Layer]:
     blobs = manifest["layers"]
     if len(made) != len(blobs):
         raise ValueError(f"the history tells of {len(made)} layers, and the image has {len(blobs)}")
-    return [_layer(layout, blob, said) for blob, said in zip(blobs, made, strict=True)]
+    return [
+        read_layer(read_blob(layout, blob["digest"]), said, str(blob.get("mediaType", "")))
+        for blob, said in zip(blobs, made, strict=True)
+    ]
 
 
-def _layer(layout: Path, blob: Mapping[str, Any], created_by: str) -> Layer:
-    packed = read_blob(layout, blob["digest"])
-    kind = str(blob.get("mediaType", ""))
+def read_layer(
+    packed: bytes, created_by: str, kind: str = "application/vnd.oci.image.layer.v1.tar+gzip"
+) -> Layer:
+    """A layer from the bytes of its blob: a tar, packed with gzip (then it begins with the bytes 1f 8b) or not.
+
+    Names in a tar may begin with `./` or `/`, which goes. A file `a/.wh.b` is a whiteout: it hides a/b of the
+    layers below (`removes`). A file `a/.wh..wh..opq` hides all that the layers below have in a (`empties`; `""` is
+    the root). Neither counts as a file. Links, of both kinds, and devices count as files of 0 bytes; folders do not
+    count.
+
+    Raises ValueError that names `kind`, the media type, where it ends with `zstd`.
+    """
     if kind.endswith("zstd"):
         raise ValueError(f"a layer is packed as {kind}; gzip and plain tar can be read")
     content = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed

@@ -2,8 +2,9 @@
 
     python -I replica.py [--port 0] [--name a] [--tokens 20] [--pause 0.01]
 
-Standard library alone, so that it is up at once. It speaks as much of the server's language as nginx, Prometheus and the
-tests here need: /health, /ready, /metrics, and chat as server-sent events, with `x-served-by` naming the replica.
+Standard library alone, so that it is up at once. It speaks as much of the server's language as nginx, Prometheus
+and the tests here need: /health, /ready, /metrics, and chat as server-sent events, with `x-served-by` naming the
+replica.
 """
 
 import argparse

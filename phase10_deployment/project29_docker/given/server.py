@@ -62,8 +62,8 @@ def stand_in(*options: str) -> list[str]:
 def running(line: Sequence[str], seconds: float = WARM) -> Iterator[Server]:
     """A server that is ready, and is killed at the end if it still runs.
 
-    It is ready once it has said `serving MODEL on URL` on stdout. Raises OSError with the last it said where it ends
-    before that, or does not say it in time.
+    It is ready once it has said `serving MODEL on URL` on stdout. Raises OSError with the last it said where it
+    ends before that, or does not say it in time.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         start = time.perf_counter()
