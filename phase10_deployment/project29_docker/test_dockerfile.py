@@ -16,7 +16,11 @@ def short(text: str) -> list[tuple[int, str, str]]:
 
 @pytest.mark.task(1)
 def test_keywords_flags_and_values():
-    text = "FROM debian:bookworm AS b\nrun  --mount=type=cache,target=/x --network=none\tmake  all \nCopy --from=b a b\n"
+    text = (
+        "FROM debian:bookworm AS b\n"
+        "run  --mount=type=cache,target=/x --network=none\tmake  all \n"
+        "Copy --from=b a b\n"
+    )
     assert instructions(text) == [
         Instruction(1, "FROM", (), "debian:bookworm AS b"),
         Instruction(2, "RUN", ("--mount=type=cache,target=/x", "--network=none"), "make  all"),

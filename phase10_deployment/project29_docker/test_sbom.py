@@ -111,7 +111,7 @@ def test_what_is_required_and_not_there():
 BILL: dict[str, Any] = {
     "serialNumber": "urn:uuid:1",
     "specVersion": "1.6",
-    "metadata": {"timestamp": "2026-11-27T20:00:00Z", "tools": ["x"]},
+    "metadata": {"timestamp": "2026", "tools": ["x"]},
     "components": [
         component("Zlib", "1", **{"bom-ref": "z"}),
         component(
@@ -142,7 +142,7 @@ def test_the_same_packages_give_the_same_bytes():
 def test_what_stays_and_what_goes():
     before = copy.deepcopy(BILL)
     made = stable(BILL)
-    assert BILL == before
+    assert before == BILL
     assert made["metadata"] == {"tools": ["x"]}
     assert made["specVersion"] == "1.6"
     assert "serialNumber" not in made

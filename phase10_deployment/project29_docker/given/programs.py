@@ -28,7 +28,7 @@ def program(name: str) -> str | None:
 
 @contextmanager
 def nginx(configuration: str, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """nginx with this configuration, which listens on `port`. Raises OSError, with what it says, if it does not start."""
+    """nginx with this configuration, which listens on `port`. Raises OSError with its words where it fails."""
     found = program("nginx")
     if found is None:
         raise OSError("nginx is not installed")
