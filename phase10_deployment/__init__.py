@@ -1,1 +1,0 @@
-"""Phase 10, deployment."""
