@@ -54,7 +54,9 @@ def load(source: Path | str, name: str, flags: Sequence[str] = ()) -> ctypes.CDL
     text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     march = os.environ.get(MARCH) or "native"
     if lacking := sorted(LEVELS.get(march, set()) - set(abilities())):
-        _say_once(f"native: this processor is no {march} ({', '.join(lacking)}), so slower code does the work")
+        _say_once(
+            f"native: this processor is no {march} ({', '.join(lacking)}), so slower code does the work"
+        )
         return None
     all_flags = [f"-march={march}", *FLAGS, *flags]
     # -march=native makes a library for this processor alone, and a folder can be shared between machines.
