@@ -1,4 +1,4 @@
-"""nginx before replicas: its configuration is read back; where there is an nginx, it serves, and a replica is killed."""
+"""nginx before replicas: its configuration is read back; where there is one, it serves, and a replica is killed."""
 
 import http.client
 import json
@@ -76,7 +76,7 @@ def test_a_stream_is_not_held_back_and_a_connection_is_kept():
         [["77s"]],
         [["2s"]],
     )
-    headers = {name: value for name, value in values(place, "proxy_set_header")}
+    headers = dict(values(place, "proxy_set_header"))
     assert (headers["Connection"], headers["Host"]) == ("", "$host")
 
 

@@ -24,7 +24,7 @@ def parse(text: str) -> Block:
     for token in tokens:
         if token.startswith("#"):
             continue
-        if token in "{;" and not words or (token == "}" and (words or len(stack) == 1)):
+        if (token in "{;" and not words) or (token == "}" and (words or len(stack) == 1)):
             raise ValueError(f"there is a {token} where none can be, in {stack[-1].name or 'the file'}")
         if token == "}":
             stack.pop()
