@@ -1,13 +1,15 @@
 """Rules between a cluster's objects: who selects whom, who decides on the replicas, who may end them."""
 
-import copy
 from typing import Any
 
 import pytest
 
 from phase10_deployment.project29_docker import cluster_rules
 from phase10_deployment.project29_docker.given.fault import Fault
-from phase10_deployment.project29_docker.test_pod_rules import own
+from phase10_deployment.project29_docker.given.own import own_manifests
+
+
+BLOCKS = "blocks-for-ever PodDisruptionBudget/b"
 
 
 def found(faults: list[Fault]) -> list[str]:
@@ -114,18 +116,18 @@ def test_autoscalers(scaled: dict[str, Any], by: dict[str, Any], faults: list[st
         ([deployment(replicas=1), scaler(minReplicas=1)], []),
         ([deployment(replicas=2), budget({"app": "other"}, minAvailable=1)], ["no-budget Deployment/server"]),
         ([deployment(replicas=2), budget({}, minAvailable=1)], ["no-budget Deployment/server"]),
-        ([deployment(replicas=2), budget({"app": "server"}, minAvailable=2)], ["blocks-for-ever PodDisruptionBudget/b"]),
+        ([deployment(replicas=2), budget({"app": "server"}, minAvailable=2)], [BLOCKS]),
         ([deployment(replicas=3), budget({"app": "server"}, minAvailable=2)], []),
         ([deployment(), scaler(minReplicas=3), budget({"app": "server"}, minAvailable=2)], []),
         ([deployment(replicas=9), scaler(minReplicas=2), budget({"app": "server"}, minAvailable=2)],
-         ["blocks-for-ever PodDisruptionBudget/b"]),
-        ([deployment(), budget({"app": "server"}, minAvailable=1)], ["blocks-for-ever PodDisruptionBudget/b"]),
+         [BLOCKS]),
+        ([deployment(), budget({"app": "server"}, minAvailable=1)], [BLOCKS]),
         ([deployment(replicas=2), budget({"app": "server"}, minAvailable="100%")], []),
-        ([deployment(replicas=2), budget({"app": "server"}, maxUnavailable=0)], ["blocks-for-ever PodDisruptionBudget/b"]),
+        ([deployment(replicas=2), budget({"app": "server"}, maxUnavailable=0)], [BLOCKS]),
         ([deployment(replicas=2), budget({"app": "server"}, maxUnavailable=1)], []),
         ([budget({"app": "server"}, minAvailable=5)], []),
         ([deployment("a", replicas=2), deployment("b", replicas=2), budget({"app": "b"}, maxUnavailable=0)],
-         ["no-budget Deployment/a", "blocks-for-ever PodDisruptionBudget/b"]),
+         ["no-budget Deployment/a", BLOCKS]),
     ],
 )  # fmt: skip
 def test_budgets(manifests: list[dict[str, Any]], faults: list[str]):
@@ -157,6 +159,6 @@ def test_budgets(manifests: list[dict[str, Any]], faults: list[str]):
 def test_the_projects_own_objects_spoiled_in_one_place(
     kind: str, path: str, value: object, faults: list[str]
 ):
-    manifests = copy.deepcopy(own())
+    manifests = own_manifests()
     next(one for one in manifests if one["kind"] == kind)["spec"][path] = value
     assert found(cluster_rules.cluster_faults(manifests)) == faults

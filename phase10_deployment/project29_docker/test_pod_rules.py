@@ -1,14 +1,13 @@
 """Rules of pods: each with what somebody's cluster once had, and what is right beside it."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from phase10_deployment.project29_docker import pod_rules
 from phase10_deployment.project29_docker.given.fault import rules
+from phase10_deployment.project29_docker.given.own import own_manifests
 from shared.testing import raises
 
 
@@ -31,10 +30,7 @@ START = probe("/ready", periodSeconds=2, failureThreshold=60)
         ({"readinessProbe": READY, "livenessProbe": ALIVE, "startupProbe": START}, []),
         ({}, ["no-readiness", "no-liveness", "no-startup"]),
         ({"readinessProbe": READY, "livenessProbe": READY, "startupProbe": START}, ["same-question"]),
-        (
-            {"readinessProbe": probe(None), "livenessProbe": probe(None), "startupProbe": START},
-            ["no-readiness", "no-liveness"],
-        ),
+        ({"readinessProbe": probe(None), "startupProbe": START}, ["no-readiness", "no-liveness"]),
         ({"livenessProbe": ALIVE, "startupProbe": START}, ["no-readiness"]),
         ({"readinessProbe": READY, "startupProbe": START}, ["no-liveness"]),
         ({"readinessProbe": READY, "livenessProbe": ALIVE, "startupProbe": probe("/ready")}, ["no-startup"]),
@@ -246,16 +242,6 @@ def test_a_shorter_drain_needs_less():
     assert names(pod_rules.time_to_end({}, container, 25.0)) == ["cut-off"]
 
 
-def own() -> list[dict[str, Any]]:
-    folder = Path(__file__).parent / "deploy" / "kubernetes"
-    return [
-        one
-        for file in sorted(folder.glob("*.yaml"))
-        for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))
-        if one
-    ]
-
-
 @pytest.mark.task(10)
 @pytest.mark.parametrize(
     ("path", "value", "broken"),
@@ -269,7 +255,7 @@ def own() -> list[dict[str, Any]]:
     ],
 )
 def test_the_projects_own_pods_spoiled_in_one_place(path: str, value: object, broken: list[str]):
-    manifests = own()
+    manifests = own_manifests()
     place: Any = next(one for one in manifests if one["kind"] == "Deployment")["spec"]["template"]["spec"]
     *above, last = path.split(".")
     for key in above:

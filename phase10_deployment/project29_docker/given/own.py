@@ -1,7 +1,10 @@
-"""The project's own Dockerfile, as it is or spoiled in one place."""
+"""The project's own Dockerfile, as it is or spoiled in one place, and its own manifests."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from phase10_deployment.project29_docker.dockerfile import Stage, instructions, stages
 
@@ -19,3 +22,9 @@ def own_dockerfile(
         text = text.replace(before, after)
     found = stages(instructions(text), arguments)
     return found[: [stage.name for stage in found].index(SERVE) + 1]
+
+
+def own_manifests() -> list[dict[str, Any]]:
+    """The objects of deploy/kubernetes, file by file."""
+    files = sorted((DOCKERFILE.parent / "deploy" / "kubernetes").glob("*.yaml"))
+    return [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
