@@ -8,7 +8,6 @@ from phase10_deployment.project29_docker import cluster_rules
 from phase10_deployment.project29_docker.given.fault import Fault
 from phase10_deployment.project29_docker.given.own import own_manifests
 
-
 BLOCKS = "blocks-for-ever PodDisruptionBudget/b"
 
 

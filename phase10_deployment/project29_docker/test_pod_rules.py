@@ -76,9 +76,10 @@ def test_probes(container: dict[str, Any], broken: list[str]):
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("500m", 0.5), ("1", 1.0), ("1.5", 1.5), (".5", 0.5), ("2.", 2.0), ("2Gi", 2 * 2**30), ("1Ki", 1024.0),
+        ("500m", 0.5), ("1", 1.0), ("1.5", 1.5), (".5", 0.5), ("2.", 2.0),
+        ("2Gi", 2 * 2**30), ("1Ki", 1024.0),
         ("128Mi", 128 * 2**20), ("1Ti", 2.0**40), ("1Pi", 2.0**50), ("1Ei", 2.0**60), ("3k", 3000.0), ("3M", 3e6),
-        ("1G", 1e9), ("1T", 1e12), ("1P", 1e15), ("1E", 1e18), ("1e3", 1000.0), ("1E3", 1000.0), ("2e-1", 0.2), (2, 2.0),
+        ("1G", 1e9), ("1T", 1e12), ("1P", 1e15), ("1E", 1e18), ("1e3", 1000.0), ("1E3", 1e3), ("2e-1", 0.2), (2, 2.0),
         (0.25, 0.25), ("0", 0.0),
     ],
 )  # fmt: skip
@@ -225,8 +226,8 @@ def test_each_secret_is_told_and_none_without_variables():
 @pytest.mark.parametrize(
     ("wait", "grace", "broken"),
     [
-        (5, 36, []), (5, 35, ["cut-off"]), (4, 60, ["no-wait"]), (None, 31, ["no-wait"]), (None, 30, ["no-wait", "cut-off"]),
-        (None, None, ["no-wait", "cut-off"]), (10, 41, []), (10, 40, ["cut-off"]),
+        (5, 36, []), (5, 35, ["cut-off"]), (4, 60, ["no-wait"]), (None, 31, ["no-wait"]), (10, 41, []),
+        (None, 30, ["no-wait", "cut-off"]), (None, None, ["no-wait", "cut-off"]), (10, 40, ["cut-off"]),
     ],
 )  # fmt: skip
 def test_time_to_end(wait: int | None, grace: int | None, broken: list[str]):
