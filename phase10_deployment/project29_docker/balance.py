@@ -1,6 +1,7 @@
 """nginx before several replicas: who gets a request, what is tried again, and a stream that is not held back."""
 
 import re
+import sys
 from collections.abc import Sequence
 
 HIDDEN = ("/metrics", "/debug")
@@ -106,3 +107,16 @@ http {{
     }}
 }}
 """
+
+
+def main() -> None:
+    """Print the configuration for the servers that are named: host:port host:port …"""
+    try:
+        print(nginx_conf(sys.argv[1:]), end="")
+    except ValueError as mistake:
+        print(f"error: {mistake}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
