@@ -21,8 +21,8 @@ import httpx
 import typer
 from rich.console import Console
 
-from phase10_deployment.project29_docker.balance import nginx_conf
 from phase10_deployment.project29_docker.given import programs, server
+from phase10_deployment.project29_docker.given.streams import conf
 from shared.command import exits_with_message
 from shared.options import run_command
 
@@ -107,8 +107,11 @@ def fail_over(
     end: str = "kill",
     stand_in: bool = False,
     model: str = "tiny-chat",
+    plain: bool = False,
 ) -> tuple[Counts, int | None]:
     """Start two servers and nginx, load them, and end one; returns the counts, and its exit code where it had to drain.
+
+    `plain` takes nginx as it is by default.
 
     Raises OSError where nginx or a server does not start.
     """
@@ -117,7 +120,7 @@ def fail_over(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers = [stack.enter_context(server.running(command)) for _ in range(2)]
         port = programs.free_port()
-        text = nginx_conf([f"127.0.0.1:{one.port}" for one in servers], port, str(folder / "nginx"))
+        text = conf(plain, [f"127.0.0.1:{one.port}" for one in servers], port, str(folder / "nginx"))
         stack.enter_context(programs.nginx(text, folder / "nginx", port))
         url = f"http://127.0.0.1:{port}"
         counts = asyncio.run(load(url, servers[0], model, streams, seconds, tokens, end))
