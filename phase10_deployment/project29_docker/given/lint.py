@@ -54,7 +54,7 @@ def tools() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     scripts = Path(sys.executable).parent
     if (hadolint := shutil.which("hadolint", path=str(scripts)) or shutil.which("hadolint")) is not None:
-        found["hadolint"] = [hadolint, str(DOCKERFILE)]
+        found["hadolint"] = [hadolint, str(DOCKERFILE), f"{DOCKERFILE}.page"]
     if (validate := shutil.which("kubernetes-validate", path=str(scripts))) is not None:
         files = map(str, sorted((DEPLOY / "kubernetes").glob("*.yaml")))
         found["kubernetes-validate"] = [validate, "--strict", *files]

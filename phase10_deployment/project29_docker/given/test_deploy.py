@@ -9,10 +9,13 @@ import pytest
 import yaml
 
 from phase10_deployment.project29_docker import check_dashboards
+from phase10_deployment.project29_docker.build_rules import building_faults
+from phase10_deployment.project29_docker.dockerfile import instructions, stages
 from phase10_deployment.project29_docker.given import lint, nginx_tree
 from phase10_deployment.project29_docker.given.bad import RIGHT, bad_dockerfiles
 from phase10_deployment.project29_docker.given.engines import DOCKERFILE, PROJECT
 from phase10_deployment.project29_docker.given.replica import COUNTERS, GAUGES, HISTOGRAMS
+from phase10_deployment.project29_docker.run_rules import running_faults
 from shared.files import ROOT
 from shared.ladder.imports import closure, imports
 
@@ -57,8 +60,16 @@ def test_what_the_compose_file_mounts_and_builds_is_there():
     mounted = re.findall(r"[\s\"](\./[\w./-]+):", text)
     assert mounted
     assert [path for path in mounted if not (PROJECT / path).exists()] == []
-    stages = set(re.findall(r" AS (\w+)$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"target: (\w+)", text)) <= stages
+    built = [service["build"] for service in COMPOSE["services"].values() if "build" in service]
+    for one in built:
+        text = (ROOT / one["dockerfile"]).read_text(encoding="utf-8")
+        assert (ROOT / f"{one['dockerfile']}.dockerignore").is_file()
+        assert one.get("target", "page") in re.findall(r" AS (\w+)$", text, re.MULTILINE)
+
+
+def test_the_pages_dockerfile_breaks_no_rule():
+    found = stages(instructions((PROJECT / "Dockerfile.page").read_text(encoding="utf-8")))
+    assert [*running_faults(found), *building_faults(found)] == []
 
 
 def test_the_gpus_compose_file_is_laid_over_services_that_there_are():
