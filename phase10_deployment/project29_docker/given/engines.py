@@ -1,5 +1,6 @@
 """What builds images here: Docker, or buildah where there is no Docker. And Debian, where no registry can be asked."""
 
+import functools
 import json
 import os
 import shutil
@@ -43,23 +44,25 @@ def store() -> Path:
 
 def buildah(*arguments: str, quiet: bool = True) -> str:
     """Run buildah on our store; returns what it says on stdout. Raises EngineError with its last words."""
-    folder = store()
-    command = [
-        "buildah",
-        "--root",
-        str(folder / "root"),
-        "--runroot",
-        str(folder / "run"),
-        "--storage-driver",
-        "vfs",
-    ]
-    done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, text=True, check=False, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if quiet else None,
-    )  # fmt: skip
+    done = _buildah(_driver(), arguments, quiet)
     if done.returncode:
         raise EngineError(f"buildah {arguments[0]}: {(done.stderr or done.stdout).strip()[-1500:]}")
     return done.stdout.strip()
+
+
+def _buildah(driver: str, arguments: Sequence[str], quiet: bool = True) -> subprocess.CompletedProcess[str]:
+    folder = store()
+    places = ["--root", str(folder / driver / "root"), "--runroot", str(folder / driver / "run")]
+    return subprocess.run(
+        ["buildah", *places, "--storage-driver", driver, *arguments], cwd=ROOT, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
+    )  # fmt: skip
+
+
+@functools.cache
+def _driver() -> str:
+    """How layers are kept: overlay where the machine can mount it; else vfs, which copies all of them for each."""
+    return "overlay" if _buildah("overlay", ["images"]).returncode == 0 else "vfs"
 
 
 def base_image() -> str:
