@@ -72,8 +72,9 @@ def test_the_pages_dockerfile_breaks_no_rule():
     assert [*running_faults(found), *building_faults(found)] == []
 
 
-def test_the_gpus_compose_file_is_laid_over_services_that_there_are():
-    over = yaml.safe_load((PROJECT / "compose.gpu.yaml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["compose.gpu.yaml", "compose.keys.yaml"])
+def test_a_compose_file_is_laid_over_services_that_there_are(name: str):
+    over = yaml.safe_load((PROJECT / name).read_text(encoding="utf-8"))
     assert set(over["services"]) <= set(COMPOSE["services"])
 
 
