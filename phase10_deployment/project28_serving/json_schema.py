@@ -60,13 +60,23 @@ def schema_to_regex(schema: Any) -> str:
     names that are no properties; and for more than DEEPEST schemas in each other or a result of more than LONGEST
     characters, naming that number.
     """
-    found = _convert(schema, 1)
+    return _convert(schema, 1)
+
+
+def _convert(schema: Any, depth: int) -> str:
+    """As schema_to_regex, of a schema that lies so deep in others. What is too long is found where it becomes it: an array
+    has its items' expression twice, and sixteen of them in each other would have it 65,536 times.
+    """
+    return _bounded(_expression(schema, depth))
+
+
+def _bounded(found: str) -> str:
     if len(found) > LONGEST:
         raise ValueError(f"the schema's regular expression has more than {LONGEST} characters")
     return found
 
 
-def _convert(schema: Any, depth: int) -> str:
+def _expression(schema: Any, depth: int) -> str:
     if depth > DEEPEST:
         raise ValueError(f"the schema has more than {DEEPEST} schemas in each other")
     if not isinstance(schema, Mapping):
@@ -135,9 +145,10 @@ def members(properties: Mapping[str, str], required: Sequence[str]) -> str:
         """What may follow once a property has been written, from this one on."""
         return "".join(f", ?{pair}" if needed else f"(?:, ?{pair})?" for pair, needed in pairs[place:])
 
-    ways = []
+    ways: list[str] = []
     for place, (pair, needed) in enumerate(pairs):  # the first that is written is this one
         ways.append(pair + behind(place + 1))
+        _bounded("|".join(ways))
         if needed:
             return _either(ways)
     return _either(ways) + "?" if ways else ""
@@ -172,7 +183,8 @@ def _array(words: Mapping[str, Any], depth: int) -> str:
     if high == 0:
         return r"\[ ?\]"
     item = f"(?:{_convert(words.get('items'), depth + 1)})"
-    rest = f"(?:, ?{item}){{{max(0, low - 1)},{'' if high is None else high - 1}}}"
+    times = f"{{{max(0, low - 1)},{'' if high is None else high - 1}}}"
+    rest = f"(?:, ?{item}){times}" if high != 1 else ""
     return rf"\[ ?{item}{rest} ?\]" if low else rf"\[ ?(?:{item}{rest})? ?\]"
 
 
