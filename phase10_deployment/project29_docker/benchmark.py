@@ -227,6 +227,13 @@ def inside(report: Report, facts: dict[str, Any]) -> None:
         ("==", 0),
         note=", ".join(facts["tools"]),
     )
+    bill = facts["bill"]
+    report.figure(
+        "packages in it",
+        bill["components"],
+        "",
+        note=f"by the bill of materials; faults: {'; '.join(bill['faults']) or 'none'}",
+    )
     report.figure("its kernels are used, without a compiler", int(facts["kernels"]), "", ("==", 1))
 
 

@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from phase10_deployment.project29_docker.given import engines, inside, lint, sealed
+from phase10_deployment.project29_docker.given.engines import DOCKERFILE
 from phase10_deployment.project29_docker.given.inside import Config, Running
 from phase10_deployment.project29_docker.layers import Layer, read_layers, visible, wasted
+from phase10_deployment.project29_docker.sbom import bill_faults, environment_bill, pinned, stable
 from shared.command import exits_with_message
-from shared.files import write_text
+from shared.files import ROOT, write_text
 from shared.options import run_command
 
 TAG = "llm-ladder:0.1.0"
@@ -72,6 +74,7 @@ def measure_inside(tag: str, starts: int = 3) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = {"tools": inside.tools(root), "user": config.user}
         facts["writable"] = inside.try_to_write(root, config)
+        facts["bill"] = bill(root)
         facts["cold"], facts["warm"] = [], []
         for kind in ("cold", *["warm"] * (starts - 1)):
             if kind == "cold":
@@ -92,6 +95,20 @@ def measure_inside(tag: str, starts: int = 3) -> dict[str, Any]:
         return facts
     finally:
         engines.unmount(container)
+
+
+def bill(root: Path) -> dict[str, Any]:
+    """How many packages the image's environment has, and what is wrong with them by constraints.txt."""
+    known = pinned((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    names = [
+        line for line in (DOCKERFILE.with_name("requirements.txt")).read_text("utf-8").splitlines() if line
+    ]
+    try:
+        found = stable(environment_bill(root / "opt" / "venv"))
+    except OSError as problem:  # its Python is the image's, and may not run here
+        return {"components": -1, "faults": [str(problem)]}
+    faults = bill_faults(found, known, [name for name in names if not name.startswith("#")])
+    return {"components": len(found["components"]), "faults": list(map(str, faults))}
 
 
 def layer_table(found: list[Layer]) -> Table:
