@@ -30,6 +30,7 @@ from shared.command import exits_with_message
 from shared.options import run_command
 
 DEPLOY = Path(__file__).parent / "deploy"
+WARM = 60.0  # seconds that Prometheus has to begin
 
 
 def panels(dashboard: Path = DEPLOY / "grafana" / "dashboard.json") -> list[tuple[str, str]]:
@@ -102,10 +103,16 @@ def check(stand_in: bool, seconds: float = 8.0) -> list[tuple[str, str, int]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         one = stack.enter_context(server.running(line))
         url = stack.enter_context(programs.prometheus(scrape([f"127.0.0.1:{one.port}"]), folder))
-        if stand_in:
-            stand_in_load(one.url, seconds)
-        else:
-            load(one.url, "tiny-chat", seconds)
+        over = time.monotonic() + WARM
+        while (
+            time.monotonic() < over
+        ):  # Prometheus takes some seconds to begin, and a rate needs several answers
+            if stand_in:
+                stand_in_load(one.url, seconds)
+            else:
+                load(one.url, "tiny-chat", seconds)
+            if query(url, f"count_over_time(up[1m]) > {seconds / 2}"):
+                break
         found = [(f"panel {title}", text, len(query(url, text))) for title, text in panels()]
         found += [(f"alert {name}", text, len(query(url, text))) for name, text in alerts()]
         # An alert is silent when all is well, so its metrics are asked for by themselves.

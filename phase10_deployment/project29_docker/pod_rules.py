@@ -74,7 +74,7 @@ def quantity(text: str | int | float) -> float:
     """
     if isinstance(text, int | float):
         return float(text)
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(m|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", text)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|[kMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?", text)
     if not match:
         raise ValueError(f"the quantity is {text!r}; it must be like 500m, 1.5, 2Gi or 3M")
     number, suffix = float(match[1]), match[2] or ""

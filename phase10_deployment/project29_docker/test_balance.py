@@ -158,6 +158,13 @@ def chat(port: int, **body: object) -> tuple[int, str, str]:
         connection.close()
 
 
+def start(threads: list[threading.Thread]) -> None:
+    """Start them, each once nginx knows of those before it: so they are spread evenly."""
+    for thread in threads:
+        thread.start()
+        threading.Event().wait(0.1)
+
+
 @needs_nginx
 @pytest.mark.task(9)
 def test_events_arrive_as_they_are_written(tmp_path: Path):
@@ -177,8 +184,7 @@ def test_a_replica_that_dies_before_its_first_byte_is_answered_for(tmp_path: Pat
     with two_behind_nginx(tmp_path) as (port, replicas):
         answers: list[tuple[int, str, str]] = []
         threads = [threading.Thread(target=lambda: answers.append(chat(port, before=1.0))) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        start(threads)
         threading.Event().wait(0.5)
         replicas[0].kill()
         for thread in threads:
@@ -197,8 +203,7 @@ def test_a_stream_that_has_begun_is_cut_and_not_begun_again(tmp_path: Path):
         threads = [
             threading.Thread(target=lambda: answers.append(chat(port, max_tokens=60))) for _ in range(2)
         ]
-        for thread in threads:
-            thread.start()
+        start(threads)
         threading.Event().wait(0.5)
         replicas[0].kill()
         for thread in threads:
@@ -217,8 +222,7 @@ def test_a_replica_that_drains_gets_nothing_new_and_ends_what_it_has(tmp_path: P
         threads = [
             threading.Thread(target=lambda: answers.append(chat(port, max_tokens=50))) for _ in range(2)
         ]
-        for thread in threads:
-            thread.start()
+        start(threads)
         threading.Event().wait(0.4)
         replicas[0].process.terminate()
         threading.Event().wait(0.1)

@@ -1,12 +1,13 @@
 """What can be tested of the build without an engine: sums, tables, and what it says where it cannot build."""
 
-import subprocess
-import sys
+import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from phase10_deployment.project29_docker import build
+from phase10_deployment.project29_docker.given import engines, lint
 from phase10_deployment.project29_docker.given.inside import Config, _without_address, tools
 from phase10_deployment.project29_docker.given.slim import slim
 from phase10_deployment.project29_docker.layers import Layer
@@ -31,7 +32,7 @@ def test_tables_of_layers_and_folders():
             (),
         )
     ]
-    console = Console(record=True, width=120, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
+    console = Console(record=True, width=120, file=io.StringIO())
     console.print(build.layer_table(stack), build.largest(stack))
     text = console.export_text()
     assert all(word in text for word in ("RUN a", "12.0", "usr/lib", "site-packages/torch", "7.0"))
@@ -83,22 +84,19 @@ def test_slimming_takes_what_it_names_and_nothing_else(tmp_path: Path):
     assert [path.name for path in (tmp_path / "bin").iterdir()] == ["python"]
 
 
-def run(*options: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "phase10_deployment.project29_docker.build", *options]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PATH": path, "LADDER_IMAGES": "/nowhere"}
-    )
+def test_without_an_engine_it_says_what_it_did_and_what_it_did_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(engines, "find_engine", lambda: "")
+    monkeypatch.setattr(lint, "tools", dict)
+    with pytest.raises(SystemExit) as ended:
+        build.main()
+    said = capsys.readouterr().out
+    assert (ended.value.code, "Not built" in said, "own rules: right" in said) == (0, True, True), said
+    assert "hadolint: not here" in said
 
 
-def test_without_an_engine_it_says_what_it_did_and_what_it_did_not():
-    done = run()
-    assert (done.returncode, "Not built" in done.stdout, "own rules: right" in done.stdout) == (
-        0,
-        True,
-        True,
-    ), done
-
-
-def test_a_mistake_in_what_was_typed_is_one_line():
-    done = run("--device", "tpu")
-    assert (done.returncode, "tpu" in done.stdout, "Traceback" in done.stderr) == (2, True, False)
+def test_another_device_is_a_mistake(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        build.main(device="tpu")
+    assert (ended.value.code, "tpu" in capsys.readouterr().out) == (2, True)

@@ -12,7 +12,7 @@ needs_prometheus = pytest.mark.skipif(programs.program("prometheus") is None, re
 
 @needs_prometheus
 def test_every_panel_and_every_metric_has_a_series():
-    found = check_dashboards.check(stand_in=True, seconds=6.0)
+    found = check_dashboards.check(stand_in=True, seconds=4.0)
     assert [name for name, _, count in found if not count and not name.startswith("alert")] == []
     assert len(found) > 30
 

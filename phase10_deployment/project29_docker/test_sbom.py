@@ -168,15 +168,13 @@ def test_names_as_indexes_compare_them():
 
 @pytest.mark.task(8)
 def test_a_real_environment_has_a_bill(tmp_path: Path):
-    """cyclonedx-py's own output, of an environment with one package in it, which was installed twice."""
+    """cyclonedx-py's own output, of an environment with one package in it."""
     pytest.importorskip("cyclonedx_py")
-    bills = []
-    for name in ("one", "two"):
-        venv.create(tmp_path / name)
-        (packages,) = tmp_path.glob(f"{name}/lib/python*/site-packages")
-        (packages / "Some_Thing-1.5+cpu.dist-info").mkdir()
-        metadata = packages / "Some_Thing-1.5+cpu.dist-info" / "METADATA"
-        metadata.write_text("Metadata-Version: 2.1\nName: Some_Thing\nVersion: 1.5+cpu\n", encoding="utf-8")
-        bills.append(environment_bill(tmp_path / name / "bin" / "python"))
-    assert bill_faults(bills[0], {"some-thing": "1.5"}, ["some.thing"]) == []
-    assert json.dumps(stable(bills[0])) == json.dumps(stable(bills[1]))
+    venv.create(tmp_path / "one")
+    (packages,) = tmp_path.glob("one/lib/python*/site-packages")
+    (packages / "Some_Thing-1.5+cpu.dist-info").mkdir()
+    metadata = packages / "Some_Thing-1.5+cpu.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: Some_Thing\nVersion: 1.5+cpu\n", encoding="utf-8")
+    bill = environment_bill(tmp_path / "one" / "bin" / "python")
+    assert bill_faults(bill, {"some-thing": "1.5"}, ["some.thing"]) == []
+    assert str(tmp_path) not in json.dumps(stable(bill))
