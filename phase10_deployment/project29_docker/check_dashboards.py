@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phase10_deployment.project29_docker.given import programs, server
-from phase10_deployment.project29_docker.given.warm import ASKS, ask
+from phase10_deployment.project29_docker.warm import ASKS, ask
 from shared.command import exits_with_message
 from shared.options import run_command
 

@@ -183,7 +183,7 @@ def test_a_replica_that_dies_before_its_first_byte_is_answered_for(tmp_path: Pat
     """Four requests wait at two replicas, two each; one is killed; all four are answered, by the other."""
     with two_behind_nginx(tmp_path) as (port, replicas):
         answers: list[tuple[int, str, str]] = []
-        threads = [threading.Thread(target=lambda: answers.append(chat(port, before=1.0))) for _ in range(4)]
+        threads = [threading.Thread(target=lambda: answers.append(chat(port, before=1.5))) for _ in range(4)]
         start(threads)
         threading.Event().wait(0.5)
         replicas[0].kill()

@@ -9,8 +9,8 @@ from rich.console import Console
 from phase10_deployment.project29_docker import build
 from phase10_deployment.project29_docker.given import engines, lint
 from phase10_deployment.project29_docker.given.inside import Config, _without_address, tools
-from phase10_deployment.project29_docker.given.slim import slim
 from phase10_deployment.project29_docker.layers import Layer
+from phase10_deployment.project29_docker.slim import slim
 
 
 def test_bytes_of_a_folder_count_each_file_once(tmp_path: Path):

@@ -135,7 +135,7 @@ def test_the_projects_own_list_lets_in_what_is_named_and_nothing_else():
     """What is not named stays out, so a file that somebody puts there, such as a key, is in no image."""
     mine = patterns(Path(__file__).with_name("Dockerfile.dockerignore").read_text(encoding="utf-8"))
     project = "phase10_deployment/project29_docker"
-    inside = ["constraints.txt", "shared/files.py", f"{project}/init.py", f"{project}/given/warm.py",
+    inside = ["constraints.txt", "shared/files.py", f"{project}/init.py", f"{project}/warm.py",
               f"{project}/requirements.txt", "data/models/tiny-chat/model.safetensors"]  # fmt: skip
     outside = [".env", ".git/config", "api_keys.txt", "work/x.py", "data/models/tiny-base/model.safetensors",
                "data/corpora/x", ".venv/bin/python", f"{project}/test_init.py", f"{project}/__pycache__/a.pyc",

@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.files import ROOT
 
 SERVE = "phase10_deployment.project28_serving.serve"
-STAND_IN = Path(__file__).with_name("replica.py")
+STAND_IN = Path(__file__).parents[1] / "replica.py"
 WARM = 180.0  # seconds: far more than it takes, for a machine may be busy
 
 

@@ -14,7 +14,7 @@ from phase10_deployment.project29_docker.dockerfile import instructions, stages
 from phase10_deployment.project29_docker.given import lint, nginx_tree
 from phase10_deployment.project29_docker.given.bad import RIGHT, bad_dockerfiles
 from phase10_deployment.project29_docker.given.engines import DOCKERFILE, PROJECT
-from phase10_deployment.project29_docker.given.replica import COUNTERS, GAUGES, HISTOGRAMS
+from phase10_deployment.project29_docker.replica import COUNTERS, GAUGES, HISTOGRAMS
 from phase10_deployment.project29_docker.run_rules import running_faults
 from shared.files import ROOT
 from shared.ladder.imports import closure, imports

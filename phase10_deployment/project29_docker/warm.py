@@ -1,6 +1,6 @@
 """Starts the server once, in the stage that has a compiler, so that every kernel it uses is compiled and kept.
 
-    python -m phase10_deployment.project29_docker.given.warm --model tiny-chat
+    python -m phase10_deployment.project29_docker.warm --model tiny-chat
 
 What it does not ask for here is not compiled: the image's server would then do it with torch, which is slower.
 """
