@@ -11,8 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.files import ROOT
+
+if (
+    TYPE_CHECKING
+):  # it is started and not imported here; an export, and what checks of this project depend on, have it so
+    from phase10_deployment.project28_serving import serve as serve
 
 SERVE = "phase10_deployment.project28_serving.serve"
 STAND_IN = Path(__file__).parents[1] / "replica.py"
