@@ -47,7 +47,7 @@ def nginx_conf(
     if not servers:
         raise ValueError("servers is empty; name at least one host:port")
     for server in servers:
-        match = re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(\d+)", server)
+        match = re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):([0-9]+)", server)
         if not match or not 1 <= int(match[1]) <= 65535:
             raise ValueError(f"the server {server!r} must be host:port")
         if list(servers).count(server) > 1:

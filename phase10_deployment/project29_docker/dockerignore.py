@@ -36,7 +36,8 @@ def expression(pattern: str) -> re.Pattern[str]:
       matches all below a, not a itself. Beside other characters, as in `a**`, it is any characters, `/` too.
     - `\` makes the next character an ordinary one. All other characters are themselves.
 
-    Raises ValueError that names the pattern where a `[` is not closed, or the pattern ends with a single `\`.
+    Raises ValueError that names the pattern where a `[` is not closed, a range runs backwards (`[z-a]`), or the
+    pattern ends with a single `\`.
     """
     out, at = "", 0
     while at < len(pattern):
@@ -64,7 +65,10 @@ def expression(pattern: str) -> re.Pattern[str]:
             out, at = out + re.escape(rest[1]), at + 2
         else:
             out, at = out + re.escape(rest[0]), at + 1
-    return re.compile(out, re.DOTALL)
+    try:
+        return re.compile(out, re.DOTALL)
+    except re.error:
+        raise ValueError(f"in the pattern {pattern!r} a range runs backwards") from None
 
 
 def ignored(pattern_list: Sequence[str], path: str) -> bool:

@@ -22,17 +22,21 @@ FORWARDED = tuple(
 )
 """the signals that the program gets when process 1 does"""
 WAITED = {*FORWARDED, signal.SIGCHLD, signal.SIGALRM}
+RESTORED = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+"""what Python ignores from its start, and its children would, too"""
 
 
 def run(command: Sequence[str], grace: float = 40.0) -> int:
     """Run a command as process 1 should, wait until it ends, and return what to exit with.
 
-    - It runs in a process group of its own, with no signal blocked.
+    - It runs in a process group of its own, with no signal blocked, and those of RESTORED, which Python ignores, as
+      they are by default. (`os.posix_spawnp` takes all of this: setpgroup, setsigmask, setsigdef.)
     - Each signal of FORWARDED that this process gets goes to it (to it alone: it knows its own children), also one
       that came before it had started. So they are blocked (`signal.pthread_sigmask`) before it is started, and
       taken with `signal.sigwait`: nothing can come between.
-    - Every child that ends is waited for at once, those too that this process adopted: no zombies. (`adopt` makes
-      this process adopt its descendants' orphans when it is not process 1.)
+    - SIGCHLD is as it is by default here, also where whoever started this process had it ignored: else nothing
+      would tell of an end. Every child that ends is waited for at once, those too that this process adopted: no
+      zombies. (`adopt` makes this process adopt its descendants' orphans when it is not process 1.)
     - `grace` seconds after the first SIGTERM or SIGINT, its whole group gets SIGKILL. `signal.setitimer` sends a
       SIGALRM.
     - When it has ended, what is left of its group gets SIGKILL and is waited for; then this returns.
@@ -42,10 +46,13 @@ def run(command: Sequence[str], grace: float = 40.0) -> int:
     """
     if not command:
         raise ValueError("there is no command to run; give it after --")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
     adopt()
     try:
-        child = os.posix_spawnp(command[0], list(command), os.environ, setpgroup=0, setsigmask=[])
+        child = os.posix_spawnp(
+            command[0], list(command), os.environ, setpgroup=0, setsigmask=[], setsigdef=RESTORED
+        )
     except OSError as problem:
         print(f"init: {command[0]}: {problem.strerror}", file=sys.stderr, flush=True)
         return 127 if problem.errno == errno.ENOENT else 126

@@ -107,7 +107,20 @@ def test_what_is_tried_again():
 @pytest.mark.task(9)
 @pytest.mark.parametrize(
     "name",
-    ["a", "a:0", "a:65536", "a:b", "http://a:80", "a:80;", "a b:80", "", "a:80 backup", "::1:80", "a:80\n"],
+    [
+        "a",
+        "a:0",
+        "a:65536",
+        "a:b",
+        "http://a:80",
+        "a:80;",
+        "a b:80",
+        "",
+        "a:80 backup",
+        "::1:80",
+        "a:80\n",
+        "a:٨٠",
+    ],
 )
 def test_what_is_no_server_is_an_error(name: str):
     with raises(ValueError, (name, repr(name)[1:-1])):

@@ -56,7 +56,7 @@ def test_what_a_pattern_matches(pattern: str, matched: list[str], not_matched: l
 
 
 @pytest.mark.task(4)
-@pytest.mark.parametrize("pattern", ["a[b", "[", "x\\"])
+@pytest.mark.parametrize("pattern", ["a[b", "[", "x\\", "[z-a]"])
 def test_a_pattern_that_does_not_end_is_an_error(pattern: str):
     with raises(ValueError, (pattern, repr(pattern)[1:-1])):
         expression(pattern)

@@ -150,6 +150,23 @@ def test_the_program_has_no_signal_blocked():
 
 
 @pytest.mark.task(5)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_the_program_ignores_no_signal():
+    """Python ignores SIGPIPE, and what it starts would go on writing to nobody."""
+    script = "exit $(( 0x$(sed -n 's/^SigIgn:[^0-9]*//p' /proc/self/status) != 0 ))"
+    assert ended(forked(lambda: init.run(shell(script)))) == 0
+
+
+@pytest.mark.task(5)
+def test_whoever_started_it_may_have_ignored_ends_of_children():
+    def work() -> int:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        return init.run(shell("exit 3"))
+
+    assert ended(forked(work)) == 3
+
+
+@pytest.mark.task(5)
 def test_the_program_leads_a_group_of_its_own():
     script = "import os, sys; sys.exit(os.getpgrp() == os.getpid())"
     assert ended(forked(lambda: init.run([sys.executable, "-I", "-c", script]))) == 1

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.files import ROOT
 
-if (
-    TYPE_CHECKING
-):  # it is started and not imported here; an export, and what checks of this project depend on, have it so
+if TYPE_CHECKING:  # it is started, not imported; but exports bring it, and verdicts depend on it
     from phase10_deployment.project28_serving import serve as serve
 
 SERVE = "phase10_deployment.project28_serving.serve"
