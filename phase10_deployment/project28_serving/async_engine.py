@@ -6,7 +6,7 @@ waiting, whatever its reader does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,17 +153,22 @@ class AsyncEngine:
         generation.unfinished.clear()
         generation.event.set()
 
-    async def generate(self, asks: Sequence[Ask]) -> AsyncIterator[list[Piece]]:
-        """Submit, and yield what comes (`Generation.next`) until it is over.
+    def generate(self, asks: Sequence[Ask]) -> AsyncGenerator[list[Piece], None]:
+        """Submit, at once, and return what yields what comes (`Generation.next`) until it is over.
 
-        However it ends, also where whoever reads it goes away in the middle, nothing of it stays at the engine.
+        However it ends, also where whoever reads it goes away in the middle, nothing of it stays at the engine. Raises
+        as `submit` does.
         """
         generation = self.submit(asks)
-        try:
-            while pieces := await generation.next():
-                yield pieces
-        finally:
-            self.abort(generation)
+
+        async def pieces() -> AsyncGenerator[list[Piece], None]:
+            try:
+                while found := await generation.next():
+                    yield found
+            finally:
+                self.abort(generation)
+
+        return pieces()
 
     async def call(self, command: Mapping[str, Any]) -> Any:
         """Send a command that is answered once, as "embed" is, and wait for the answer.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-from phase10_deployment.project28_serving.given.errors import ApiError
+from phase10_deployment.project28_serving.given.errors import ApiError, Code
 
 
 class TokenBucket:
@@ -95,7 +95,7 @@ class RateLimits:
             most = self.per_minute["tokens"]
             raise ApiError(
                 f"the request can cost {tokens} tokens, and {most:g} a minute are allowed",
-                code="request_too_large",
+                code=Code.TOO_LARGE,
             )
         if longest > 0:
             raise ApiError(
@@ -144,7 +144,5 @@ class ApiKeys:
             if hmac.compare_digest(sent, known):
                 found = name
         if found is None or scheme.lower() != "bearer":
-            raise ApiError(
-                "a valid API key is needed: Authorization: Bearer KEY", None, 401, "invalid_api_key"
-            )
+            raise ApiError("a valid API key is needed: Authorization: Bearer KEY", None, 401, Code.NO_KEY)
         return found

@@ -3,12 +3,13 @@
 import secrets
 from typing import Any
 
-from phase10_deployment.project28_serving.given.errors import ApiError
+from phase10_deployment.project28_serving.given.errors import ApiError, Code
 from phase10_deployment.project28_serving.given.fields import Fields
 from phase10_deployment.project28_serving.given.guides import guide_of
 from phase10_deployment.project28_serving.given.served import Served
 from shared.phase04 import SamplingParams
 
+TOP_P = "top_p"
 MOST_STOPS, MOST_BIASES, LARGEST_SEED = 16, 1024, 2**63 - 1
 
 
@@ -26,7 +27,7 @@ def max_tokens_of(fields: Fields, served: Served, prompt: int, default: int | No
     if count > room or room < least:
         raise ApiError(
             f"after the prompt's {prompt} tokens there is room for {room} of the model's {served.longest}, and "
-            f"{name} asks for {max(count, least)}", name, code="context_length_exceeded",
+            f"{name} asks for {max(count, least)}", name, code=Code.TOO_LONG,
         )  # fmt: skip
     return count
 
@@ -51,7 +52,7 @@ def params_of(
     top_k = fields.whole("top_k", -1, served.vocab_size, 0)
     top_p = fields.number("top_p", 0, 1, 1.0)
     if not top_p:
-        raise fields.wrong("top_p", "a number above 0, up to 1")
+        raise fields.wrong(TOP_P, "a number above 0, up to 1")
     own = _stop_token_ids(fields, served)
     choices, regex = guide_of(fields, lead)
     try:

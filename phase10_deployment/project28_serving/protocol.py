@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from phase10_deployment.project28_serving.given.errors import ApiError
+from phase10_deployment.project28_serving.given.errors import ApiError, Code
 from phase10_deployment.project28_serving.given.fields import Fields, kind
 from phase10_deployment.project28_serving.given.requests import Request
 from phase10_deployment.project28_serving.given.served import Served
@@ -19,6 +19,14 @@ from phase10_deployment.project28_serving.strict_json import read_json
 from shared.phase02 import TooLongError, tokenize_turns
 
 MOST_LOGPROBS = 20
+MODEL, PROMPT, MESSAGES, SUFFIX, BEST_OF, TOP = (
+    "model",
+    "prompt",
+    "messages",
+    "suffix",
+    "best_of",
+    "top_logprobs",
+)
 ROLES = {"developer": "system"}
 """what clients call a role, and what templates do"""
 
@@ -41,13 +49,13 @@ def parse_completion(body: bytes, served: Served) -> Request:
     prompts = prompts_of(fields.content.get("prompt"), served)
     echo, stream = fields.flag("echo"), fields.flag("stream")
     if fields.text("suffix"):
-        raise ApiError("suffix: the model writes after a prompt, and not between two texts", "suffix")
+        raise ApiError("suffix: the model writes after a prompt, and not between two texts", SUFFIX)
     longest = max(len(prompt) for prompt in prompts)
     count = max_tokens_of(fields, served, longest, 16, least=0 if echo else 1)
     logprobs = fields.whole("logprobs", 0, MOST_LOGPROBS, -1)
     params = params_of(fields, served, max(1, count), None if logprobs < 0 else logprobs, lead="")
     if stream and params.texts > params.n:
-        raise fields.wrong("best_of", f"n, which is {params.n}, where the texts are streamed")
+        raise fields.wrong(BEST_OF, f"n, which is {params.n}, where the texts are streamed")
     echoes = echoes_of(fields.content["prompt"], prompts, served) if echo else []
     return Request(
         False, model, adapter, prompts, params, stream, include_usage(fields), echo, params.logprobs,
@@ -83,10 +91,10 @@ def parse_chat(body: bytes, served: Served) -> Request:
     top = fields.whole("top_logprobs", 0, MOST_LOGPROBS, 0)
     logprobs = fields.flag("logprobs")
     if top and not logprobs:
-        raise ApiError("top_logprobs needs logprobs to be true", "top_logprobs")
+        raise ApiError("top_logprobs needs logprobs to be true", TOP)
     params = params_of(fields, served, count, top if logprobs else None, lead=served.lead)
     if params.texts > params.n:
-        raise fields.wrong("best_of", f"n, which is {params.n}, in a chat")
+        raise fields.wrong(BEST_OF, f"n, which is {params.n}, in a chat")
     return Request(
         True, model, adapter, [prompt], params, fields.flag("stream"), include_usage(fields), False, params.logprobs,
         token_ids=fields.flag("return_token_ids"), seeded=fields.has("seed"), lead=served.lead,
@@ -108,7 +116,7 @@ def model_of(fields: Fields, served: Served) -> tuple[str, str]:
     if name not in served.names:
         known = ", ".join(served.names)
         raise ApiError(
-            f"there is no model {name[:100]!r} here; there is {known}", "model", 404, "model_not_found"
+            f"there is no model {name[:100]!r} here; there is {known}", MODEL, 404, Code.MODEL_NOT_FOUND
         )
     return name, "" if name == served.name else name
 
@@ -127,21 +135,21 @@ def prompts_of(value: Any, served: Served) -> list[list[int]]:
     if isinstance(value, str) or (isinstance(value, list) and value and all(map(_whole, value))):
         value = [value]
     if not isinstance(value, list) or not value:
-        raise ApiError(f"prompt must be {forms}, not {kind(value)}", "prompt")
+        raise ApiError(f"prompt must be {forms}, not {kind(value)}", PROMPT)
     if len(value) > served.most_prompts:
-        raise ApiError(f"there may be {served.most_prompts} prompts in a request, not {len(value)}", "prompt")
+        raise ApiError(f"there may be {served.most_prompts} prompts in a request, not {len(value)}", PROMPT)
     if all(isinstance(one, str) for one in value):
         return [_encode(one, served) for one in value]
     if not all(isinstance(one, list) and all(map(_whole, one)) for one in value):
-        raise ApiError(f"prompt must be {forms}, and not a mixture of them", "prompt")
+        raise ApiError(f"prompt must be {forms}, and not a mixture of them", PROMPT)
     for tokens in value:
         if not tokens:
-            raise ApiError("a prompt of no tokens has nothing to go on from", "prompt")
+            raise ApiError("a prompt of no tokens has nothing to go on from", PROMPT)
         _check_length(len(tokens), served, "prompt")
         for token in tokens:
             if not 0 <= token < served.vocab_size:
                 raise ApiError(
-                    f"the model knows the tokens 0 to {served.vocab_size - 1}, not {token}", "prompt"
+                    f"the model knows the tokens 0 to {served.vocab_size - 1}, not {token}", PROMPT
                 )
     return [list(tokens) for tokens in value]
 
@@ -176,7 +184,7 @@ def _check_length(count: int, served: Served, param: str) -> None:
 
 
 def _too_long(message: str, param: str) -> ApiError:
-    return ApiError(message, param, code="context_length_exceeded")
+    return ApiError(message, param, code=Code.TOO_LONG)
 
 
 def messages_of(value: Any) -> list[dict[str, str]]:
@@ -188,7 +196,7 @@ def messages_of(value: Any) -> list[dict[str, str]]:
     has no role, a content that is neither, or a part that is no text, naming the part's type: no image is ever fetched.
     """
     if not isinstance(value, list) or not value:
-        raise ApiError(f"messages must be an array of at least one message, not {kind(value)}", "messages")
+        raise ApiError(f"messages must be an array of at least one message, not {kind(value)}", MESSAGES)
     found = []
     for number, message in enumerate(value):
         where = f"messages.[{number}]"
@@ -196,13 +204,16 @@ def messages_of(value: Any) -> list[dict[str, str]]:
             raise ApiError(f"{where} must be an object, not {kind(message)}", where)
         role, content = message.get("role"), message.get("content")
         if not isinstance(role, str):
-            raise ApiError(f"{where}.role must be a string, not {kind(role)}", f"{where}.role")
+            place = f"{where}.role"
+            raise ApiError(f"{place} must be a string, not {kind(role)}", place)
         if message.get("tool_calls") or message.get("tool_call_id"):
-            raise ApiError(f"{where}: the template has no place for calls of tools", f"{where}.tool_calls")
+            place = f"{where}.tool_calls"
+            raise ApiError(f"{place}: the template has no place for calls of tools", place)
         if isinstance(content, list):
             content = "".join(_part(part, f"{where}.content") for part in content)
         if not isinstance(content, str):
-            raise ApiError(f"{where}.content must be a string or an array of parts", f"{where}.content")
+            place = f"{where}.content"
+            raise ApiError(f"{place} must be a string or an array of parts", place)
         found.append({"role": ROLES.get(role, role), "content": content})
     return found
 

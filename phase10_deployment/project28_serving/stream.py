@@ -11,7 +11,7 @@ left is one `json.dumps` of the text: half the time of building the object anew,
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,14 +87,14 @@ def choice_maker(head: Head) -> Callable[[int, str, str | None, Any, list[int]],
     return make
 
 
-async def sse_events(
+def sse_events(
     pieces: AsyncIterator[list[Piece]],
     head: Head,
     texts: int,
     usage: Callable[[], Mapping[str, int]],
     logprobs: Callable[[Piece], Any] = lambda piece: None,
-) -> AsyncIterator[bytes]:
-    """The events of a stream of `texts` texts.
+) -> AsyncGenerator[bytes, None]:
+    """What yields the events of a stream of `texts` texts.
 
     1. In a chat, for each text an event with the delta {"role": "assistant", "content": ""}, before anything is known.
        In a completion, with `head.token_ids` an event with `choices` [], and then for each text that is echoed one with
@@ -111,28 +111,32 @@ async def sse_events(
     line was sent long ago. Where who reads goes away, `pieces` is closed.
     """
     make, leads = choice_maker(head), Leads(head.lead)
-    try:
-        for event in _openings(head, texts):
-            yield event
-        for index, text in enumerate(head.echo):
-            yield make(index, text, None, None, [])
-        async for group in pieces:
-            for piece in group:
-                if piece.reason == "error":
-                    raise ApiError(f"the text failed: {piece.error}", status=500)
-                text, likely = leads.strip(piece.index, piece.text), logprobs(piece)
-                if text or likely is not None or piece.reason or (head.token_ids and piece.tokens):
-                    yield make(piece.index, text, piece.reason, likely, piece.tokens)
-        if head.usage:
-            yield sse({**_common(head), "choices": [], "usage": usage()})
-    except Exception as error:
-        known = error if isinstance(error, ApiError) else ApiError(str(error), status=500)
-        yield sse(known.content)
-    finally:
-        close = getattr(pieces, "aclose", None)
-        if close is not None:
-            await close()
-    yield DONE
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            for event in _openings(head, texts):
+                yield event
+            for index, text in enumerate(head.echo):
+                yield make(index, text, None, None, [])
+            async for group in pieces:
+                for piece in group:
+                    if piece.reason == "error":
+                        raise ApiError(f"the text failed: {piece.error}", status=500)
+                    text, likely = leads.strip(piece.index, piece.text), logprobs(piece)
+                    if text or likely is not None or piece.reason or (head.token_ids and piece.tokens):
+                        yield make(piece.index, text, piece.reason, likely, piece.tokens)
+            if head.usage:
+                yield sse({**_common(head), "choices": [], "usage": usage()})
+        except Exception as error:
+            known = error if isinstance(error, ApiError) else ApiError(str(error), status=500)
+            yield sse(known.content)
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+        yield DONE
+
+    return events()
 
 
 def _common(head: Head) -> dict[str, Any]:

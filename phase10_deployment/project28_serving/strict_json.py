@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from phase10_deployment.project28_serving.given.errors import ApiError
+from phase10_deployment.project28_serving.given.errors import ApiError, Code
 
 DEEPEST = 64
 
@@ -54,19 +54,23 @@ def read_json(body: bytes) -> dict[str, Any]:
     """
     brackets = body.count(b"[") + body.count(b"{")  # mostly too few to lie deep, and counted in no time
     if brackets > DEEPEST and depth(body) > DEEPEST:
-        raise ApiError(f"the body has more than {DEEPEST} arrays and objects in each other", code="too_deep")
+        raise ApiError(
+            f"the body has more than {DEEPEST} arrays and objects in each other", code=Code.TOO_DEEP
+        )
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as problem:
-        raise ApiError(f"the body is not UTF-8, at byte {problem.start}", code="invalid_encoding") from None
+        raise ApiError(
+            f"the body is not UTF-8, at byte {problem.start}", code=Code.INVALID_ENCODING
+        ) from None
     try:
         found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as problem:
-        raise ApiError(f"the body is no JSON: {problem}", code="invalid_json") from None
+        raise ApiError(f"the body is no JSON: {problem}", code=Code.INVALID_JSON) from None
     if "\\ud" in text.lower():  # only an escape can have made one: UTF-8 has none
         _check_surrogates(found)
     if not isinstance(found, dict):
-        raise ApiError(f"the body is a JSON object, not {_kind(found)}", code="not_an_object")
+        raise ApiError(f"the body is a JSON object, not {_kind(found)}", code=Code.NOT_AN_OBJECT)
     return found
 
 

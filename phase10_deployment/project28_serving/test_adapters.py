@@ -50,6 +50,13 @@ def run(core, most=200):
     return found
 
 
+def turn(core):
+    """A message that there must be."""
+    message = core.turn()
+    assert message is not None
+    return message
+
+
 def gathered(messages):
     """By key and text: text, tokens, reason and log-probabilities."""
     found = {}
@@ -133,19 +140,20 @@ def test_one_with_much_to_do_does_not_hold_the_others_up():
         add(core, key, params=SamplingParams(max_tokens=20, temperature=0))
     core.turn()
     add(core, 8, adapter="poet")
-    first = next(i for i in range(10) if any(piece[0] == 8 for piece in core.turn()["pieces"]))
+    first = next(i for i in range(10) if any(piece[0] == 8 for piece in turn(core)["pieces"]))
     assert first <= 1
 
 
 def test_adapters_and_salts_share_no_blocks():
     core = make("poet")
     long = list(range(5, 45))
-    hits = []
+    hits, base = [], {"adapter": "", "salt": ""}
     for key, more in enumerate(
-        [{}, {}, {"adapter": "poet"}, {"salt": "ada"}, {"salt": "bob"}, {"salt": "ada"}]
+        [base, base, {"adapter": "poet"}, {"salt": "ada"}, {"salt": "bob"}, {"salt": "ada"}]
     ):
-        add(core, key, prompt=long, **more)
-        hits.append([count for message in run(core) for _, count in message.get("cached", ())][0])
+        command = add_command(key, Ask(long, GREEDY))
+        core.take({**command, **more})
+        hits.append(next(count for message in run(core) for _, count in message.get("cached", ())))
     assert hits[0] == 0
     assert hits[1] > 30
     assert hits[2:5] == [0, 0, 0]
@@ -351,7 +359,7 @@ def test_who_looks_sees_a_snapshot_and_then_each_step():
     add(core, 11)
     core.turn()
     core.take({"do": "watch", "on": True})
-    message = core.turn()
+    message = turn(core)
     snapshot, step = message["views"]
     assert snapshot["snapshot"] is True
     assert "snapshot" not in step

@@ -179,6 +179,7 @@ async def test_who_stops_reading_aborts():
     pieces = engine.generate([ask()])
     reading = asyncio.create_task(anext(pieces))
     await settle()
+    assert [command["do"] for command in link.sent] == ["add"]
     key = link.sent[0]["key"]
     engine.dispatch({"pieces": [got(key, 0, "a", [1])]})
     assert [one.text for one in await reading] == ["a"]
@@ -214,6 +215,7 @@ async def test_what_ended_by_itself_is_not_aborted():
 
     reading = asyncio.create_task(read())
     await settle()
+    assert [command["do"] for command in link.sent] == ["add"]
     engine.dispatch({"pieces": [got(link.sent[0]["key"], 0, "a", [1], "length")]})
     await reading
     assert [one.text for one in found] == ["a"]
@@ -282,6 +284,7 @@ async def test_calls_are_answered_by_their_keys():
     one = asyncio.create_task(engine.call({"do": "embed", "texts": [[1]]}))
     two = asyncio.create_task(engine.call({"do": "attention", "tokens": [2]}))
     await settle()
+    assert len(link.sent) == 2
     a, b = (command["key"] for command in link.sent)
     assert link.sent[0]["texts"] == [[1]]
     engine.dispatch({"answers": [[b, "weights"]]})
@@ -300,6 +303,7 @@ async def test_a_call_that_is_given_up_leaves_nothing():
     link, engine = start()
     call = asyncio.create_task(engine.call({"do": "embed"}))
     await settle()
+    assert len(link.sent) == 1
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     assert engine.answers == {}

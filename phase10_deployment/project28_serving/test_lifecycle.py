@@ -23,7 +23,7 @@ def refusal(life):
 def test_it_is_alive_before_it_is_ready():
     async def check():
         life = Lifecycle()
-        seen = [(life.state, life.alive, life.ready)]
+        seen: list[object] = [(life.state, life.alive, life.ready)]
         error = refusal(life)
         life.warm()
         seen.append((life.state, life.alive, life.ready))

@@ -1,5 +1,6 @@
 """Limits and keys: buckets on a clock of our own, and comparisons that are counted."""
 
+import contextlib
 import hmac
 import json
 import math
@@ -195,9 +196,22 @@ def test_a_key_is_known_by_its_hash():
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "Bearer", "Bearer ", "ladder-ada", "Basic ladder-ada", "Bearer ladder-ad", "Bearer ladder-adaa",
-     "Bearer " + KEYS["ada"], "Bearer ladder-ada ladder-ada", "Bearer é\udc80", "Bearer ladder-ADA", "ladder-ada Bearer"],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "ladder-ada",
+        "Basic ladder-ada",
+        "Bearer ladder-ad",
+        "Bearer ladder-adaa",
+        "Bearer " + KEYS["ada"],
+        "Bearer ladder-ada ladder-ada",
+        "Bearer é\udc80",
+        "Bearer ladder-ADA",
+        "ladder-ada Bearer",
+    ],
+)
 def test_everybody_else_is_refused(header):
     with pytest.raises(ApiError) as caught:
         ApiKeys(KEYS).name_of(header)
@@ -231,10 +245,8 @@ def test_every_guess_takes_the_same_comparisons(monkeypatch, key):
 
     monkeypatch.setattr(limits, "hmac", Counting)
     keys = ApiKeys(KEYS)
-    try:
+    with contextlib.suppress(ApiError):
         keys.name_of(f"Bearer {key}")
-    except ApiError:
-        pass
     assert sorted({value for pair in seen for value in pair} - {hash_key(key)}) == sorted(
         set(KEYS.values()) - {hash_key(key)}
     )

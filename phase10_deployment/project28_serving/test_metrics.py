@@ -8,7 +8,23 @@ from phase10_deployment.project28_serving.given.example import piece
 from phase10_deployment.project28_serving.metrics import CONTENT_TYPE, Metrics, Watch
 
 pytestmark = pytest.mark.task(6)
-NAMES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "prefix_cache_queries_total", "prefix_cache_hits_total", "num_preemptions_total", "prompt_tokens_total", "generation_tokens_total", "time_to_first_token_seconds_count", "inter_token_latency_seconds_count", "e2e_request_latency_seconds_count", "spec_decode_num_draft_tokens_total", "spec_decode_num_accepted_tokens_total", "request_prompt_tokens_count", "request_generation_tokens_count"]
+NAMES = [
+    "num_requests_running",
+    "num_requests_waiting",
+    "kv_cache_usage_perc",
+    "prefix_cache_queries_total",
+    "prefix_cache_hits_total",
+    "num_preemptions_total",
+    "prompt_tokens_total",
+    "generation_tokens_total",
+    "time_to_first_token_seconds_count",
+    "inter_token_latency_seconds_count",
+    "e2e_request_latency_seconds_count",
+    "spec_decode_num_draft_tokens_total",
+    "spec_decode_num_accepted_tokens_total",
+    "request_prompt_tokens_count",
+    "request_generation_tokens_count",
+]
 STATS = {
     "running": 3, "waiting": 2, "free": 30, "blocks": 40, "steps": 7, "queried": 100, "hit": 64, "preempted": 1,
     "guessed": 9, "accepted": 5,

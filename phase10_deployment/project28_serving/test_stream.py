@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -109,7 +110,7 @@ def test_without_asking_there_are_no_counts():
 )
 def test_the_text_is_the_same_for_every_split(text, cuts, head):
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    parts = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    parts = [text[a:b] for a, b in pairwise(places)]
     groups = [[piece(text=part)] for part in parts] + [[piece(reason="stop")]]
     events = events_of(b"".join(stream(head, *groups)))
     assert streamed_text(events) == text

@@ -121,9 +121,13 @@ def main() -> None:
         while view:
             view = view[out.write(view) :]
 
+    settings = EngineSettings(**json.loads(sys.argv[1]))
     try:
-        settings = EngineSettings(**json.loads(sys.argv[1]))
         core, info = build(settings)
+    except Exception as error:  # the server says it, in one line
+        send(encode({"fatal": str(error) or type(error).__name__}))
+        sys.exit(1)
+    try:
         send(encode({**info, "settings": asdict(settings)}))
         commands: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=_read, args=(commands,), daemon=True).start()

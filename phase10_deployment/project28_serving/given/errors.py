@@ -19,6 +19,20 @@ TYPES = {
 }
 
 
+class Code:
+    """What is wrong, for programs."""
+
+    TOO_DEEP = "too_deep"
+    INVALID_ENCODING = "invalid_encoding"
+    INVALID_JSON = "invalid_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MODEL_NOT_FOUND = "model_not_found"
+    TOO_LONG = "context_length_exceeded"
+    RATE_LIMIT = "rate_limit_exceeded"
+    TOO_LARGE = "request_too_large"
+    NO_KEY = "invalid_api_key"
+
+
 class ApiError(Exception):
     """Why a request is answered with an error: what is wrong, with which field, and what is allowed."""
 

@@ -1,4 +1,4 @@
-"""A small model with a tokenizer and what is needed to serve it, links that record, and an example for `ladder trace 28`."""
+"""A small model and what is needed to serve it, links that record, and an example for `ladder trace 28`."""
 
 import asyncio
 import json

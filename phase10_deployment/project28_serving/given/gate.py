@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from phase10_deployment.project28_serving.given.errors import ApiError
 from phase10_deployment.project28_serving.given.state import State
+from phase10_deployment.project28_serving.given.telemetry import span
 
 OPEN = ("/health", "/ready")
 """who may ask for these needs no key: an orchestrator has none"""
@@ -48,17 +49,38 @@ class Gate:
         async def answer(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = scope["state"]["status"] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", name.encode())]
             else:
                 sent += len(message.get("body", b""))
             await send(message)
 
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        limit = self._limit(scope)
+        try:
+            with span(self.state.tracer, scope, headers):
+                refused = await self._pass(scope, receive, answer, headers)
+                if refused is not None and not status:
+                    await _send(answer, refused)
+        finally:
+            limit.cancel()
+            for close in closers:
+                close()
+            if status >= 400:
+                self.state.metrics.refuse(status)
+            self._log(scope, name, status, began, sent)
+
+    def _limit(self, scope: Scope) -> asyncio.TimerHandle:
+        """Who holds a connection and reads nothing would keep it for ever; who looks at the steps may."""
+        task, seconds = asyncio.current_task(), self.state.options.time_limit + 10
         assert task is not None
-        # Who holds the connection and reads nothing would keep it for ever.
-        limit = loop.call_later(self.state.options.time_limit + 10, task.cancel)
-        refused: ApiError | None = None
+        return asyncio.get_running_loop().call_later(
+            seconds if scope["method"] == "POST" else 10**8, task.cancel
+        )
+
+    async def _pass(
+        self, scope: Scope, receive: Receive, answer: Send, headers: dict[bytes, bytes]
+    ) -> ApiError | None:
+        """Let it through, if it may come in; returns why it may not, or what went wrong."""
         try:
             with contextlib.ExitStack() as stack:
                 if scope["path"] not in OPEN:
@@ -70,19 +92,18 @@ class Gate:
                     stack.enter_context(self.state.lifecycle.request())
                 await self.app(scope, receive, answer)
         except ApiError as error:
-            refused = error
+            return error
         except Exception as error:
-            log("fault", request=name, path=scope["path"], kind=type(error).__name__, where=_where(error))
-            refused = ApiError("something went wrong here; the request's id is in x-request-id", status=500)
-        finally:
-            limit.cancel()
-            for close in closers:
-                close()
-        if refused is not None and not status:
-            await _send(answer, refused)
-        if status >= 400:
-            self.state.metrics.refuse(status)
-        self._log(scope, name, status, began, sent)
+            kind = type(error).__name__
+            log(
+                "fault",
+                request=scope["state"]["request"],
+                path=scope["path"][:200],
+                kind=kind,
+                where=_where(error),
+            )
+            return ApiError("something went wrong here; the request's id is in x-request-id", status=500)
+        return None
 
     def _log(self, scope: Scope, name: str, status: int, began: float, sent: int) -> None:
         if scope["path"] in (*OPEN, "/metrics") and status == 200:

@@ -11,8 +11,9 @@ from phase10_deployment.project28_serving.embeddings import encode_base64, unit_
 from phase10_deployment.project28_serving.given.errors import ApiError
 from phase10_deployment.project28_serving.given.fields import Fields
 from phase10_deployment.project28_serving.given.reading import read_body, unless_gone
+from phase10_deployment.project28_serving.given.served import Served
 from phase10_deployment.project28_serving.given.state import State
-from phase10_deployment.project28_serving.given.texts import Running, _collect
+from phase10_deployment.project28_serving.given.texts import LARGE, Running, collect
 from phase10_deployment.project28_serving.metrics import CONTENT_TYPE
 from phase10_deployment.project28_serving.protocol import (
     chat_tokens,
@@ -73,7 +74,9 @@ async def ask(state: State, command: dict[str, Any]) -> Any:
 
 async def embeddings(http: HttpRequest, state: State) -> Response:
     """Vectors of texts: floats, or in base64, as OpenAI's client asks for them."""
-    fields = Fields(read_json(await read_body(http, state)))
+    body = await read_body(http, state)
+    read = await asyncio.to_thread(read_json, body) if len(body) > LARGE else read_json(body)
+    fields = Fields(read)
     model, adapter = model_of(fields, state.served)
     form = fields.text("encoding_format", "float")
     if form not in ("float", "base64"):
@@ -82,7 +85,7 @@ async def embeddings(http: HttpRequest, state: State) -> Response:
         raise ApiError("dimensions: this model's vectors have one length only", "dimensions")
     normalize = fields.flag("normalize")
     try:
-        prompts = prompts_of(fields.content.get("input"), state.served)
+        prompts = await asyncio.to_thread(prompts_of, fields.content.get("input"), state.served)
     except ApiError as error:
         raise ApiError(error.message.replace("prompt", "input"), "input", error.status, error.code) from None
     count = sum(len(tokens) for tokens in prompts)
@@ -106,7 +109,7 @@ async def generate(http: HttpRequest, state: State) -> Response:
             "/generate writes one text, whole, after one prompt; /v1/completions can do more", "stream"
         )
     running = Running(state, request, http)
-    (piece,) = await unless_gone(http, _collect(await unless_gone(http, running.next()), running))
+    (piece,) = await unless_gone(http, collect(await unless_gone(http, running.next()), running))
     return JSONResponse(
         {"generated_text": piece.text, "finish_reason": piece.reason, "usage": running.usage()}
     )
@@ -114,18 +117,25 @@ async def generate(http: HttpRequest, state: State) -> Response:
 
 async def tokenize(http: HttpRequest, state: State) -> Response:
     """A text's or a conversation's tokens."""
-    fields, served = Fields(read_json(await read_body(http, state))), state.served
-    if fields.has("messages"):
-        messages = messages_of(fields.content["messages"])
-        tokens = chat_tokens(messages, served, fields.flag("add_generation_prompt", True))
-    else:
-        text = fields.text("prompt")
-        bare = not fields.flag("add_special_tokens", True)
-        tokens = served.tokenizer.encode(text, disallowed_special=()) if bare else served.prompts.encode(text)
+    body, served = await read_body(http, state), state.served
+    tokens = (
+        await asyncio.to_thread(_tokenize, body, served) if len(body) > LARGE else _tokenize(body, served)
+    )
     strings = [served.text_of(token) for token in tokens]
     return JSONResponse(
         {"tokens": tokens, "token_strs": strings, "count": len(tokens), "max_model_len": served.longest}
     )
+
+
+def _tokenize(body: bytes, served: Served) -> list[int]:
+    fields = Fields(read_json(body))
+    if fields.has("messages"):
+        messages = messages_of(fields.content["messages"])
+        return chat_tokens(messages, served, fields.flag("add_generation_prompt", True))
+    text = fields.text("prompt")
+    if fields.flag("add_special_tokens", True):
+        return served.prompts.encode(text)
+    return served.tokenizer.encode(text, disallowed_special=())
 
 
 async def detokenize(http: HttpRequest, state: State) -> Response:

@@ -14,9 +14,11 @@ from phase10_deployment.project28_serving.async_engine import AsyncEngine
 from phase10_deployment.project28_serving.given.app import make_app
 from phase10_deployment.project28_serving.given.engine_process import EngineSettings
 from phase10_deployment.project28_serving.given.gate import log
+from phase10_deployment.project28_serving.given.http_protocol import LONGEST_HEADERS, Protocol
 from phase10_deployment.project28_serving.given.links import Link, ProcessLink, ThreadLink
 from phase10_deployment.project28_serving.given.served import Served, quiet
 from phase10_deployment.project28_serving.given.state import Options, State
+from phase10_deployment.project28_serving.given.telemetry import make_tracer
 from phase10_deployment.project28_serving.given.views import Views
 from phase10_deployment.project28_serving.lifecycle import Lifecycle
 from phase10_deployment.project28_serving.limits import ApiKeys, RateLimits
@@ -104,7 +106,7 @@ class Server:
         self.state = State(
             self.lifecycle, ApiKeys(settings.keys),
             RateLimits(settings.requests_per_minute, settings.tokens_per_minute), settings.options, metrics, engine,
-            served, views,
+            served, views, tracer=make_tracer(),
         )  # fmt: skip
         await asyncio.wait({self.running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -118,11 +120,12 @@ class Server:
             state = await self.start_engine()
         except BaseException:
             if self.link is not None:
-                await self.link.close()
+                await self.link.close(0)
             raise
         config = uvicorn.Config(
             make_app(state), self.settings.host, self.settings.port, log_config=None, access_log=False,
-            lifespan="off", timeout_graceful_shutdown=2, server_header=False, h11_max_incomplete_event_size=65_536,
+            lifespan="off", interface="asgi3", timeout_graceful_shutdown=2, server_header=False, http=Protocol,
+            h11_max_incomplete_event_size=LONGEST_HEADERS,
         )  # fmt: skip
         server = _Uvicorn(config)
         loop = asyncio.get_running_loop()

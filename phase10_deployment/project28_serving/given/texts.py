@@ -36,6 +36,10 @@ class Running:
         """Submit it. Raises ApiError where it is refused."""
         self.state, self.request = state, request
         self.key, loop = http.state.key, asyncio.get_running_loop()
+        if request.texts > state.engine.most:
+            raise ApiError(
+                f"{request.texts} texts are more than {state.engine.most}, which may wait at once", "n"
+            )
         state.limits.admit(self.key, request.tokens)
         lengths = [len(prompt) for prompt in request.prompts]
         self.watch = Watch(state.metrics, lengths, request.texts, http.state.came)
@@ -45,6 +49,7 @@ class Running:
             state.limits.settle(self.key, request.tokens, 0)
             raise ApiError(f"too many requests wait already: {full}", None, 429, "queue_full", 1.0) from None
         except EngineDeadError as dead:
+            state.limits.settle(self.key, request.tokens, 0)
             raise ApiError(str(dead), None, 503, "engine_dead") from None
         self.expiry = loop.call_later(state.options.time_limit, self._expire)
         http.state.closers.append(self.close)
@@ -119,7 +124,7 @@ async def answer_texts(http: HttpRequest, state: State, chat: bool) -> Response:
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
-    whole = await unless_gone(http, _collect(first, running))
+    whole = await unless_gone(http, collect(first, running))
     return JSONResponse(whole_answer(whole, head, running, state.served))
 
 
@@ -130,7 +135,7 @@ async def _all(first: list[Piece], running: Running) -> AsyncIterator[list[Piece
         pieces = await running.next()
 
 
-async def _collect(first: list[Piece], running: Running) -> list[Piece]:
+async def collect(first: list[Piece], running: Running) -> list[Piece]:
     """Each text as one piece."""
     found = {index: Piece(index) for index in range(running.request.texts)}
     async for pieces in _all(first, running):
