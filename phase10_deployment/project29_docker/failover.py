@@ -78,10 +78,12 @@ async def load(
 
     async def client_loop(client: httpx.AsyncClient, number: int) -> None:
         turn = 0
+        await asyncio.sleep(0.04 * number)  # or all would be at the same place when one server ends
         while time.monotonic() < over:
             body = {
                 "model": model, "stream": True, "max_tokens": tokens, "min_tokens": tokens, "ignore_eos": True,
                 "messages": [{"role": "user", "content": f"Tell story {number}, part {turn}."}],
+                "before": 0.1,  # a stand-in waits so long before its first byte; a server does not know the word
             }  # fmt: skip
             await one_stream(client, url, body, counts, ended)
             turn += 1
