@@ -32,8 +32,8 @@ def nginx_conf(
       nothing is kept alive;
     - `proxy_set_header Host $host;`, and `proxy_set_header X-Request-Id` with `$request_id` where the client has
       sent none (an nginx `map` in `http`), else the client's;
-    - `proxy_buffering off;`, so that nginx has no reason to hold a token back; `proxy_read_timeout` with `patience` seconds, which is
-      between two tokens, or before the first; `proxy_connect_timeout 2s;`
+    - `proxy_buffering off;`, so that nginx has no reason to hold a token back; `proxy_read_timeout` with `patience`
+      seconds, which is between two tokens, or before the first; `proxy_connect_timeout 2s;`
     - `proxy_next_upstream error http_503 non_idempotent;` with `proxy_next_upstream_tries 2;`: another replica gets
       the request where the connection fails or the replica drains (503). nginx does that before it has passed on
       the first byte, never after. POST needs `non_idempotent`; what a POST does here can be done twice. Not

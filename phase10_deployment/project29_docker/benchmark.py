@@ -137,7 +137,8 @@ def behind_nginx(report: Report, settings: Settings) -> None:
     first = {plain: streams.first_event(plain) for plain in (False, True)}
     report.figure(
         "first event of a stream through nginx", 1000 * first[False], "ms",
-        peers={"nginx as it is": 1000 * first[True]}, note="of a stand-in; its answer is chunked, so buffers hold nothing back",
+        peers={"nginx as it is": 1000 * first[True]},
+        note="of a stand-in; its answer is chunked, so buffers hold nothing back",
     )  # fmt: skip
     made = failover.fail_over(settings.streams, settings.seconds, stand_in=settings.stand_in)[0]
     usual = failover.fail_over(settings.streams, settings.seconds, stand_in=settings.stand_in, plain=True)[0]
