@@ -8,6 +8,7 @@ What it does not ask for here is not compiled: the image's server would then do 
 import argparse
 import json
 import sys
+import urllib.error
 import urllib.request
 
 from phase10_deployment.project29_docker.given import server
@@ -26,8 +27,11 @@ def ask(url: str, path: str, body: dict[str, object]) -> None:
     request = urllib.request.Request(
         f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=600) as answer:
-        answer.read()
+    try:
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            answer.read()
+    except urllib.error.HTTPError as refused:
+        raise OSError(f"{path} with {body}: {refused.code}, {refused.read().decode()[:500]}") from None
 
 
 def main() -> None:

@@ -87,7 +87,12 @@ def running(line: Sequence[str], seconds: float = WARM) -> Iterator[Server]:
                 log.seek(0)
                 raise OSError(f"the server did not start: {log.read()[-2000:].strip() or 'it said nothing'}")
             server = Server(process, found[1].rstrip("/"), time.perf_counter() - start)
-            yield server
+            try:
+                yield server
+            except OSError as problem:  # what went wrong with it, it will have said
+                log.seek(0)
+                problem.add_note(f"the server's last words: {log.read()[-3000:]}")
+                raise
         finally:
             timer.cancel()
             if process.poll() is None:
