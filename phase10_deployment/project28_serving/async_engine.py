@@ -196,6 +196,9 @@ class AsyncEngine:
                     self.dead = str(message["fatal"])
                 else:
                     self.dispatch(message)
+        except Exception as fault:
+            self.dead = f"a message of it was not understood: {type(fault).__name__}"
+            raise
         finally:
             self.die(self.dead or "its process ended without a word")
 

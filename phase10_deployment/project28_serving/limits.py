@@ -102,7 +102,7 @@ class RateLimits:
                 f"more than {self.per_minute[what]:g} {what} a minute",
                 None,
                 429,
-                "rate_limit_exceeded",
+                Code.RATE_LIMIT,
                 longest,
             )
         for bucket, amount, _ in wanted:

@@ -126,6 +126,7 @@ def _where(error: BaseException) -> str:
 
 
 async def _send(send: Send, error: ApiError) -> None:
-    headers = [(key.encode(), value.encode()) for key, value in error.headers.items()]
+    named = {**error.headers, "content-length": str(len(error.body))}
+    headers = [(key.encode(), value.encode()) for key, value in named.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": error.body})

@@ -28,7 +28,7 @@ from phase10_deployment.project28_serving.given.loading import (
     settled,
 )
 from phase10_deployment.project28_serving.given.plain_client import ask
-from phase10_deployment.project28_serving.given.served import quiet
+from phase10_deployment.project28_serving.given.served import load_served, words_of
 from shared.measuring.arms import Arm, Report, measure
 from shared.phase01 import PromptTokenizer
 from shared.phase02 import export_chat
@@ -81,7 +81,7 @@ class Offline:
             [sys.executable, "-P", "-m", module, json.dumps(asdict(settings))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
         )  # fmt: skip
-        _, tokenizer, _ = quiet(settings.model)
+        tokenizer, _ = words_of(settings.model)
         self.encode = PromptTokenizer(tokenizer).encode
         self._line()
 
@@ -285,6 +285,6 @@ async def plainly(url: str, load: Load) -> float:
 def transformers_server() -> Iterator[str]:
     """tiny-chat under transformers, behind the same API; its address."""
     with tempfile.TemporaryDirectory() as folder:
-        export_chat(quiet(MODEL), Path(folder))
+        export_chat(load_served(MODEL), Path(folder))
         with running("--folder", folder, command="given.peer_server") as server:
             yield server.url

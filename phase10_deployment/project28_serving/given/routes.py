@@ -1,6 +1,6 @@
 """The routes that are not texts: models, embeddings, tokens, health, metrics, and what a debugger wants."""
 
-import time
+import asyncio
 from typing import Any
 
 from fastapi import Request as HttpRequest
@@ -168,8 +168,3 @@ async def steps(state: State) -> Response:
     return StreamingResponse(
         state.views.events(), media_type="text/event-stream", headers={"cache-control": "no-store"}
     )
-
-
-def now() -> int:
-    """Seconds since 1970."""
-    return int(time.time())

@@ -16,18 +16,40 @@ END_OF_TEXT = "<|endoftext|>"
 def load_served(model: str, template: str = "") -> ChatModel:
     """A released or own model by name, or a folder as Hugging Face's tools write one, with `tokenizer.json` in it.
 
-    A folder's template is the one given, or else the one whose Jinja lies beside the weights. Raises as `load_chat`
-    and `load_model` do, and ValueError for a folder without a template that is known here.
+    Raises as `load_chat` and `load_model` do, and as `of_folder` does.
     """
     folder = Path(model)
-    if not (folder / "config.json").is_file() or not (folder / "tokenizer.json").is_file():
+    if not is_folder(folder):
         return load_chat(model, template)
+    tokenizer, named = of_folder(folder, template)
+    return ChatModel(load_model(folder), tokenizer, named)
+
+
+def is_folder(folder: Path) -> bool:
+    """Whether a model is there, as Hugging Face's tools write one."""
+    return (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file()
+
+
+def of_folder(folder: Path, template: str) -> tuple[Tokenizer[Any], str]:
+    """A folder's tokenizer and template: the one given, or else the one whose Jinja lies beside the weights.
+
+    Raises ValueError for a folder without a template that is known here.
+    """
     jinja = folder / "chat_template.jinja"
     text = jinja.read_text(encoding="utf-8") if jinja.is_file() else ""
     named = template or next((name for name, known in JINJA.items() if known == text), "")
     if named not in TEMPLATES:
-        raise ValueError(f"say which template {model} has, one of {', '.join(TEMPLATES)}: not {named!r}")
-    return ChatModel(load_model(folder), load_tokenizer(folder / "tokenizer.json"), named)
+        raise ValueError(f"say which template {folder} has, one of {', '.join(TEMPLATES)}: not {named!r}")
+    return load_tokenizer(folder / "tokenizer.json"), named
+
+
+def words_of(model: str, template: str = "") -> tuple[Tokenizer[Any], str]:
+    """A model's tokenizer and template, for who needs no weights; nothing is said. Raises as `load_served` does."""
+    if is_folder(Path(model)):
+        return of_folder(Path(model), template)
+    with contextlib.redirect_stderr(io.StringIO()):  # the engine's process says which model it is
+        found = load_chat(model, template)
+    return found.tokenizer, found.template
 
 
 @dataclass
@@ -97,9 +119,3 @@ class Served:
         with contextlib.suppress(ValueError, KeyError, IndexError):
             return self.tokenizer.decode_bytes([token])
         return b""
-
-
-def quiet(model: str, template: str = "") -> ChatModel:
-    """As load_served, without the line that says which model it is."""
-    with contextlib.redirect_stderr(io.StringIO()):
-        return load_served(model, template)

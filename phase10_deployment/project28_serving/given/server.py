@@ -16,7 +16,7 @@ from phase10_deployment.project28_serving.given.engine_process import EngineSett
 from phase10_deployment.project28_serving.given.gate import log
 from phase10_deployment.project28_serving.given.http_protocol import LONGEST_HEADERS, Protocol
 from phase10_deployment.project28_serving.given.links import Link, ProcessLink, ThreadLink
-from phase10_deployment.project28_serving.given.served import Served, quiet
+from phase10_deployment.project28_serving.given.served import Served, words_of
 from phase10_deployment.project28_serving.given.state import Options, State
 from phase10_deployment.project28_serving.given.telemetry import make_tracer
 from phase10_deployment.project28_serving.given.views import Views
@@ -71,48 +71,44 @@ class Server:
     async def start_engine(self) -> State:
         """The engine and all that routes need. Raises RuntimeError with the engine's words where it cannot start."""
         settings = self.settings
+        words = await asyncio.to_thread(words_of, settings.engine.model, settings.engine.template)
         link: Link = (
             ThreadLink(settings.engine) if settings.thread else await ProcessLink.start(settings.engine)
         )
         self.link = link
-        model, tokenizer, template = await asyncio.to_thread(
-            quiet, settings.engine.model, settings.engine.template
-        )
         name = settings.name or settings.engine.model.rstrip("/").rpartition("/")[2]
-        config, space = model.config, settings.engine.blocks * settings.engine.block_size
-        served = Served(
-            name, tokenizer, template, config.context_length, config.vocab_size, space,
-            tuple(settings.engine.adapters), created=int(time.time()),
-        )  # fmt: skip
-        if settings.engine.adapters:
-            served.capacity = min(space, settings.engine.adapter_blocks * settings.engine.block_size)
-        del model
-        metrics = Metrics(name)
+        metrics, begun = Metrics(name), asyncio.get_running_loop().create_future()
         most = settings.engine.max_sequences * (1 + len(settings.engine.adapters)) + settings.max_queue
 
         def heard(message: dict[str, Any]) -> None:
             if "ready" in message:
-                engine_ready.set()
+                begun.set_result(message)
                 return
             metrics.engine(message["stats"])
             for view in message.get("views", ()):
                 views.put(view)
 
-        engine_ready = asyncio.Event()
         engine = AsyncEngine(link, most, heard)
         views = Views(lambda on: link.send({"do": "watch", "on": on}))
         self.running = asyncio.create_task(engine.run())
-        waiting = asyncio.create_task(engine_ready.wait())
+        await asyncio.wait({self.running, begun}, return_when=asyncio.FIRST_COMPLETED)
+        if engine.dead is not None:
+            raise RuntimeError(engine.dead)
+        served = self._served(name, *words, begun.result())
         self.state = State(
             self.lifecycle, ApiKeys(settings.keys),
             RateLimits(settings.requests_per_minute, settings.tokens_per_minute), settings.options, metrics, engine,
             served, views, tracer=make_tracer(),
         )  # fmt: skip
-        await asyncio.wait({self.running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if engine.dead is not None:
-            raise RuntimeError(engine.dead)
         return self.state
+
+    def _served(self, name: str, tokenizer: Any, template: str, info: dict[str, Any]) -> Served:
+        engine = self.settings.engine
+        blocks = min(engine.blocks, engine.adapter_blocks) if engine.adapters else engine.blocks
+        return Served(
+            name, tokenizer, template, info["context_length"], info["vocab_size"], blocks * engine.block_size,
+            tuple(engine.adapters), created=int(time.time()),
+        )  # fmt: skip
 
     async def run(self, ready: Callable[["Server"], None] = lambda server: None) -> int:
         """Start, say that it is ready, serve until a signal or the engine's end, drain, stop; returns the exit code."""

@@ -5,14 +5,14 @@ From the engine:  {"pieces": [[7, 0, " Mia", [312], null, null, []]], "stats": {
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.phase04 import SamplingParams
 
-Logprob = tuple[int, float, list[tuple[int, float]]]
-"""a token, its log-probability, and the likeliest tokens there with theirs"""
+Logprob = Sequence[Any]
+"""a token, its log-probability, and the likeliest tokens there with theirs: [5, -0.1, [[5, -0.1], [7, -2.5]]]"""
 
 
 @dataclass(frozen=True)
