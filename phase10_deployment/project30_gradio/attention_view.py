@@ -1,8 +1,8 @@
 """Where a model looks: for each token, how much it takes from each token before it.
 
-A layer has several heads, and each gives every token (the query) weights over itself and those before it (the keys) that
-sum to 1. Most of it is dull, and that is worth seeing: many heads look at the first token when they find nothing, many at
-the token before. Some look things up.
+A layer has several heads, and each gives every token (the query) weights over itself and those before it (the keys)
+that sum to 1. Most of it is dull, and that is worth seeing: many heads look at the first token when they find
+nothing, many at the token before. Some look things up.
 
 The weights come from the server (`POST /debug/attention`), since only there the model is.
 """
@@ -30,7 +30,8 @@ def mean_of_heads(heads: Sequence[Weights]) -> list[list[float]]:
 
 
 def pick(attention: Sequence[Sequence[Weights]], layer: int, head: int | None) -> list[list[float]]:
-    """The weights [query][key] of one head of a layer, both counted from 0; of all its heads, the mean, where it is None.
+    """The weights [query][key] of one head of a layer, both counted from 0; of all its heads, the mean, where it is
+    None.
 
     `attention` is [layer][head][query][key]. Raises ValueError, naming the number and how many there are, for a layer
     or a head that there is not (the negative ones too).
@@ -53,8 +54,8 @@ def attention_text(tokens: Sequence[str], weights: Weights, query: int) -> str:
 
     `--share` is the weight that `query` gives to that token, two digits after the point, and the title the same in
     percent with one digit. Tokens after the query, which it cannot see, have class "unseen" instead, and no title. The
-    query has aria-pressed "true". Tokens are shown as `visible` shows them. Raises ValueError, naming the number and how
-    many tokens there are, for a query that there is not (the negative ones too).
+    query has aria-pressed "true". Tokens are shown as `visible` shows them. Raises ValueError, naming the number and
+    how many tokens there are, for a query that there is not (the negative ones too).
     """
     if not 0 <= query < len(tokens):
         raise ValueError(f"there is no token {query}: there are {len(tokens)}, counted from 0")
@@ -79,10 +80,10 @@ def attention_map(tokens: Sequence[str], weights: Weights) -> str:
 
         <rect x="…" y="…" width="…" height="…" fill-opacity="0.870"><title>␣found looks at ␣Mia: 87.0%</title></rect>
 
-    In a text of more than MOST_SHOWN tokens, the last MOST_SHOWN are drawn, queries and keys, with their weights as they
-    are. There is a text for each row, on its left: the token, as `visible` shows it, cut to 10 characters (then "…" for
-    the rest) before it is escaped. The rows' and columns' side is 12. The svg is as `draw_blocks` has it, with the
-    aria-label "attention of 12 tokens to those before them".
+    In a text of more than MOST_SHOWN tokens, the last MOST_SHOWN are drawn, queries and keys, with their weights as
+    they are. There is a text for each row, on its left: the token, as `visible` shows it, cut to 10 characters (then
+    "…" for the rest) before it is escaped. The rows' and columns' side is 12. The svg is as `draw_blocks` has it,
+    with the aria-label "attention of 12 tokens to those before them".
     """
     first = max(0, len(tokens) - MOST_SHOWN)
     shown = tokens[first:]

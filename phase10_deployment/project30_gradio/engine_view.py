@@ -6,8 +6,8 @@ The server tells each step in an event (`/debug/steps`, which it has with --debu
      "running": [{"id": 3, "request": "req-a", "tokens": 40, "computed": 39, "scheduled": 1, "blocks": [5, 6, 9]}],
      "waiting": [{"id": 4, "request": "req-b", "tokens": 90}]}
 
-`id` is the sequence's, of which a request may have several. `tokens` is how many it has, `computed` how many of them are
-in the blocks, `scheduled` how many this step computes. A block may be in several tables: a prefix that is shared.
+`id` is the sequence's, of which a request may have several. `tokens` is how many it has, `computed` how many of them
+are in the blocks, `scheduled` how many this step computes. A block may be in several tables: a prefix that is shared.
 
 A request keeps its colour and its letter from its first step to its last, whatever comes and goes around it: else the
 picture flickers, and nobody can follow one. A person who cannot tell colours apart has the letters.
@@ -72,10 +72,10 @@ def draw_blocks(event: Event, places: Mapping[int, int]) -> str:
         <g class="block used" data-block="5"><title>block 5: A (req-a)</title><rect …/><text …>A</text></g>
         <g class="block free" data-block="6"><title>block 6: free</title><rect …/></g>
 
-    A block of one sequence has that one's colour, COLOURS[place % 10], and letter, LETTERS[place % 26]. A block of several
-    has class "block shared", a rect a sequence, side by side and all in one cell, and how many there are as its text; its
-    title names all of them: "block 5: A (req-a), B (req-b)". Blocks from MOST_BLOCKS on are not drawn; a line of text
-    below says how many those are. The names of requests come from clients, and are escaped.
+    A block of one sequence has that one's colour, COLOURS[place % 10], and letter, LETTERS[place % 26]. A block of
+    several has class "block shared", a rect a sequence, side by side and all in one cell, and how many there are as
+    its text; its title names all of them: "block 5: A (req-a), B (req-b)". Blocks from MOST_BLOCKS on are not drawn;
+    a line of text below says how many those are. The names of requests come from clients, and are escaped.
 
     The svg has a viewBox and no width or height (it is as wide as its place), role="img", and an aria-label that says
     how many blocks are in use, of how many: "block table: 5 of 64 blocks in use".
@@ -163,8 +163,9 @@ def draw_steps(events: Sequence[Event], colours: Sequence[Mapping[int, int]], mo
         <g class="step" data-step="7"><title>step 7: 17 tokens (A 16, B 1)</title><rect …/><rect …/></g>
 
     of a rect a running sequence with something scheduled, stacked upwards in their order; a step that computed nothing
-    has no rect and the title "step 7: nothing". Heights are on one scale for all columns: the highest fills the picture.
-    The svg is as `draw_blocks` has it, with the aria-label "tokens computed by the last 2 steps, at most 17 in one".
+    has no rect and the title "step 7: nothing". Heights are on one scale for all columns: the highest fills the
+    picture. The svg is as `draw_blocks` has it, with the aria-label "tokens computed by the last 2 steps, at most 17
+    in one".
     """
     width, height = 7, 70
     shown = list(zip(events, colours, strict=True))[-most:]

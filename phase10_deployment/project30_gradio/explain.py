@@ -4,8 +4,6 @@
 server, and whether what has been written so far is lost.
 """
 
-import json
-
 import httpx
 import openai
 
@@ -94,10 +92,12 @@ def retry_after(response: httpx.Response) -> str:
 
 
 def server_said(problem: openai.APIError) -> str:
-    """The message that the server sent with its error, in OpenAI's shape: `{"error": {"message": …}}`, or what is in it.
+    """The message that the server sent with its error, in OpenAI's shape: `{"error": {"message": …}}`, or what is in
+    it.
 
-    `problem.body` is that object, what stands under its "error", a text, or None. Where there is no message in it that is
-    a text, the problem's own message. White space at both ends is cut off, and a text is in typographic quotes: “…”.
+    `problem.body` is that object, what stands under its "error", a text, or None. Where there is no message in it
+    that is a text, the problem's own message. White space at both ends is cut off, and a text is in typographic
+    quotes: “…”.
     """
     body = problem.body
     if isinstance(body, dict) and isinstance(body.get("error"), dict):

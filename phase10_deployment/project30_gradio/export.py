@@ -1,8 +1,8 @@
 """A conversation to take along: as JSON that one can fine-tune on (project 4), and as Markdown that one can read.
 
-Both have to hold whatever was said in it. The JSON has to be a record as `read_records` wants it. In the Markdown nobody
-may forge a turn: a message that contains "## assistant", or HTML, or three backticks, is that text and nothing else. So
-each message stands in a code block with a fence that is longer than any in it.
+Both have to hold whatever was said in it. The JSON has to be a record as `read_records` wants it. In the Markdown
+nobody may forge a turn: a message that contains "## assistant", or HTML, or three backticks, is that text and nothing
+else. So each message stands in a code block with a fence that is longer than any in it.
 """
 
 import json
@@ -42,8 +42,8 @@ def to_json(messages: Messages, source: Mapping[str, Any] | None = None) -> str:
         [{"messages": [{"role": "user", "content": "Who?"}, …], "source": {"model": "tiny-chat"}}]
 
     "messages" are its `exchanges`. `source`, where it is given, is whatever is worth keeping of where they come from.
-    Indented by 2, everything that is no ASCII as it is but for lone surrogates, which no UTF-8 file can hold: "�" stands
-    for each. A line end at the end. Raises ValueError where there is no exchange.
+    Indented by 2, everything that is no ASCII as it is but for lone surrogates, which no UTF-8 file can hold: "�"
+    stands for each. A line end at the end. Raises ValueError where there is no exchange.
     """
     kept = exchanges(messages)
     if not any(message["role"] == "assistant" for message in kept):
@@ -69,9 +69,9 @@ def fenced(text: str) -> str:
 
 
 def to_markdown(messages: Messages, title: str = "A conversation") -> str:
-    """The conversation as Markdown: the title as a heading, then each message under its role, `fenced`.
+    r"""The conversation as Markdown: the title as a heading, then each message under its role, `fenced`.
 
-        # A conversation\\n\\n## user\\n\\n```\\nWho?\\n```\\n\\n## assistant\\n\\n```\\nMia.\\n```\\n
+        # A conversation\n\n## user\n\n```\nWho?\n```\n\n## assistant\n\n```\nMia.\n```\n
 
     All messages are in it, also a question without an answer and an empty answer: this is for reading. Of the title,
     line ends become spaces, and what Markdown or HTML would take for markup has a backslash before it: any of

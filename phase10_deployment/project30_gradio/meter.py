@@ -25,12 +25,13 @@ class Speed:
 
 
 def speed(start: float, arrivals: Sequence[tuple[float, int]]) -> Speed:
-    """The speed of an answer: `start` is when it was asked for, and each arrival a time and the tokens there were by then.
+    """The speed of an answer: `start` is when it was asked for, and each arrival a time and the tokens there were by
+    then.
 
     Times are of one clock, in seconds. Counts never fall; arrivals with a count of 0, or with no more than there were
-    before, bring nothing and are passed over: neither the first time nor the last is theirs. The rate is the tokens that
-    came after the first arrival over the time from the first to the last one. Where no time has passed between them, it
-    is None: a rate would be infinite.
+    before, bring nothing and are passed over: neither the first time nor the last is theirs. The rate is the tokens
+    that came after the first arrival over the time from the first to the last one. Where no time has passed between
+    them, it is None: a rate would be infinite.
     """
     seen = 0
     counted = []
@@ -48,9 +49,9 @@ def speed(start: float, arrivals: Sequence[tuple[float, int]]) -> Speed:
 def read_metrics(text: str, model: str | None = None) -> dict[str, float]:
     """The values of a reading of /metrics (Prometheus' text format), by the names of their samples.
 
-    Samples of one name with several labels are added up; with `model`, only those are counted whose label `model_name` is
-    that, or which do not have this label. Buckets of histograms (names that end in _bucket) are left out. Raises
-    ValueError for what is no such text.
+    Samples of one name with several labels are added up; with `model`, only those are counted whose label
+    `model_name` is that, or which do not have this label. Buckets of histograms (names that end in _bucket) are left
+    out. Raises ValueError for what is no such text.
     """
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
@@ -79,9 +80,9 @@ class Hits:
 def cache_hits(before: str, after: str, model: str | None = None) -> Hits:
     """What the prefix cache had between two readings of /metrics.
 
-    The differences of `vllm:prefix_cache_hits_total` and `vllm:prefix_cache_queries_total`, as `read_metrics` reads them;
-    a counter that a reading does not have is 0 in it. A counter that fell was begun anew, with the server: then what the
-    second reading says of both is all that is known to have been since.
+    The differences of `vllm:prefix_cache_hits_total` and `vllm:prefix_cache_queries_total`, as `read_metrics` reads
+    them; a counter that a reading does not have is 0 in it. A counter that fell was begun anew, with the server: then
+    what the second reading says of both is all that is known to have been since.
     """
     names = ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total")
     first, second = read_metrics(before, model), read_metrics(after, model)
@@ -94,11 +95,12 @@ def cache_hits(before: str, after: str, model: str | None = None) -> Hits:
 
 
 def meter_line(speed: Speed, cached: int | None, prompt: int | None) -> str:
-    """What the page shows below an answer: "31 tokens · first after 84 ms · 212 tokens/s · 48 of 63 prompt tokens cached".
+    """What the page shows below an answer: "31 tokens · first after 84 ms · 212 tokens/s · 48 of 63 prompt tokens
+    cached".
 
-    Parts that are not known are left out, and so is the last one where the prompt's tokens are None or 0. "1 token" has no
-    s. The time is in whole milliseconds, from 1 s on in seconds with one digit after the point ("1.2 s"). The rate is a
-    whole number from 10 on, and below has one digit after the point. Without any tokens, "".
+    Parts that are not known are left out, and so is the last one where the prompt's tokens are None or 0. "1 token"
+    has no s. The time is in whole milliseconds, from 1 s on in seconds with one digit after the point ("1.2 s"). The
+    rate is a whole number from 10 on, and below has one digit after the point. Without any tokens, "".
     """
     if not speed.tokens:
         return ""

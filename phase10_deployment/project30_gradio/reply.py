@@ -20,7 +20,7 @@ def add_usage(reply: Reply, chunk: Any) -> Reply:
     """The reply with what a chunk says of the whole request, of either route.
 
     `chunk.usage`, which the last chunk has, becomes a `Usage`: prompt_tokens, completion_tokens, and cached_tokens of
-    `prompt_tokens_details`, 0 where there are no such details or they do not say. `chunk.prompt_token_ids`, which is no
+    `prompt_tokens_details`, None where there are no such details or they do not say. `chunk.prompt_token_ids`, which is no
     part of OpenAI's interface and so may be missing or None, becomes `prompt_ids`. What a chunk does not have stays as
     it was.
     """
@@ -28,7 +28,7 @@ def add_usage(reply: Reply, chunk: Any) -> Reply:
         reply = replace(reply, prompt_ids=tuple(ids))
     if chunk.usage is not None:
         details = chunk.usage.prompt_tokens_details
-        cached = (details.cached_tokens or 0) if details is not None else 0
+        cached = details.cached_tokens if details is not None else None
         usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, cached)
         reply = replace(reply, usage=usage)
     return reply
@@ -69,10 +69,10 @@ def add_chunk(reply: Reply, chunk: Any) -> Reply:
 def add_piece(reply: Reply, chunk: Any) -> Reply:
     """The reply with one more chunk of `/v1/completions` (openai's Completion); `reply` stays as it is.
 
-    As `add_chunk`, but for the names: the text is `choice.text`, and `choice.logprobs` (or None) has lists of one length:
-    `tokens`, `token_logprobs` and `top_logprobs`, the last of mappings from token to log-probability, in any order:
-    here the likeliest comes first. Each of the two latter lists, and a mapping in it, may be None: a token without a
-    log-probability has NaN, and no candidates. Bytes are always the token's, in UTF-8.
+    As `add_chunk`, but for the names: the text is `choice.text`, and `choice.logprobs` (or None) has lists of one
+    length: `tokens`, `token_logprobs` and `top_logprobs`, the last of mappings from token to log-probability, in any
+    order: here the likeliest comes first. Each of the two latter lists, and a mapping in it, may be None: a token
+    without a log-probability has NaN, and no candidates. Bytes are always the token's, in UTF-8.
     """
     reply = add_usage(reply, chunk)
     for choice in chunk.choices:

@@ -1,8 +1,9 @@
 """What the model could have written: the tokens of an answer with their probabilities, and another way to go on.
 
-A model gives each token of its vocabulary a probability, and one is drawn. Here one sees what the others were. And if one
-of them is put in its place, the model can go on from there: the prompt's tokens, those written before, and the other one
-are a new prompt. It has to be tokens. A text would be cut into tokens again, and not always into the same ones.
+A model gives each token of its vocabulary a probability, and one is drawn. Here one sees what the others were. And if
+one of them is put in its place, the model can go on from there: the prompt's tokens, those written before, and the
+other one are a new prompt. It has to be tokens. A text would be cut into tokens again, and not always into the same
+ones.
 
 All of it is HTML, made of what a model wrote, and a model may write HTML. So each text is escaped before it goes in.
 """

@@ -35,8 +35,8 @@ class Usage:
     """tokens of the prompt"""
     completion: int
     """tokens that were written"""
-    cached: int = 0
-    """tokens of the prompt that the prefix cache had"""
+    cached: int | None = None
+    """tokens of the prompt that the prefix cache had; None where the server does not say"""
 
 
 @dataclass(frozen=True)

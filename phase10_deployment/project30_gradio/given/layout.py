@@ -1,0 +1,215 @@
+"""The page: what stands where, and which function answers which click."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from phase10_deployment.project30_gradio.given.controls import CONTROLS, Control
+from phase10_deployment.project30_gradio.given.desk import MOST_COLUMNS, Desk
+from phase10_deployment.project30_gradio.given.pictures import odds_panel
+from phase10_deployment.project30_gradio.given.prompts import PROMPTS
+from phase10_deployment.project30_gradio.given.server import ServerLink
+from phase10_deployment.project30_gradio.given.style import CLICKS, DOWNLOAD
+
+PLACES = ("left", "middle", "right")
+
+
+def theme() -> gr.themes.Base:
+    """Calm, and with the fonts of the machine: nothing is fetched from elsewhere."""
+    return gr.themes.Base(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+        radius_size="sm",
+    )
+
+
+def build(servers: Sequence[ServerLink]) -> gr.Blocks:
+    """The page for these servers. What a window holds is in the window (its conversations) or its own `gr.State`."""
+    desk = Desk(servers)
+    with gr.Blocks(title="LLM Ladder: chat", analytics_enabled=False, fill_width=True) as page:
+        gr.HTML(
+            "<h1>LLM Ladder: chat</h1><p>Your model answers, and its engine shows how.</p>", elem_id="title"
+        )
+        replies = [gr.State(None) for _ in range(MOST_COLUMNS)]
+        chosen = gr.State(0)
+        frozen = gr.State([])
+        seen = gr.State(-1)
+        file_text = gr.Textbox(visible="hidden", label="file")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                panes, boxes, models, meters, troubles = [], [], [], [], []
+                with gr.Row():
+                    for place in range(MOST_COLUMNS):
+                        shown = place < len(servers) or place == 0
+                        with gr.Column(min_width=280, visible=shown) as pane:
+                            model = gr.Dropdown(
+                                desk.waiting(), value=desk.first(place), label="Model", interactive=True
+                            )
+                            box = gr.Chatbot(
+                                label=f"Conversation, {PLACES[place]}", height=430, editable="user",
+                                render_markdown=False, sanitize_html=True, buttons=["copy"],
+                                feedback_options=None, allow_file_downloads=False,
+                                placeholder="Say something. Nothing leaves this machine.",
+                            )  # fmt: skip
+                            meters.append(gr.HTML("", elem_classes="meter"))
+                            troubles.append(gr.HTML("", elem_classes="trouble"))
+                        panes.append(pane)
+                        boxes.append(box)
+                        models.append(model)
+                text = gr.Textbox(
+                    label="Your message", placeholder="Enter sends, Shift+Enter is a new line", lines=2,
+                    max_lines=8, autofocus=True, max_length=20_000,
+                )  # fmt: skip
+                with gr.Row():
+                    send = gr.Button("Send", variant="primary", min_width=90)
+                    stop = gr.Button("Stop", variant="stop", min_width=90)
+                    again = gr.Button("Retry", min_width=90)
+                    back = gr.Button("Undo", min_width=90)
+                    clear = gr.Button("New", min_width=90)
+            with gr.Column(scale=2, min_width=320), gr.Tabs():
+                with gr.Tab("Engine"):
+                    which = gr.Dropdown(
+                        desk.engines(), value=0, label="Engine of", visible=len(servers) > 1, interactive=True
+                    )
+                    picture = gr.HTML("<p>Waiting for the engine…</p>", elem_id="engine")
+                    live = gr.Checkbox(True, label="Follow the engine (off: stop the picture, and step back)")
+                    step = gr.Slider(
+                        0, 1, 1, step=1, label="Step of those that are kept", interactive=True, visible=False
+                    )
+                    timer = gr.Timer(0.4)
+                with gr.Tab("Tokens"):
+                    ask_of = gr.Radio(
+                        [(name, place) for place, name in enumerate(PLACES)], value=0, label="Answer",
+                        visible=len(servers) > 1,
+                    )  # fmt: skip
+                    strip = gr.HTML(odds_panel(None, None), js_on_load=CLICKS, elem_id="odds")
+                    table = gr.HTML("", elem_id="chances")
+                    others = gr.Radio([], label="Put another one there", visible=False)
+                    go_on = gr.Button("Go on from this one", visible=False)
+                    with gr.Accordion("What the model reads", open=False):
+                        read = gr.Button("Show the conversation in the model’s template", size="sm")
+                        reading = gr.HTML("", elem_id="reading")
+                with gr.Tab("Attention"):
+                    look = gr.Button("Look at the last answer", size="sm")
+                    weights = gr.State(None)
+                    query = gr.State(0)
+                    with gr.Row():
+                        layer = gr.Slider(0, 1, 0, step=1, label="Layer", interactive=True)
+                        head = gr.Dropdown(
+                            [("all, their mean", -1)], value=-1, label="Head", interactive=True
+                        )
+                    gr.HTML("<p>Choose a token: the darker another is, the more it looks there.</p>")
+                    looks = gr.HTML("", js_on_load=CLICKS, elem_id="looks")
+                    whole = gr.HTML("", elem_id="map")
+                with gr.Tab("Settings"):
+                    count = gr.Radio(
+                        [1, 2, 3], value=min(3, max(1, len(servers))), label="Models side by side"
+                    )
+                    preset = gr.Dropdown(list(PROMPTS), value="none", label="System prompts to begin with")
+                    system = gr.Textbox("", label="System prompt", lines=2, max_lines=6, max_length=8000)
+                    candidates = gr.Slider(
+                        0, 10, 5, step=1, label="Candidates for each token",
+                        info="0: do not ask for them, which is a little faster.",
+                    )  # fmt: skip
+                    controls = [_control(one) for one in CONTROLS]
+                with gr.Tab("Export"):
+                    kept = gr.Radio(
+                        [(name, place) for place, name in enumerate(PLACES)], value=0, label="Conversation",
+                        visible=len(servers) > 1,
+                    )  # fmt: skip
+                    as_json = gr.Button("JSON, to fine-tune on (project 4)")
+                    as_markdown = gr.Button("Markdown, to read")
+                    said = gr.HTML("", elem_classes="trouble")
+
+        settings = [count, system, candidates, *controls]
+        writing = []
+        asked = gr.on(
+            [send.click, text.submit], desk.ask, [text, count, *boxes], [text, *boxes, *troubles],
+            show_progress="hidden",
+        )  # fmt: skip
+        retried = again.click(desk.retry_all, [count, *boxes], [*boxes, *troubles], show_progress="hidden")
+        for place in range(MOST_COLUMNS):
+            shown = [boxes[place], replies[place], meters[place], troubles[place]]
+            given = [models[place], boxes[place], *settings]
+            for before in (asked, retried):
+                writing.append(before.success(
+                    desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
+                ))  # fmt: skip
+            for event, function in ((boxes[place].retry, desk.retry), (boxes[place].edit, desk.edit)):
+                begun = event(
+                    function, [boxes[place]], [boxes[place], troubles[place]], show_progress="hidden"
+                )
+                writing.append(begun.success(
+                    desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
+                ))  # fmt: skip
+            boxes[place].undo(desk.undo, [boxes[place]], [boxes[place], text], show_progress="hidden")
+        followed = go_on.click(
+            desk.go_on, [ask_of, chosen, others, *models, *boxes, *replies, *settings],
+            [*boxes, *replies, *meters, *troubles], concurrency_limit=None, show_progress="hidden",
+        )  # fmt: skip
+        writing.append(followed)
+        for button in (stop, clear, back):
+            button.click(None, cancels=writing, queue=False)
+        back.click(desk.undo_all, [count, *boxes], [*boxes, text], show_progress="hidden")
+        clear.click(
+            lambda: [[]] * MOST_COLUMNS + [None] * MOST_COLUMNS + [""] * (2 * MOST_COLUMNS),
+            None, [*boxes, *replies, *meters, *troubles], show_progress="hidden",
+        )  # fmt: skip
+
+        count.change(desk.show_columns, count, [*panes, ask_of, kept])
+        preset.input(PROMPTS.get, preset, system)
+        page.load(desk.find_models, models, models, show_progress="hidden")
+
+        timer.tick(
+            desk.follow, [which, live, seen], [picture, seen], show_progress="hidden", concurrency_limit=None
+        )
+        live.change(desk.freeze, [which, live], [frozen, step], show_progress="hidden")
+        gr.on(
+            [step.input, step.release], desk.show_step, [which, frozen, step], picture, show_progress="hidden"
+        )
+
+        for changed in (*[one.change for one in replies], ask_of.change):
+            gr.on([changed], desk.show_tokens, [ask_of, chosen, *replies], [strip, table, others, go_on, chosen],
+                  show_progress="hidden")  # fmt: skip
+        strip.select(
+            desk.choose, [ask_of, *replies], [strip, table, others, go_on, chosen], show_progress="hidden"
+        )
+        read.click(desk.read, [ask_of, *models, *boxes, system], reading, show_progress="hidden")
+
+        look.click(desk.look, [ask_of, *models, *replies], [weights, query, layer, head, looks, whole])
+        gr.on([layer.input, head.input], desk.draw_attention, [weights, layer, head, query], [looks, whole, query],
+              show_progress="hidden")  # fmt: skip
+        looks.select(desk.turn_to, [weights, layer, head], [looks, whole, query], show_progress="hidden")
+
+        for button, maker, name, kind in (
+            (as_json, desk.json_of, "conversation.json", "application/json"),
+            (as_markdown, desk.markdown_of, "conversation.md", "text/markdown"),
+        ):
+            made = button.click(
+                maker, [kept, system, *models, *boxes], [file_text, said], show_progress="hidden"
+            )
+            made.success(None, file_text, None, js=f"(text) => ({DOWNLOAD})(text, '{name}', '{kind}')")
+    return page
+
+
+def _control(control: Control) -> gr.components.Component:
+    """The component of a setting."""
+    start = control.default if control.start is None else control.start
+    if control.kind == "lines":
+        return gr.Textbox("", label=control.label, info=control.info, lines=2, max_lines=4)
+    if control.kind == "text":
+        return gr.Textbox("", label=control.label, info=control.info, lines=1)
+    if control.default is None:
+        return gr.Number(start, label=control.label, info=control.info, precision=0)
+    return gr.Slider(
+        control.low, control.high, start, step=control.step, label=control.label, info=control.info
+    )
+
+
+FOLDER = Path(__file__).parent
