@@ -40,7 +40,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         chosen = gr.State(0)
         frozen = gr.State([])
         seen = gr.State(-1)
-        file_text = gr.Textbox(visible="hidden", label="file")
+        file_text = gr.Textbox(visible="hidden", label="What is exported")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 panes, boxes, models, meters, troubles = [], [], [], [], []
@@ -52,7 +52,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                                 desk.waiting(), value=desk.first(place), label="Model", interactive=True
                             )
                             box = gr.Chatbot(
-                                label=f"Conversation, {PLACES[place]}", height=430, editable="user",
+                                label=f"Conversation, {PLACES[place]}", height="46vh", min_height=260, editable="user",
                                 render_markdown=False, sanitize_html=True, buttons=["copy"],
                                 feedback_options=None, allow_file_downloads=False,
                                 placeholder="Say something. Nothing leaves this machine.",
@@ -63,7 +63,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                         boxes.append(box)
                         models.append(model)
                 text = gr.Textbox(
-                    label="Your message", placeholder="Enter sends, Shift+Enter is a new line", lines=2,
+                    label="Your message", placeholder="Enter sends, Shift+Enter is a new line", lines=1,
                     max_lines=8, autofocus=True, max_length=20_000,
                 )  # fmt: skip
                 with gr.Row():
