@@ -5,27 +5,47 @@ or is part of what goes out: a page has many windows, each with a conversation o
 hold shows one person what the other has written. (It has happened to many: a list outside of all functions is enough.)
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Message = dict[str, str]
 Messages = Sequence[Mapping[str, Any]]
+JOINER = "\u2060"
+"""a character that is not seen and has no width (WORD JOINER)"""
 
 
-def plain(shown: Messages | None) -> list[Message]:
+def shown(messages: Messages) -> list[Message]:
+    """The messages as a chat window may have them, so that each is seen as the text it is: what `plain` turns back.
+
+    A window of Gradio's takes a text for HTML. It leaves out scripts, but pictures are fetched, and big red letters are
+    big and red. Escaping would be seen by whoever edits a message. So a JOINER goes behind each "<" and each "&": in
+    HTML, "<" begins a tag, and "&" an entity, only if a letter or one of / ! ? # comes right behind it.
+    """
+    found = []
+    for message in messages:
+        content = re.sub("[<&]", lambda mark: mark[0] + JOINER, message["content"])
+        found.append({"role": message["role"], "content": content})
+    return found
+
+
+def plain(window: Messages | None) -> list[Message]:
     """What a chat window holds, as messages of role and content alone.
 
     Gradio's messages have more: "metadata", "options", and a content that is a text, or a list of parts of which
     those with "type": "text" have a "text". The texts of the parts are joined as they are; other parts, pictures say,
     are left out. Messages of other roles than user, assistant and system are left out, too. None is no message.
+
+    One JOINER right behind a "<" or a "&" is taken away: `shown` put it there.
     """
     found = []
-    for message in shown or []:
+    for message in window or []:
         if message["role"] not in ("user", "assistant", "system"):
             continue
         content = message["content"]
         if not isinstance(content, str):
             content = "".join(part["text"] for part in content if part.get("type") == "text")
+        content = re.sub(f"([<&]){JOINER}", r"\1", content)
         found.append({"role": message["role"], "content": content})
     return found
 

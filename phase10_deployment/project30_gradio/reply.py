@@ -7,6 +7,7 @@ Whoever stops reading must be noticed. The server goes on writing for a client t
 blocks of its prompt; it sees that nobody wants the answer when the connection is closed, and not before.
 """
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,9 +21,9 @@ def add_usage(reply: Reply, chunk: Any) -> Reply:
     """The reply with what a chunk says of the whole request, of either route.
 
     `chunk.usage`, which the last chunk has, becomes a `Usage`: prompt_tokens, completion_tokens, and cached_tokens of
-    `prompt_tokens_details`, None where there are no such details or they do not say. `chunk.prompt_token_ids`, which is no
-    part of OpenAI's interface and so may be missing or None, becomes `prompt_ids`. What a chunk does not have stays as
-    it was.
+    `prompt_tokens_details`, None where there are no such details or they do not say. `chunk.prompt_token_ids`, which
+    is no part of OpenAI's interface and so may be missing or None, becomes `prompt_ids`. What a chunk does not have
+    stays as it was.
     """
     if ids := getattr(chunk, "prompt_token_ids", None):
         reply = replace(reply, prompt_ids=tuple(ids))
@@ -72,7 +73,9 @@ def add_piece(reply: Reply, chunk: Any) -> Reply:
     As `add_chunk`, but for the names: the text is `choice.text`, and `choice.logprobs` (or None) has lists of one
     length: `tokens`, `token_logprobs` and `top_logprobs`, the last of mappings from token to log-probability, in any
     order: here the likeliest comes first. Each of the two latter lists, and a mapping in it, may be None: a token
-    without a log-probability has NaN, and no candidates. Bytes are always the token's, in UTF-8.
+    without a log-probability has NaN, and no candidates. `tokens` may be None too, and then there are none. A token's
+    bytes are its text's, in UTF-8; one that is no whole characters is written by its bytes instead, as
+    "bytes:\\xe2\\x82" (with one backslash each), and has those.
     """
     reply = add_usage(reply, chunk)
     for choice in chunk.choices:
@@ -83,7 +86,7 @@ def add_piece(reply: Reply, chunk: Any) -> Reply:
         logprobs = found.token_logprobs or [None] * len(names) if names else []
         tops = found.top_logprobs or [None] * len(names) if names else []
         tokens = tuple(
-            Written(name, float("nan") if logprob is None else logprob, name.encode(), _ranked(top or {}))
+            Written(name, float("nan") if logprob is None else logprob, _named(name), _ranked(top or {}))
             for name, logprob, top in zip(names, logprobs, tops, strict=True)
         )
         reply = _grown(reply, choice.text, tokens, choice)
@@ -108,10 +111,17 @@ def _bytes(token: Any) -> bytes:
     return token.token.encode() if token.bytes is None else bytes(token.bytes)
 
 
+def _named(name: str) -> bytes:
+    """The bytes of a token of `/v1/completions`, by its name there."""
+    if re.fullmatch(r"bytes:(\\x[0-9a-f]{2})+", name):
+        return bytes.fromhex(name.removeprefix("bytes:").replace("\\x", ""))
+    return name.encode()
+
+
 def _ranked(top: Mapping[str, float]) -> tuple[Candidate, ...]:
     """The tokens of a mapping, the likeliest first."""
     ordered = sorted(top.items(), key=lambda item: -item[1])
-    return tuple(Candidate(name, logprob, name.encode()) for name, logprob in ordered)
+    return tuple(Candidate(name, logprob, _named(name)) for name, logprob in ordered)
 
 
 def stream_reply(

@@ -1,6 +1,7 @@
 """Task 2: what a person does to a conversation gives a new one, and shares nothing with the old one."""
 
 import copy
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from phase10_deployment.project30_gradio.history import (
     plain,
     request_messages,
     retry,
+    shown,
     undo,
 )
 from shared.phase02 import check_messages
@@ -41,14 +43,74 @@ def test_plain_joins_the_texts_of_parts():
         {"type": "file", "file": {}},
         {"type": "text", "text": "is it?"},
     ]
-    shown = [
+    window = [
         {"role": "user", "content": parts, "metadata": None, "options": []},
         {"role": "assistant", "content": "Mia.", "metadata": {"title": "x"}},
         {"role": "tool", "content": "no"},
         {"role": "system", "content": []},
     ]
     kept = [("user", "Who is it?"), ("assistant", "Mia."), ("system", "")]
-    assert plain(shown) == [{"role": role, "content": content} for role, content in kept]
+    assert plain(window) == [{"role": role, "content": content} for role, content in kept]
+
+
+def elements(text: str) -> list[str]:
+    """What a parser of HTML finds in a text that is no text."""
+    found: list[str] = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            found.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            found.append("/" + tag)
+
+        def handle_comment(self, data: str) -> None:
+            found.append("!" + data)
+
+        def handle_decl(self, decl: str) -> None:
+            found.append("!" + decl)
+
+        def handle_pi(self, data: str) -> None:
+            found.append("?" + data)
+
+        def handle_entityref(self, name: str) -> None:
+            found.append("&" + name)
+
+        def handle_charref(self, name: str) -> None:
+            found.append("&#" + name)
+
+    parser = Parser(convert_charrefs=False)
+    parser.feed(text)
+    parser.close()
+    return found
+
+
+EVIL = st.text(st.sampled_from("<>&/!?#;abx12 -\u2060")) | st.text()
+
+
+@pytest.mark.parametrize("evil", ["<b>a</b>", "<img src=x>", "<!-- a -->", "<?a?>", "&lt;b&gt;", "&#60;", "</a>",
+"&amp", "<"]) def test_what_is_shown_is_text(evil: str):
+    [message] = shown([{"role": "assistant", "content": evil}])
+    assert elements(message["content"]) == []
+    assert message["content"].replace("\u2060", "") == evil
+
+
+@given(st.lists(EVIL, max_size=3))
+def test_what_was_shown_comes_back_as_it_was(contents: list[str]):
+    history = talk(*contents)
+    window = shown(history)
+    assert plain(window) == history
+    assert [elements(message["content"]) for message in window] == [[] for _ in contents]
+
+
+def test_what_somebody_types_comes_back_as_it_is():
+    typed = [{"role": "user", "content": "a <b> & &lt;c"}]
+    assert plain(typed) == typed
+
+
+def test_parts_are_brought_back_too():
+    parts = [{"type": "text", "text": "a <\u2060b>"}]
+    assert plain([{"role": "user", "content": parts}]) == talk("a <b>")
 
 
 def test_plain_of_nothing():
@@ -172,6 +234,7 @@ def everything(history: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """What each function makes of a conversation of four messages or more."""
     return [
         plain(history),
+        shown(history),
         ask(history, "x"),
         answer(history, "x"),
         retry(history),

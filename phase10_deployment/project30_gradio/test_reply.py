@@ -152,6 +152,18 @@ def test_pieces_of_the_other_route():
     assert (second.text, second.data, second.top, math.isnan(second.logprob)) == (" cat", b" cat", (), True)
 
 
+def test_half_a_character_is_named_by_its_bytes():
+    logprobs = {
+        "tokens": ["bytes:\\xe2\\x82", "bytes:x"],
+        "token_logprobs": [-0.5, -0.5],
+        "top_logprobs": [{"bytes:\\xf0": -1.0}, None],
+        "text_offset": [0, 0],
+    }
+    reply = add_piece(Reply(), piece({"index": 0, "text": "", "finish_reason": None, "logprobs": logprobs}))
+    assert [token.data for token in reply.tokens] == [b"\xe2\x82", b"bytes:x"]
+    assert reply.tokens[0].top == (Candidate("bytes:\\xf0", -1.0, b"\xf0"),)
+
+
 def test_the_other_route_may_have_no_log_probabilities():
     choice = {"index": 0, "text": "a", "finish_reason": "stop"}
     for none in (

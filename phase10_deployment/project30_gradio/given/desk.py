@@ -82,7 +82,7 @@ class Desk:
         except ValueError as problem:
             raise gr.Error(str(problem), print_exception=False, duration=4) from None
         rest = [gr.skip()] * (MOST_COLUMNS - count)
-        return ["", *asked, *rest, *[""] * MOST_COLUMNS]
+        return ["", *map(talk.shown, asked), *rest, *[""] * MOST_COLUMNS]
 
     def retry_all(self, count: int, *boxes: Any) -> list[Any]:
         """The last question of every column, to be answered again."""
@@ -90,40 +90,42 @@ class Desk:
         if not any(plain):
             raise gr.Error("there is nothing to retry yet", print_exception=False, duration=4)
         asked = [talk.retry(one) if one else [] for one in plain]
-        return [*asked, *[gr.skip()] * (MOST_COLUMNS - count), *[""] * MOST_COLUMNS]
+        return [*map(talk.shown, asked), *[gr.skip()] * (MOST_COLUMNS - count), *[""] * MOST_COLUMNS]
 
     def undo_all(self, count: int, *boxes: Any) -> list[Any]:
         """Every column without its last exchange; its question comes back to be written anew."""
         done = [talk.undo(talk.plain(box)) for box in boxes[:count]]
-        return [*[kept for kept, _ in done], *[gr.skip()] * (MOST_COLUMNS - count), done[0][1]]
+        return [*[talk.shown(kept) for kept, _ in done], *[gr.skip()] * (MOST_COLUMNS - count), done[0][1]]
 
     def retry(self, box: Any, event: gr.RetryData) -> tuple[Any, str]:
-        return talk.retry(talk.plain(box), _index(event)), ""
+        return talk.shown(talk.retry(talk.plain(box), _index(event))), ""
 
     def undo(self, box: Any, event: gr.UndoData) -> tuple[Any, str]:
-        return talk.undo(talk.plain(box)[: _index(event) + 1])
+        kept, text = talk.undo(talk.plain(box)[: _index(event) + 1])
+        return talk.shown(kept), text
 
     def edit(self, box: Any, event: gr.EditData) -> tuple[Any, str]:
         try:
-            return talk.edit(talk.plain(box), _index(event), str(event.value)), ""
+            [typed] = talk.plain([{"role": "user", "content": event.value}])
+            return talk.shown(talk.edit(talk.plain(box), _index(event), typed["content"])), ""
         except ValueError as problem:
             raise gr.Error(str(problem), print_exception=False, duration=4) from None
 
     def writer(self, place: int) -> Callable[..., AsyncGenerator[tuple[Any, ...], None]]:
-        """What writes the answer of one column: conversation, reply, meter and trouble, as it grows."""
+        """What writes the answer of one column: conversation, reply, and what is said below, as it grows."""
 
         async def write(
             model, box, count, system, candidates, *values
         ) -> AsyncGenerator[tuple[Any, ...], None]:
             history = talk.plain(box)
             if place >= count or not history or history[-1]["role"] != "user":
-                yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
+                yield gr.skip(), gr.skip(), gr.skip()
                 return
             server = self.servers[int((model or self.first(place)).partition("|")[0])]
             try:
                 server, name = await self.model(model, place)
             except Exception as problem:
-                yield history, None, "", as_alert(explain_error(problem, server.url))
+                yield gr.skip(), None, as_alert(explain_error(problem, server.url))
                 return
             async with aclosing(
                 answer_turns(server, name, history, system, _named(values), int(candidates))
@@ -146,7 +148,7 @@ class Desk:
         turns = other_turns(server, name, history, reply, chosen, candidate, _named(values), int(candidates))
         async with aclosing(turns):
             async for turn in turns:
-                outputs = [gr.skip()] * (4 * MOST_COLUMNS)
+                outputs = [gr.skip()] * (3 * MOST_COLUMNS)
                 outputs[place::MOST_COLUMNS] = _shown(turn)
                 yield outputs
 
@@ -185,8 +187,8 @@ class Desk:
         last = len(reply.tokens) - 1 if reply is not None else -1
         return self._tokens(reply, min(chosen, last) if last >= 0 else 0)
 
-    def choose(self, place: int, *replies: Reply | None, event: gr.SelectData) -> list[Any]:
-        return self._tokens(replies[place], int(_index(event)))
+    def choose(self, place: int, left: Any, middle: Any, right: Any, event: gr.SelectData) -> list[Any]:
+        return self._tokens((left, middle, right)[place], _index(event))
 
     def _tokens(self, reply: Reply | None, chosen: int) -> list[Any]:
         """The strip, the table, the other candidates, the button, and which token is chosen."""
@@ -293,4 +295,5 @@ def _parts(rest: Sequence[Any], count: int) -> list[list[Any]]:
 
 
 def _shown(turn: Turn) -> tuple[Any, ...]:
-    return turn.history, turn.reply, html.escape(turn.meter), as_alert(turn.trouble)
+    said = f'<div class="meter">{html.escape(turn.meter)}</div>' if turn.meter else ""
+    return talk.shown(turn.history), turn.reply, said + as_alert(turn.trouble)

@@ -43,7 +43,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         file_text = gr.Textbox(visible="hidden", label="What is exported")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
-                panes, boxes, models, meters, troubles = [], [], [], [], []
+                panes, boxes, models, notes = [], [], [], []
                 with gr.Row():
                     for place in range(MOST_COLUMNS):
                         shown = place < len(servers) or place == 0
@@ -57,8 +57,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                                 feedback_options=None, allow_file_downloads=False,
                                 placeholder="Say something. Nothing leaves this machine.",
                             )  # fmt: skip
-                            meters.append(gr.HTML("", elem_classes="meter"))
-                            troubles.append(gr.HTML("", elem_classes="trouble"))
+                            notes.append(gr.HTML("", elem_classes="notes"))
                         panes.append(pane)
                         boxes.append(box)
                         models.append(model)
@@ -69,8 +68,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                 with gr.Row():
                     send = gr.Button("Send", variant="primary", min_width=90)
                     stop = gr.Button("Stop", variant="stop", min_width=90)
-                    again = gr.Button("Retry", min_width=90)
-                    back = gr.Button("Undo", min_width=90)
+                    again = gr.Button("Ask again", min_width=90)
+                    back = gr.Button("Take back", min_width=90)
                     clear = gr.Button("New", min_width=90)
             with gr.Column(scale=2, min_width=320), gr.Tabs():
                 with gr.Tab("Engine"):
@@ -125,41 +124,41 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     )  # fmt: skip
                     as_json = gr.Button("JSON, to fine-tune on (project 4)")
                     as_markdown = gr.Button("Markdown, to read")
-                    said = gr.HTML("", elem_classes="trouble")
+                    said = gr.HTML("", elem_classes="notes")
 
         settings = [count, system, candidates, *controls]
         writing = []
         asked = gr.on(
-            [send.click, text.submit], desk.ask, [text, count, *boxes], [text, *boxes, *troubles],
+            [send.click, text.submit], desk.ask, [text, count, *boxes], [text, *boxes, *notes],
             show_progress="hidden",
         )  # fmt: skip
-        retried = again.click(desk.retry_all, [count, *boxes], [*boxes, *troubles], show_progress="hidden")
+        retried = again.click(desk.retry_all, [count, *boxes], [*boxes, *notes], show_progress="hidden")
         for place in range(MOST_COLUMNS):
-            shown = [boxes[place], replies[place], meters[place], troubles[place]]
+            shown = [boxes[place], replies[place], notes[place]]
             given = [models[place], boxes[place], *settings]
             for before in (asked, retried):
                 writing.append(before.success(
                     desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
                 ))  # fmt: skip
             for event, function in ((boxes[place].retry, desk.retry), (boxes[place].edit, desk.edit)):
-                begun = event(
-                    function, [boxes[place]], [boxes[place], troubles[place]], show_progress="hidden"
-                )
+                begun = event(function, [boxes[place]], [boxes[place], notes[place]], show_progress="hidden")
                 writing.append(begun.success(
                     desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
                 ))  # fmt: skip
             boxes[place].undo(desk.undo, [boxes[place]], [boxes[place], text], show_progress="hidden")
         followed = go_on.click(
             desk.go_on, [ask_of, chosen, others, *models, *boxes, *replies, *settings],
-            [*boxes, *replies, *meters, *troubles], concurrency_limit=None, show_progress="hidden",
+            [*boxes, *replies, *notes], concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
         writing.append(followed)
-        for button in (stop, clear, back):
-            button.click(None, cancels=writing, queue=False)
+        # Whatever begins something else ends what is being written; a writer that is not ended would be skipped.
+        ends = [*[button.click for button in (stop, clear, back, send, again)], text.submit]
+        ends += [event for box in boxes for event in (box.retry, box.edit, box.undo, box.clear)]
+        gr.on(ends, None, None, None, cancels=writing, queue=False)
         back.click(desk.undo_all, [count, *boxes], [*boxes, text], show_progress="hidden")
         clear.click(
-            lambda: [[]] * MOST_COLUMNS + [None] * MOST_COLUMNS + [""] * (2 * MOST_COLUMNS),
-            None, [*boxes, *replies, *meters, *troubles], show_progress="hidden",
+            lambda: [[]] * MOST_COLUMNS + [None] * MOST_COLUMNS + [""] * MOST_COLUMNS,
+            None, [*boxes, *replies, *notes], show_progress="hidden",
         )  # fmt: skip
 
         count.change(desk.show_columns, count, [*panes, ask_of, kept])

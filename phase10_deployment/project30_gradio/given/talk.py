@@ -35,9 +35,6 @@ class Turn:
     """a sentence, where something went wrong"""
 
 
-Replies = Callable[[], AsyncGenerator[Reply, None]]
-
-
 def watched(fields: Mapping[str, Any], candidates: int, chat: bool = True) -> dict[str, Any]:
     """The fields with the wish for the tokens' ids and, unless it is 0, for so many candidates for each."""
     extra = {**fields.get("extra_body", {}), "return_token_ids": True}
@@ -67,9 +64,7 @@ async def answer_turns(
         while True:
             try:
                 made = stream_reply(server.client, messages, fields)
-                async with aclosing(
-                    _turns(server, history, Reply(), "", model, lambda: made, clock)
-                ) as turns:
+                async with aclosing(_turns(server, history, Reply(), "", model, made, clock)) as turns:
                     async for turn in turns:
                         note = f" · {forgotten} oldest messages left out" if forgotten else ""
                         yield replace(turn, meter=turn.meter + note if turn.meter else "")
@@ -101,11 +96,13 @@ async def other_turns(
         token = await token_of(server, reply, index, other)
         ids = go_on_from(reply, index, token)
         begun = text_before(reply, index, other)
+        if not reply.text[:1].isspace():  # the server has cut the space off that its template begins with
+            begun = begun.lstrip()
         written = reply.tokens[index]
         put = Written(other.text, other.logprob, other.data, written.top)
         kept = Reply("", (*reply.tokens[:index], put), (*reply.ids[:index], token), reply.prompt_ids)
         made = continue_reply(server.client, ids, fields)
-        async with aclosing(_turns(server, history, kept, begun, model, lambda: made, clock)) as turns:
+        async with aclosing(_turns(server, history, kept, begun, model, made, clock)) as turns:
             async for turn in turns:
                 yield turn
     except Exception as problem:
@@ -128,7 +125,7 @@ async def _turns(
     kept: Reply,
     begun: str,
     model: str,
-    replies: Replies,
+    replies: AsyncGenerator[Reply, None],
     clock: Callable[[], float],
 ) -> AsyncGenerator[Turn, None]:
     """The turns of one request, whose replies come after `kept`, with the text `begun` before theirs."""
@@ -136,7 +133,7 @@ async def _turns(
     start, shown, arrivals, told = clock(), -1.0, [], Reply()
     turn = Turn(history)
     try:
-        async with aclosing(replies()) as stream:
+        async with aclosing(replies) as stream:
             async for told in stream:
                 now = clock()
                 arrivals.append((now, max(len(told.ids), len(told.tokens), told.pieces)))
@@ -157,7 +154,10 @@ async def _turns(
     if cached is None and before:
         hits = cache_hits(before, await server.metrics(), model)
         cached, prompt = hits.hit, hits.asked
-    yield _turn(history, kept, begun, told, meter_line(speed(start, arrivals), cached, prompt))
+    line = meter_line(speed(start, arrivals), cached, prompt)
+    yield _turn(
+        history, kept, begun, told, line + (" · cut at the longest answer" if told.reason == "length" else "")
+    )
 
 
 def _turn(history: list[Message], kept: Reply, begun: str, told: Reply, meter: str) -> Turn:
