@@ -10,43 +10,33 @@ The weights come from the server (`POST /debug/attention`), since only there the
 import html
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Float
+
 from phase10_deployment.project30_gradio.tokens_view import visible
 
 MOST_SHOWN = 48
-Weights = Sequence[Sequence[float]]
-"""[query][key], of one head; a row may end after its own key, for what follows is 0"""
 
 
-def mean_of_heads(heads: Sequence[Weights]) -> list[list[float]]:
-    """The mean over heads of their weights, [query][key]. Each row of it sums to 1, as each row of a head does.
+def pick(
+    attention: Float[np.ndarray, "layer head query key"], layer: int, head: int | None
+) -> Float[np.ndarray, "query key"]:
+    """The weights of one head of a layer, both counted from 0; the mean over all its heads, where `head` is None.
 
-    Raises ValueError for no head at all.
-    """
-    if not heads:
-        raise ValueError("there is no head to take the mean of")
-    return [
-        [sum(column) / len(heads) for column in zip(*rows, strict=True)] for rows in zip(*heads, strict=True)
-    ]
-
-
-def pick(attention: Sequence[Sequence[Weights]], layer: int, head: int | None) -> list[list[float]]:
-    """The weights [query][key] of one head of a layer, both counted from 0; of all its heads, the mean, where it is
-    None.
-
-    `attention` is [layer][head][query][key]. Raises ValueError, naming the number and how many there are, for a layer
-    or a head that there is not (the negative ones too).
+    Each row of the mean sums to 1, as each row of a head does. Raises ValueError, naming the number and how many there
+    are, for a layer or a head that there is not (the negative ones too).
     """
     if not 0 <= layer < len(attention):
         raise ValueError(f"there is no layer {layer}: the model has {len(attention)}, counted from 0")
     heads = attention[layer]
     if head is None:
-        return mean_of_heads(heads)
+        return heads.mean(axis=0)
     if not 0 <= head < len(heads):
         raise ValueError(f"there is no head {head}: a layer has {len(heads)}, counted from 0")
-    return [list(row) for row in heads[head]]
+    return heads[head]
 
 
-def attention_text(tokens: Sequence[str], weights: Weights, query: int) -> str:
+def attention_text(tokens: Sequence[str], weights: Float[np.ndarray, "query key"], query: int) -> str:
     """The text as one token sees it, as HTML: each token before it, and itself, is the darker the more it looks there.
 
         <button type="button" class="seen" data-index="0" style="--share: 0.87" aria-pressed="false"
@@ -69,13 +59,12 @@ def attention_text(tokens: Sequence[str], weights: Weights, query: int) -> str:
         else:
             kind = f'class="seen" style="--share: {row[index]:.2f}"'
             title = f' title="{100 * row[index]:.1f}%"'
-        found.append(
-            f'<button type="button" {kind} data-index="{index}" aria-pressed="{pressed}"{title}>{visible(token)}</button>'
-        )
+        place = f'data-index="{index}" aria-pressed="{pressed}"{title}'
+        found.append(f'<button type="button" {kind} {place}>{visible(token)}</button>')
     return "".join(found)
 
 
-def attention_map(tokens: Sequence[str], weights: Weights) -> str:
+def attention_map(tokens: Sequence[str], weights: Float[np.ndarray, "query key"]) -> str:
     """All weights of a head as an SVG: a row a query, a column a key, the lower triangle alone.
 
         <rect x="…" y="…" width="…" height="…" fill-opacity="0.870"><title>␣found looks at ␣Mia: 87.0%</title></rect>

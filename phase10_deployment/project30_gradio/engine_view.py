@@ -181,9 +181,8 @@ def draw_steps(events: Sequence[Event], colours: Sequence[Mapping[int, int]], mo
             top -= tall
             place = places[one["id"]]
             parts.append(f"{letter(place)} {one['scheduled']}")
-            rects.append(
-                f'<rect x="{column * width}" y="{top:.2f}" width="{width - 1}" height="{tall:.2f}" fill="{colour(place)}"/>'
-            )
+            place_of = f'x="{column * width}" y="{top:.2f}" width="{width - 1}" height="{tall:.2f}"'
+            rects.append(f'<rect {place_of} fill="{colour(place)}"/>')
         said = f"{total} tokens ({', '.join(parts)})" if parts else "nothing"
         step = event["step"]
         groups.append(

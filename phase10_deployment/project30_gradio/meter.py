@@ -56,7 +56,9 @@ def read_metrics(text: str, model: str | None = None) -> dict[str, float]:
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name.endswith("_bucket") or sample.labels.get("model_name", model) not in (model, None):
+            if sample.name.endswith("_bucket"):
+                continue
+            if model is not None and sample.labels.get("model_name", model) != model:
                 continue
             found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return found

@@ -88,8 +88,10 @@ def elements(text: str) -> list[str]:
 EVIL = st.text(st.sampled_from("<>&/!?#;abx12 -\u2060")) | st.text()
 
 
-@pytest.mark.parametrize("evil", ["<b>a</b>", "<img src=x>", "<!-- a -->", "<?a?>", "&lt;b&gt;", "&#60;", "</a>",
-"&amp", "<"]) def test_what_is_shown_is_text(evil: str):
+@pytest.mark.parametrize(
+    "evil", ["<b>a</b>", "<img src=x>", "<!-- a -->", "<?a?>", "&lt;b&gt;", "&#60;", "</a>", "&amp", "<"]
+)
+def test_what_is_shown_is_text(evil: str):
     [message] = shown([{"role": "assistant", "content": evil}])
     assert elements(message["content"]) == []
     assert message["content"].replace("\u2060", "") == evil

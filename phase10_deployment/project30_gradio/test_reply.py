@@ -1,4 +1,4 @@
-"""Task 1: chunks become replies, and whoever stops reading hangs up. The peer is the OpenAI client on a made-up wire."""
+"""Task 1: chunks become replies, and who stops reading hangs up. The OpenAI client reads from a made-up wire."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def chunk(*choices: dict[str, Any], **rest: Any) -> ChatCompletionChunk:
         "object": "chat.completion.chunk",
         "choices": list(choices),
     }
-    return ChatCompletionChunk.model_validate({**base, **rest})
+    return ChatCompletionChunk.construct(**{**base, **rest})
 
 
 def delta(text: str | None = None, index: int = 0, reason: str | None = None, **rest: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def delta(text: str | None = None, index: int = 0, reason: str | None = None, **
 
 def piece(*choices: dict[str, Any], **rest: Any) -> Completion:
     base = {"id": "c", "created": 0, "model": "m", "object": "text_completion", "choices": list(choices)}
-    return Completion.model_construct(**Completion.model_validate({**base, **rest}).__dict__, **rest)
+    return Completion.construct(**{**base, **rest})
 
 
 def token(text: str, logprob: float, data: list[int] | None = None, top: Any = ()) -> dict[str, Any]:

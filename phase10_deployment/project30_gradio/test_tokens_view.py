@@ -47,7 +47,7 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs), ""))
 
     def handle_endtag(self, tag: str) -> None:
-        name, attributes, _ = self.found[self.open.pop()]
+        name, _, _ = self.found[self.open.pop()]
         assert name == tag, f"</{tag}> closes <{name}>"
 
     def handle_data(self, data: str) -> None:

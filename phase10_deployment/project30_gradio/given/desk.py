@@ -254,7 +254,7 @@ class Desk:
         if weights is None:
             return "", "", 0
         layer = min(int(layer), len(weights["weights"]) - 1)
-        matrix = pick(weights["weights"], layer, None if head < 0 else head)
+        matrix = pick(weights["weights"], layer, None if head < 0 else int(head))
         inside = attention_text(weights["names"], matrix, query)
         strip = f'<div class="strip" role="group" aria-label="the text, as one token sees it">{inside}</div>'
         return strip, attention_map(weights["names"], matrix), query

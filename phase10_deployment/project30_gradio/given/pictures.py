@@ -42,7 +42,8 @@ def odds_panel(reply: Reply | None, chosen: int | None) -> str:
     """The tokens of an answer, to click on."""
     if reply is None or not reply.tokens:
         return '<p class="hint">Here are the tokens of an answer, when there is one: the darker, the less sure.</p>'
-    return f'<div class="strip odds" role="group" aria-label="tokens of the answer">{token_strip(reply.tokens, chosen)}</div>'
+    strip = token_strip(reply.tokens, chosen)
+    return f'<div class="strip odds" role="group" aria-label="tokens of the answer">{strip}</div>'
 
 
 def other_choices(reply: Reply, index: int) -> list[tuple[str, int]]:

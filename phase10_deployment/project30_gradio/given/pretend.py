@@ -3,7 +3,7 @@
     python -m phase10_deployment.project30_gradio.given.pretend --port 0 --pause 0.05
 
 It answers in words that a question chooses: "html" gives markup, "long" goes on for long, "break" breaks off in the
-middle, "fail" reports an error in the middle, "busy" is refused with 429, "say X" says X, and anything else is repeated.
+middle, "fail" reports an error in the middle, "busy" is refused with 429, "say X" says X, and all else is repeated.
 What it tells of its engine is made up, but consistent: blocks are taken and given back, and the gauges follow.
 """
 
