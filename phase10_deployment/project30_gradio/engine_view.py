@@ -18,17 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLOURS = (
-    "#4c78a8",
-    "#e4873b",
-    "#54a24b",
-    "#d1605e",
-    "#8f6bb8",
-    "#3f9c96",
-    "#b0792f",
-    "#d6619b",
-    "#6b7f2a",
-    "#7a7a7a",
-)
+    "#4c78a8", "#c2621b", "#3f8a3d", "#c24b4a", "#8f6bb8", "#2f817c", "#96651f", "#c0508a", "#6b7f2a", "#6f6f6f",
+)  # fmt: skip
 """as many as one can tell apart; white letters can be read on each"""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CELL = 22

@@ -4,10 +4,7 @@ Several --server stand side by side. Without one, tiny-chat is served for as lon
 """
 
 import os
-import re
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from phase10_deployment.project30_gradio.given.launch import SERVE, started
 from phase10_deployment.project30_gradio.given.server import ServerLink
 from shared.command import exits_with_message
 from shared.options import run_command
@@ -60,19 +58,8 @@ def own_server(model: str, given: bool) -> Iterator[str]:
     if given:
         yield ""
         return
-    command = [sys.executable, "-P", "-m", "phase10_deployment.project28_serving.serve"]
-    command += ["--model", model, "--host", "127.0.0.1", "--port", "0", "--debug"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            found = next(
-                (re.search(r"http://\S+", line) for line in process.stdout if "serving" in line), None
-            )
-            if found is None:
-                raise ValueError(f"the server of {model} did not start; give another with --server")
-            yield found[0]
-        finally:
-            process.terminate()
+    with started(SERVE, "--model", model, "--host", "127.0.0.1", "--port", "0", "--debug") as server:
+        yield server.url
 
 
 def serve(links: list[ServerLink], host: str, port: int) -> None:

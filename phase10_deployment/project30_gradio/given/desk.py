@@ -75,39 +75,43 @@ class Desk:
 
     # Conversations
 
-    def ask(self, text: str, count: int, *boxes: Any) -> list[Any]:
+    def ask(self, text: str, count: int, *rest: Any) -> list[Any]:
         """The question into every column; an empty one is said to be empty."""
+        boxes, tickets, _ = _parts(rest, 2)
         try:
             asked = [talk.ask(talk.plain(box), text) for box in boxes[:count]]
         except ValueError as problem:
             raise gr.Error(str(problem), print_exception=False, duration=4) from None
-        rest = [gr.skip()] * (MOST_COLUMNS - count)
-        return ["", *map(talk.shown, asked), *rest, *[""] * MOST_COLUMNS]
+        return ["", *_to_write(asked, tickets)]
 
-    def retry_all(self, count: int, *boxes: Any) -> list[Any]:
+    def retry_all(self, count: int, *rest: Any) -> list[Any]:
         """The last question of every column, to be answered again."""
+        boxes, tickets, _ = _parts(rest, 2)
         plain = [talk.plain(box) for box in boxes[:count]]
         if not any(plain):
-            raise gr.Error("there is nothing to retry yet", print_exception=False, duration=4)
-        asked = [talk.retry(one) if one else [] for one in plain]
-        return [*map(talk.shown, asked), *[gr.skip()] * (MOST_COLUMNS - count), *[""] * MOST_COLUMNS]
+            raise gr.Error("there is nothing to ask again yet", print_exception=False, duration=4)
+        return _to_write([talk.retry(one) if one else [] for one in plain], tickets)
+
+    def clear(self) -> list[Any]:
+        """A new conversation in every column."""
+        return [*[[] for _ in range(MOST_COLUMNS)], *[None] * MOST_COLUMNS, *[""] * MOST_COLUMNS]
 
     def undo_all(self, count: int, *boxes: Any) -> list[Any]:
         """Every column without its last exchange; its question comes back to be written anew."""
         done = [talk.undo(talk.plain(box)) for box in boxes[:count]]
         return [*[talk.shown(kept) for kept, _ in done], *[gr.skip()] * (MOST_COLUMNS - count), done[0][1]]
 
-    def retry(self, box: Any, event: gr.RetryData) -> tuple[Any, str]:
-        return talk.shown(talk.retry(talk.plain(box), _index(event))), ""
+    def retry(self, box: Any, ticket: int, event: gr.RetryData) -> tuple[Any, str, int]:
+        return talk.shown(talk.retry(talk.plain(box), _index(event))), "", ticket + 1
 
     def undo(self, box: Any, event: gr.UndoData) -> tuple[Any, str]:
         kept, text = talk.undo(talk.plain(box)[: _index(event) + 1])
         return talk.shown(kept), text
 
-    def edit(self, box: Any, event: gr.EditData) -> tuple[Any, str]:
+    def edit(self, box: Any, ticket: int, event: gr.EditData) -> tuple[Any, str, int]:
         try:
             [typed] = talk.plain([{"role": "user", "content": event.value}])
-            return talk.shown(talk.edit(talk.plain(box), _index(event), typed["content"])), ""
+            return talk.shown(talk.edit(talk.plain(box), _index(event), typed["content"])), "", ticket + 1
         except ValueError as problem:
             raise gr.Error(str(problem), print_exception=False, duration=4) from None
 
@@ -297,3 +301,16 @@ def _parts(rest: Sequence[Any], count: int) -> list[list[Any]]:
 def _shown(turn: Turn) -> tuple[Any, ...]:
     said = f'<div class="meter">{html.escape(turn.meter)}</div>' if turn.meter else ""
     return talk.shown(turn.history), turn.reply, said + as_alert(turn.trouble)
+
+
+def _to_write(histories: Sequence[list[talk.Message]], tickets: Sequence[int]) -> list[Any]:
+    """What to show in each column, nothing below it, and a new ticket for each where there is something to write."""
+    rest = MOST_COLUMNS - len(histories)
+    new = [ticket + 1 for ticket in tickets[: len(histories)]]
+    return [
+        *map(talk.shown, histories),
+        *[gr.skip()] * rest,
+        *[""] * MOST_COLUMNS,
+        *new,
+        *tickets[len(histories) :],
+    ]

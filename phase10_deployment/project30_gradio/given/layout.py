@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -37,6 +37,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
             "<h1>LLM Ladder: chat</h1><p>Your model answers, and its engine shows how.</p>", elem_id="title"
         )
         replies = [gr.State(None) for _ in range(MOST_COLUMNS)]
+        tickets = [gr.State(0) for _ in range(MOST_COLUMNS)]
+        went_on = gr.State(0)
         chosen = gr.State(0)
         frozen = gr.State([])
         seen = gr.State(-1)
@@ -126,73 +128,61 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     as_markdown = gr.Button("Markdown, to read")
                     said = gr.HTML("", elem_classes="notes")
 
+        hidden: dict[str, Any] = {"show_progress": "hidden"}
+        # A window's ticket for a column changes when there is something to write there. So writers are known before
+        # what ends them, and what ends them comes before what begins the next one: gradio goes in this order.
         settings = [count, system, candidates, *controls]
-        writing = []
-        asked = gr.on(
-            [send.click, text.submit], desk.ask, [text, count, *boxes], [text, *boxes, *notes],
-            show_progress="hidden",
-        )  # fmt: skip
-        retried = again.click(desk.retry_all, [count, *boxes], [*boxes, *notes], show_progress="hidden")
-        for place in range(MOST_COLUMNS):
-            shown = [boxes[place], replies[place], notes[place]]
-            given = [models[place], boxes[place], *settings]
-            for before in (asked, retried):
-                writing.append(before.success(
-                    desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
-                ))  # fmt: skip
-            for event, function in ((boxes[place].retry, desk.retry), (boxes[place].edit, desk.edit)):
-                begun = event(function, [boxes[place]], [boxes[place], notes[place]], show_progress="hidden")
-                writing.append(begun.success(
-                    desk.writer(place), given, shown, concurrency_limit=None, show_progress="hidden"
-                ))  # fmt: skip
-            boxes[place].undo(desk.undo, [boxes[place]], [boxes[place], text], show_progress="hidden")
-        followed = go_on.click(
+        writing = [
+            tickets[place].change(
+                desk.writer(place), [models[place], boxes[place], *settings],
+                [boxes[place], replies[place], notes[place]], concurrency_limit=None, **hidden,
+            )
+            for place in range(MOST_COLUMNS)
+        ]  # fmt: skip
+        writing.append(went_on.change(
             desk.go_on, [ask_of, chosen, others, *models, *boxes, *replies, *settings],
-            [*boxes, *replies, *notes], concurrency_limit=None, show_progress="hidden",
-        )  # fmt: skip
-        writing.append(followed)
-        # Whatever begins something else ends what is being written; a writer that is not ended would be skipped.
-        ends = [*[button.click for button in (stop, clear, back, send, again)], text.submit]
+            [*boxes, *replies, *notes], concurrency_limit=None, **hidden,
+        ))  # fmt: skip
+        ends = [*[button.click for button in (stop, clear, back, send, again, go_on)], text.submit]
         ends += [event for box in boxes for event in (box.retry, box.edit, box.undo, box.clear)]
-        gr.on(ends, None, None, None, cancels=writing, queue=False)
-        back.click(desk.undo_all, [count, *boxes], [*boxes, text], show_progress="hidden")
-        clear.click(
-            lambda: [[]] * MOST_COLUMNS + [None] * MOST_COLUMNS + [""] * MOST_COLUMNS,
-            None, [*boxes, *replies, *notes], show_progress="hidden",
-        )  # fmt: skip
+        for event in ends:
+            event(None, cancels=writing, queue=False)
+
+        asked = [*boxes, *notes, *tickets]
+        gr.on([send.click, text.submit], desk.ask, [text, count, *boxes, *tickets], [text, *asked], **hidden)
+        again.click(desk.retry_all, [count, *boxes, *tickets], asked, **hidden)
+        for box, note, ticket in zip(boxes, notes, tickets, strict=True):
+            box.retry(desk.retry, [box, ticket], [box, note, ticket], **hidden)
+            box.edit(desk.edit, [box, ticket], [box, note, ticket], **hidden)
+            box.undo(desk.undo, box, [box, text], **hidden)
+        go_on.click(lambda number: number + 1, went_on, went_on, **hidden)
+        back.click(desk.undo_all, [count, *boxes], [*boxes, text], **hidden)
+        clear.click(desk.clear, None, [*boxes, *replies, *notes], **hidden)
 
         count.change(desk.show_columns, count, [*panes, ask_of, kept])
         preset.input(PROMPTS.get, preset, system)
-        page.load(desk.find_models, models, models, show_progress="hidden")
+        page.load(desk.find_models, models, models, **hidden)
 
-        timer.tick(
-            desk.follow, [which, live, seen], [picture, seen], show_progress="hidden", concurrency_limit=None
-        )
-        live.change(desk.freeze, [which, live], [frozen, step], show_progress="hidden")
-        gr.on(
-            [step.input, step.release], desk.show_step, [which, frozen, step], picture, show_progress="hidden"
-        )
+        timer.tick(desk.follow, [which, live, seen], [picture, seen], **hidden, concurrency_limit=None)
+        live.change(desk.freeze, [which, live], [frozen, step], **hidden)
+        gr.on([step.input, step.release], desk.show_step, [which, frozen, step], picture, **hidden)
 
         for changed in (*[one.change for one in replies], ask_of.change):
             gr.on([changed], desk.show_tokens, [ask_of, chosen, *replies], [strip, table, others, go_on, chosen],
-                  show_progress="hidden")  # fmt: skip
-        strip.select(
-            desk.choose, [ask_of, *replies], [strip, table, others, go_on, chosen], show_progress="hidden"
-        )
-        read.click(desk.read, [ask_of, *models, *boxes, system], reading, show_progress="hidden")
+                  **hidden)  # fmt: skip
+        strip.select(desk.choose, [ask_of, *replies], [strip, table, others, go_on, chosen], **hidden)
+        read.click(desk.read, [ask_of, *models, *boxes, system], reading, **hidden)
 
         look.click(desk.look, [ask_of, *models, *replies], [weights, query, layer, head, looks, whole])
         gr.on([layer.input, head.input], desk.draw_attention, [weights, layer, head, query], [looks, whole, query],
-              show_progress="hidden")  # fmt: skip
-        looks.select(desk.turn_to, [weights, layer, head], [looks, whole, query], show_progress="hidden")
+              **hidden)  # fmt: skip
+        looks.select(desk.turn_to, [weights, layer, head], [looks, whole, query], **hidden)
 
         for button, maker, name, kind in (
             (as_json, desk.json_of, "conversation.json", "application/json"),
             (as_markdown, desk.markdown_of, "conversation.md", "text/markdown"),
         ):
-            made = button.click(
-                maker, [kept, system, *models, *boxes], [file_text, said], show_progress="hidden"
-            )
+            made = button.click(maker, [kept, system, *models, *boxes], [file_text, said], **hidden)
             made.success(None, file_text, None, js=f"(text) => ({DOWNLOAD})(text, '{name}', '{kind}')")
     return page
 
@@ -209,6 +199,3 @@ def _control(control: Control) -> gr.components.Component:
     return gr.Slider(
         control.low, control.high, start, step=control.step, label=control.label, info=control.info
     )
-
-
-FOLDER = Path(__file__).parent
