@@ -35,6 +35,8 @@ CONTROLS = (
             info="Only this many likeliest tokens; 0 is all."),
     Control("max_tokens", "Longest answer, in tokens", "whole", None, 1, 8192, 1, start=200,
             info="Empty: as long as the model can."),
+    Control("min_tokens", "Shortest answer, in tokens", "whole", 0, 0, 8192, 1, extra=True,
+            info="It does not end before."),
     Control("repetition_penalty", "Repetition penalty", "number", 1.0, 0.5, 2.0, 0.05, extra=True,
             info="Above 1, what was written before gets unlikelier."),
     Control("presence_penalty", "Presence penalty", "number", 0.0, -2.0, 2.0, 0.1,

@@ -15,7 +15,7 @@ from phase10_deployment.project30_gradio.given.prompts import PROMPTS
 from phase10_deployment.project30_gradio.given.server import ServerLink
 from phase10_deployment.project30_gradio.given.style import CLICKS, DOWNLOAD
 
-PLACES = ("left", "middle", "right")
+PLACES = ("first", "second", "third")
 
 
 def theme() -> gr.themes.Base:
@@ -44,7 +44,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         seen = gr.State(-1)
         file_text = gr.Textbox(visible="hidden", label="What is exported")
         with gr.Row():
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=3, min_width=300):
                 panes, boxes, models, notes = [], [], [], []
                 with gr.Row():
                     for place in range(MOST_COLUMNS):
@@ -54,7 +54,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                                 desk.waiting(), value=desk.first(place), label="Model", interactive=True
                             )
                             box = gr.Chatbot(
-                                label=f"Conversation, {PLACES[place]}", height="46vh", min_height=260, editable="user",
+                                label="Conversation" if place == 0 else f"Conversation, {PLACES[place]}", height="46vh", min_height=260, editable="user",
                                 render_markdown=False, sanitize_html=True, buttons=["copy"],
                                 feedback_options=None, allow_file_downloads=False,
                                 placeholder="Say something. Nothing leaves this machine.",
@@ -68,12 +68,12 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     max_lines=8, autofocus=True, max_length=20_000,
                 )  # fmt: skip
                 with gr.Row():
-                    send = gr.Button("Send", variant="primary", min_width=90)
-                    stop = gr.Button("Stop", variant="stop", min_width=90)
-                    again = gr.Button("Ask again", min_width=90)
-                    back = gr.Button("Take back", min_width=90)
-                    clear = gr.Button("New", min_width=90)
-            with gr.Column(scale=2, min_width=320), gr.Tabs():
+                    send = gr.Button("Send", variant="primary", min_width=64)
+                    stop = gr.Button("Stop", variant="stop", min_width=64)
+                    again = gr.Button("Ask again", min_width=64)
+                    back = gr.Button("Take back", min_width=64)
+                    clear = gr.Button("New", min_width=64)
+            with gr.Column(scale=2, min_width=300), gr.Tabs():
                 with gr.Tab("Engine"):
                     which = gr.Dropdown(
                         desk.engines(), value=0, label="Engine of", visible=len(servers) > 1, interactive=True
@@ -194,7 +194,7 @@ def _control(control: Control) -> gr.components.Component:
         return gr.Textbox("", label=control.label, info=control.info, lines=2, max_lines=4)
     if control.kind == "text":
         return gr.Textbox("", label=control.label, info=control.info, lines=1)
-    if control.default is None:
+    if control.default is None or control.high > 2000:
         return gr.Number(start, label=control.label, info=control.info, precision=0)
     return gr.Slider(
         control.low, control.high, start, step=control.step, label=control.label, info=control.info

@@ -226,7 +226,10 @@ def make_app(state: Pretend) -> FastAPI:
         key, cached = state.begin(request.headers.get("x-request-id", f"req-{state.requests + 1}"), ids)
         base = {"id": f"cmpl-{key}", "created": int(time.time()), "model": state.model}
         base["object"] = "chat.completion.chunk" if chat else "text_completion"
-        words = state.encode(text)[: body.get("max_tokens") or 10_000]
+        words = state.encode(text)
+        while len(words) < body.get("min_tokens", 0):
+            words += state.encode(" and so on")
+        words = words[: body.get("max_tokens") or 10_000]
         try:
             for index, token in enumerate(words):
                 await asyncio.sleep(state.pause)
@@ -272,7 +275,9 @@ def main(
     model: Annotated[str, typer.Option(help="What the model is called.")] = "pretend",
 ) -> None:
     """Serve answers without any model."""
-    config = uvicorn.Config(make_app(Pretend(pause, key, model)), port=port, log_level="warning")
+    config = uvicorn.Config(
+        make_app(Pretend(pause, key, model)), port=port, log_level="warning", timeout_graceful_shutdown=1
+    )
     socket = config.bind_socket()
     print(f"serving {model} on http://127.0.0.1:{socket.getsockname()[1]}", flush=True)
     uvicorn.Server(config).run(sockets=[socket])

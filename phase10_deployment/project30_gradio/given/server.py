@@ -64,6 +64,11 @@ class ServerLink:
         """The attention weights of a text's tokens, of every layer and head."""
         return await self._post("/debug/attention", {"tokens": ids})
 
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self.client.close()
+        await self.http.aclose()
+
     async def _post(self, path: str, body: Any) -> dict[str, Any]:
         """What a route answers; raises as the OpenAI client does, so that `explain_error` knows what it is."""
         answer = await self.http.post(f"{self.url}{path}", content=json.dumps(body))
