@@ -38,9 +38,11 @@ def page(pretend: Started) -> Iterator[Started]:
 @pytest.fixture(scope="module")
 def real() -> Iterator[tuple[Started, Started]]:
     """Project 28's server with tiny-chat, and a page in front of it."""
-    with started(SERVE, "--model", "tiny-chat", "--port", "0", "--debug") as server:
-        with started(PAGE, "--server", server.url, "--port", "0") as shown:
-            yield server, shown
+    with (
+        started(SERVE, "--model", "tiny-chat", "--port", "0", "--debug") as server,
+        started(PAGE, "--server", server.url, "--port", "0") as shown,
+    ):
+        yield server, shown
 
 
 @pytest.fixture
@@ -159,7 +161,6 @@ def test_what_a_model_writes_is_text(window: Window):
     assert window.page.title() == "LLM Ladder: chat"
     window.tab("Tokens")
     assert eventually(lambda: window.page.locator("#odds button").count() > 20, window=window)
-    window.press("Show the conversation in the model’s template") if False else None
     assert "⏎" not in window.page.locator("#odds").inner_text()
     assert window.page.locator("#odds :is(img, script, b)").count() == 0
 
@@ -285,12 +286,14 @@ def test_everything_has_a_name(window: Window):
 
 
 def test_two_servers_side_by_side(chromium: Any, pretend: Started):
-    with started(PRETEND, "--model", "other", "--pause", "0.01") as other:
-        with started(PAGE, "--server", pretend.url, "--server", other.url, "--port", "0") as shown:
-            window = Window(chromium, shown.url)
-            window.say("say both")
-            assert eventually(lambda: window.messages() == ["say both", "both"] * 2, window=window)
-            window.page.close()
+    with (
+        started(PRETEND, "--model", "other", "--pause", "0.01") as other,
+        started(PAGE, "--server", pretend.url, "--server", other.url, "--port", "0") as shown,
+    ):
+        window = Window(chromium, shown.url)
+        window.say("say both")
+        assert eventually(lambda: window.messages() == ["say both", "both"] * 2, window=window)
+        window.page.close()
 
 
 def test_the_engine_is_followed_and_can_be_stepped_back(window: Window):

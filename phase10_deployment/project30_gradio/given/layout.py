@@ -54,7 +54,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                                 desk.waiting(), value=desk.first(place), label="Model", interactive=True
                             )
                             box = gr.Chatbot(
-                                label="Conversation" if place == 0 else f"Conversation, {PLACES[place]}", height="46vh", min_height=260, editable="user",
+                                label="Conversation" + (f", {PLACES[place]}" if place else ""), editable="user",
+                                height="46vh", min_height=260,
                                 render_markdown=False, sanitize_html=True, buttons=["copy"],
                                 feedback_options=None, allow_file_downloads=False,
                                 placeholder="Say something. Nothing leaves this machine.",
