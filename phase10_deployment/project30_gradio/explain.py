@@ -4,7 +4,7 @@
 server, and whether what has been written so far is lost.
 """
 
-import httpx
+import httpx2
 import openai
 
 from phase10_deployment.project30_gradio.given.answer import CutOffError
@@ -13,37 +13,36 @@ from phase10_deployment.project30_gradio.given.answer import CutOffError
 def explain_error(problem: BaseException, server: str) -> str:
     """A sentence or two for a person who was talking with the model at `server` (its address).
 
-        what happened                                        what the sentence has in it
-        openai.APITimeoutError, httpx.TimeoutException       the address, and that it did not answer in time
-        openai.APIConnectionError, httpx.ConnectError        the address, and "not running" or "cannot be reached"
-        CutOffError, any other httpx.TransportError          that the connection broke in the middle of the answer, and
-                                                             "Retry"
-        status 401 or 403                                    "key"
-        status 404                                           "model", and what the server said
-        status 429                                           when to try again: "in 7 seconds" from the header
-                                                             Retry-After (`retry_after`); without it, "in a moment"
-        status 400 of code "context_length_exceeded"         "too long"
-        any other status from 400 to 499                     what the server said
-        status 503                                           "starting or shutting down", and when, as with 429
-        any other status from 500 on                         the status, and what the server said
-        openai.APIError without a status, mid-stream         what the server said
-        ValueError (of our own checks)                       its message, as it is
-        anything else                                        the name of its class
+        what happened                                     what the sentence has in it
+        openai.APITimeoutError, httpx2.TimeoutException   the address, and that it did not answer in time
+        openai.APIConnectionError, httpx2.ConnectError    the address, and "not running" or "cannot be reached"
+        CutOffError, any other httpx2.TransportError      "middle of the answer", where it broke, and "Retry"
+        status 401 or 403                                 "key"
+        status 404                                        "model", and what the server said
+        status 429                                        when to try again: "in 7 seconds" from the header
+                                                          Retry-After (`retry_after`); without it, "in a moment"
+        status 400 of code "context_length_exceeded"      "too long"
+        any other status from 400 to 499                  what the server said
+        status 503                                        "starting or shutting down", and when, as with 429
+        any other status from 500 on                      the status, and what the server said
+        openai.APIError without a status, mid-stream      what the server said
+        ValueError (of our own checks)                    its message, as it is
+        anything else                                     the name of its class, and none of its message
 
-    "What the server said" is `server_said`. APITimeoutError is a kind of APIConnectionError, and httpx.ConnectError and
-    httpx.TimeoutException are kinds of httpx.TransportError. No line ends, and at most 400 characters: a longer one is
-    cut and ends in "…". It is plain text; whoever shows it escapes it.
+    "What the server said" is `server_said`. APITimeoutError is a kind of APIConnectionError; httpx2 is what openai's
+    client sends with, and its ConnectError and TimeoutException are kinds of TransportError. No line ends, and at most
+    400 characters: a longer one is cut and ends in "…". It is plain text; whoever shows it escapes it.
     """
     text = " ".join(_sentence(problem, server).split())
     return text if len(text) <= 400 else text[:399] + "…"
 
 
 def _sentence(problem: BaseException, server: str) -> str:
-    if isinstance(problem, openai.APITimeoutError | httpx.TimeoutException):
+    if isinstance(problem, openai.APITimeoutError | httpx2.TimeoutException):
         return f"The server at {server} did not answer in time. It may be busy: try again in a moment."
-    if isinstance(problem, openai.APIConnectionError | httpx.ConnectError):
+    if isinstance(problem, openai.APIConnectionError | httpx2.ConnectError):
         return f"The server at {server} cannot be reached: it is not running, or not there. Start it, then press Retry."
-    if isinstance(problem, CutOffError | httpx.TransportError):
+    if isinstance(problem, CutOffError | httpx2.TransportError):
         return "The connection broke in the middle of the answer. What had come is kept; Retry asks again."
     if isinstance(problem, openai.APIStatusError):
         return _of_status(problem)
@@ -73,7 +72,7 @@ def _of_status(problem: openai.APIStatusError) -> str:
     return f"The server has failed (status {status}). It said: {said}"
 
 
-def retry_after(response: httpx.Response) -> str:
+def retry_after(response: httpx2.Response) -> str:
     """When to try again, from the header Retry-After: "in 7 seconds", "in 1 second", and above 90 s "in 2 minutes".
 
     Seconds are a number, rounded up, and minutes are rounded up. Without the header, with one that is no number (it may

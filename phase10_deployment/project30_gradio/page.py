@@ -78,7 +78,7 @@ def serve(links: list[ServerLink], host: str, port: int) -> None:
 
 def make_app(links: list[ServerLink]):
     """The page as an ASGI app, with the route that the page's heart beats against."""
-    import gradio as gr
+    import gradio as gr  # pyright: ignore[reportMissingImports]
     from fastapi import FastAPI
 
     from phase10_deployment.project30_gradio.given.layout import build, theme

@@ -83,8 +83,9 @@ def add_piece(reply: Reply, chunk: Any) -> Reply:
             continue
         found = choice.logprobs
         names = (found.tokens or []) if found is not None else []
-        logprobs = found.token_logprobs or [None] * len(names) if names else []
-        tops = found.top_logprobs or [None] * len(names) if names else []
+        nothing = [None] * len(names)
+        logprobs = (found.token_logprobs or nothing) if found is not None else []
+        tops = (found.top_logprobs or nothing) if found is not None else []
         tokens = tuple(
             Written(name, float("nan") if logprob is None else logprob, _named(name), _ranked(top or {}))
             for name, logprob, top in zip(names, logprobs, tops, strict=True)
@@ -169,7 +170,7 @@ def continue_reply(
 
     async def replies() -> AsyncGenerator[Reply, None]:
         reply = Reply()
-        stream = await client.completions.create(
+        stream = await client.completions.create(  # pyright: ignore[reportCallIssue]
             prompt=list(ids), stream=True, stream_options={"include_usage": True}, **fields
         )
         async with stream:

@@ -30,9 +30,11 @@ def as_value(control: Control, value: Any) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if control.kind in ("number", "whole"):
-        fine = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not fine or not control.low <= value <= control.high:
-            raise ValueError(f"{control.label} is from {control.low:g} to {control.high:g}, not {value!r}")
+        said = f"{control.label} is from {control.low:g} to {control.high:g}, not {value!r}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(said)
+        if not math.isfinite(value) or not control.low <= value <= control.high:
+            raise ValueError(said)
         if control.kind == "whole" and value != int(value):
             raise ValueError(f"{control.label} is a whole number, not {value!r}")
         value = int(value) if control.kind == "whole" else float(value)

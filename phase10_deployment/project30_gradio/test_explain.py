@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -22,12 +22,12 @@ def problem_of(
     """What the client raises for an answer with this status."""
     body = {"error": {"message": message, "type": "x", "param": None, "code": code}}
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return raised(lambda request: httpx.Response(status, headers=names, json=body))
+    return raised(lambda request: httpx2.Response(status, headers=names, json=body))
 
 
 def raised(respond: Any) -> Exception:
     async def ask() -> None:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
         client = openai.AsyncOpenAI(base_url=URL, api_key="k", max_retries=0, http_client=http)
         stream = await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "a"}], stream=True
@@ -42,23 +42,23 @@ def raised(respond: Any) -> Exception:
     raise AssertionError("nothing was raised")
 
 
-def refuse(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+def refuse(request: httpx2.Request) -> httpx2.Response:
+    raise httpx2.ConnectError("[Errno 111] Connection refused", request=request)
 
 
-def be_slow(request: httpx.Request) -> httpx.Response:
-    raise httpx.ReadTimeout("slow", request=request)
+def be_slow(request: httpx2.Request) -> httpx2.Response:
+    raise httpx2.ReadTimeout("slow", request=request)
 
 
 def test_a_server_that_is_not_there():
-    for problem in (raised(refuse), httpx.ConnectError("refused")):
+    for problem in (raised(refuse), httpx2.ConnectError("refused")):
         text = explain_error(problem, URL)
         assert URL in text
         assert "not running" in text or "cannot be reached" in text
 
 
 def test_a_server_that_is_slow():
-    for problem in (raised(be_slow), httpx.ReadTimeout("slow"), httpx.ConnectTimeout("slow")):
+    for problem in (raised(be_slow), httpx2.ReadTimeout("slow"), httpx2.ConnectTimeout("slow")):
         text = explain_error(problem, URL)
         assert URL in text
         assert "in time" in text
@@ -66,7 +66,7 @@ def test_a_server_that_is_slow():
 
 
 def test_a_stream_that_breaks():
-    for problem in (CutOffError("x"), httpx.RemoteProtocolError("x"), httpx.ReadError("x")):
+    for problem in (CutOffError("x"), httpx2.RemoteProtocolError("x"), httpx2.ReadError("x")):
         text = explain_error(problem, URL)
         assert "middle of the answer" in text
         assert "Retry" in text
@@ -117,7 +117,7 @@ def test_an_error_in_the_middle_of_a_stream():
     chunk = {"error": {"message": "the engine stumbled", "type": "server_error", "code": None}}
     body = f"data: {json.dumps(chunk)}\n\n"
     stream = {"content-type": "text/event-stream"}
-    problem = raised(lambda request: httpx.Response(200, headers=stream, text=body))
+    problem = raised(lambda request: httpx2.Response(200, headers=stream, text=body))
     assert isinstance(problem, openai.APIError)
     assert "“the engine stumbled”" in explain_error(problem, URL)
 
@@ -154,15 +154,15 @@ def test_it_is_one_line_and_not_long():
     ],
 )  # fmt: skip
 def test_when_to_try_again(header: str, said: str):
-    assert retry_after(httpx.Response(429, headers={"retry-after": header})) == said
+    assert retry_after(httpx2.Response(429, headers={"retry-after": header})) == said
 
 
 def test_without_the_header_nobody_knows_when():
-    assert retry_after(httpx.Response(429)) == "in a moment"
+    assert retry_after(httpx2.Response(429)) == "in a moment"
 
 
 def api_error(body: Any) -> openai.APIError:
-    return openai.APIError("plain words", httpx.Request("POST", URL), body=body)
+    return openai.APIError("plain words", httpx2.Request("POST", URL), body=body)
 
 
 def test_what_the_server_said():

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -185,7 +185,7 @@ def test_the_other_route_has_other_choices_and_a_usage_too():
     assert (reply.text, reply.reason, reply.usage) == ("a", None, Usage(9, 4, None))
 
 
-class Wire(httpx.AsyncByteStream):
+class Wire(httpx2.AsyncByteStream):
     """A response as it comes in, event by event; it remembers what was read of it, and whether it was closed."""
 
     def __init__(self, *events: Any, breaks: Exception | None = None, waits: bool = False):
@@ -208,11 +208,11 @@ class Wire(httpx.AsyncByteStream):
 
 
 def client(wire: Wire, requests: list[dict[str, Any]], status: int = 200) -> AsyncOpenAI:
-    def respond(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         requests.append({"path": request.url.path, **json.loads(request.content)})
-        return httpx.Response(status, headers={"content-type": "text/event-stream"}, stream=wire)
+        return httpx2.Response(status, headers={"content-type": "text/event-stream"}, stream=wire)
 
-    http = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
     return AsyncOpenAI(base_url="http://server/v1", api_key="k", max_retries=0, http_client=http)
 
 
@@ -340,8 +340,8 @@ def test_a_stream_that_ends_too_early_is_an_error(chat: bool):
 @pytest.mark.parametrize("chat", [True, False])
 def test_a_stream_that_breaks_keeps_its_error_and_is_closed(chat: bool):
     texts: list[str] = []
-    wire = Wire((event if chat else text_event)("Mi"), breaks=httpx.RemoteProtocolError("gone"))
-    with pytest.raises((httpx.RemoteProtocolError, openai.APIConnectionError)):
+    wire = Wire((event if chat else text_event)("Mi"), breaks=httpx2.RemoteProtocolError("gone"))
+    with pytest.raises((httpx2.RemoteProtocolError, openai.APIConnectionError)):
         asyncio.run(gather(streams(wire, chat), texts))
     assert texts == ["Mi"]
     assert wire.closed is True

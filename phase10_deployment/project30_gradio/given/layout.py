@@ -6,7 +6,7 @@ from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-import gradio as gr
+import gradio as gr  # pyright: ignore[reportMissingImports]
 
 from phase10_deployment.project30_gradio.given.controls import CONTROLS, Control
 from phase10_deployment.project30_gradio.given.desk import MOST_COLUMNS, Desk

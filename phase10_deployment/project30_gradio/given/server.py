@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from openai import AsyncOpenAI
 
-LIMITS = httpx.Timeout(120.0, connect=5.0)
+LIMITS = httpx2.Timeout(120.0, connect=5.0)
 """seconds: an answer may wait in the server's queue, but whether a server is there is soon known"""
 
 
@@ -19,7 +19,7 @@ class ServerLink:
     url: str
     key: str = ""
     client: AsyncOpenAI = field(init=False, repr=False, compare=False)
-    http: httpx.AsyncClient = field(init=False, repr=False, compare=False)
+    http: httpx2.AsyncClient = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raises ValueError for an address that is none of a server."""
@@ -27,7 +27,7 @@ class ServerLink:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server's address is like http://127.0.0.1:8000, not {self.url!r}")
         object.__setattr__(self, "url", self.url.rstrip("/").removesuffix("/v1"))
-        http = httpx.AsyncClient(timeout=LIMITS, headers=self.headers)
+        http = httpx2.AsyncClient(timeout=LIMITS, headers=self.headers)
         # The client would try again by itself, and say nothing; a person should hear of it, and decide.
         client = AsyncOpenAI(
             base_url=f"{self.url}/v1", api_key=self.key or "none", max_retries=0, timeout=LIMITS
@@ -52,7 +52,7 @@ class ServerLink:
         """A reading of its counters; "" where it has none for us."""
         try:
             answer = await self.http.get(f"{self.url}/metrics", timeout=5.0)
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return ""
         return answer.text if answer.is_success else ""
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 
-import httpx
+import httpx2
 
 from phase10_deployment.project30_gradio.engine_view import Event, Places, assign_places
 from phase10_deployment.project30_gradio.given.server import ServerLink
@@ -51,15 +51,15 @@ class Watch:
             self._look.clear()
             try:
                 self._read()
-            except (httpx.HTTPError, ValueError, KeyError):
+            except (httpx2.HTTPError, ValueError, KeyError):
                 self.state = "cannot be reached"
                 time.sleep(0.5)
 
     def _read(self) -> None:
         """Read events until the stream ends or nobody looks."""
-        timeout = httpx.Timeout(None, connect=5.0)
+        timeout = httpx2.Timeout(None, connect=5.0)
         url = f"{self.server.url}/debug/steps"
-        with httpx.stream("GET", url, headers=self.server.headers, timeout=timeout) as answer:
+        with httpx2.stream("GET", url, headers=self.server.headers, timeout=timeout) as answer:
             if not answer.is_success:
                 self.state = {404: "not shown: start it with --debug", 401: "wants another key"}.get(
                     answer.status_code, f"answered {answer.status_code}"
