@@ -145,7 +145,7 @@ def stream_reply(
     async def replies() -> AsyncGenerator[Reply, None]:
         reply = Reply()
         stream = await client.chat.completions.create(  # pyright: ignore[reportCallIssue]
-            messages=[dict(message) for message in messages],
+            messages=[dict(message) for message in messages],  # pyright: ignore[reportArgumentType]
             stream=True,
             stream_options={"include_usage": True},
             **fields,
