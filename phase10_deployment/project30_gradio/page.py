@@ -3,6 +3,7 @@
 Several --server stand side by side. Without one, tiny-chat is served for as long as the page runs.
 """
 
+import importlib.util
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def main(
     """Talk with a served model in the browser, and watch its engine."""
     console = Console(stderr=True)
     with exits_with_message(console, ValueError, ImportError):
+        if importlib.util.find_spec("gradio") is None:
+            raise ValueError("gradio is not installed; the README says how, under what the project needs")
         key = read_key(api_key_file)
         links = [ServerLink(url, key) for url in server or []]
         with own_server(model, bool(links)) as url:

@@ -18,6 +18,8 @@ class ServerLink:
 
     url: str
     key: str = ""
+    transport: httpx2.AsyncBaseTransport | None = field(default=None, repr=False, compare=False)
+    """how requests travel; None is the network"""
     client: AsyncOpenAI = field(init=False, repr=False, compare=False)
     http: httpx2.AsyncClient = field(init=False, repr=False, compare=False)
 
@@ -27,10 +29,14 @@ class ServerLink:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server's address is like http://127.0.0.1:8000, not {self.url!r}")
         object.__setattr__(self, "url", self.url.rstrip("/").removesuffix("/v1"))
-        http = httpx2.AsyncClient(timeout=LIMITS, headers=self.headers)
+        http = httpx2.AsyncClient(timeout=LIMITS, headers=self.headers, transport=self.transport)
         # The client would try again by itself, and say nothing; a person should hear of it, and decide.
         client = AsyncOpenAI(
-            base_url=f"{self.url}/v1", api_key=self.key or "none", max_retries=0, timeout=LIMITS
+            base_url=f"{self.url}/v1",
+            api_key=self.key or "none",
+            max_retries=0,
+            timeout=LIMITS,
+            http_client=http,
         )
         object.__setattr__(self, "http", http)
         object.__setattr__(self, "client", client)
