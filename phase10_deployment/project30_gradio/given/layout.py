@@ -9,7 +9,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr  # pyright: ignore[reportMissingImports]
 
 from phase10_deployment.project30_gradio.given.controls import CONTROLS, Control
-from phase10_deployment.project30_gradio.given.desk import MOST_COLUMNS, Desk
+from phase10_deployment.project30_gradio.given.desk import Desk
+from phase10_deployment.project30_gradio.given.panels import MOST_COLUMNS
 from phase10_deployment.project30_gradio.given.pictures import odds_panel
 from phase10_deployment.project30_gradio.given.prompts import PROMPTS
 from phase10_deployment.project30_gradio.given.server import ServerLink
@@ -51,8 +52,9 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                         shown = place < len(servers) or place == 0
                         with gr.Column(min_width=280, visible=shown) as pane:
                             model = gr.Dropdown(
-                                desk.waiting(), value=desk.first(place), label="Model", interactive=True
-                            )
+                                desk.waiting(), value=desk.first(place), label="Model", interactive=True,
+                                allow_custom_value=True,  # a window may know more than a page that was started anew
+                            )  # fmt: skip
                             box = gr.Chatbot(
                                 label="Conversation" + (f", {PLACES[place]}" if place else ""), editable="user",
                                 height="46vh", min_height=260,
