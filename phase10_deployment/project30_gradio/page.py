@@ -61,7 +61,8 @@ def own_server(model: str, given: bool) -> Iterator[str]:
     if given:
         yield ""
         return
-    with started(SERVE, "--model", model, "--host", "127.0.0.1", "--port", "0", "--debug") as server:
+    blocks = ("--blocks", "256")  # as many as one can see at once
+    with started(SERVE, "--model", model, "--port", "0", "--debug", *blocks) as server:
         yield server.url
 
 
