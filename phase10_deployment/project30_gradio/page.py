@@ -72,7 +72,7 @@ def serve(links: list[ServerLink], host: str, port: int) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        make_app(links), host=host, port=port, log_level="warning", timeout_graceful_shutdown=3
+        make_app(links), host=host, port=port, log_level="critical", timeout_graceful_shutdown=3
     )
     socket = config.bind_socket()
     shown = "127.0.0.1" if host == "0.0.0.0" else host

@@ -5,6 +5,7 @@ windows cannot see each other, and a window goes on as it was when the page's se
 """
 
 import html
+import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -42,6 +43,18 @@ class Desk(Panels):
         if not any(plain):
             raise gr.Error("there is nothing to ask again yet", print_exception=False, duration=4)
         return _to_write([talk.retry(one) if one else [] for one in plain], tickets)
+
+    def recall(self, memory: str) -> list[Any]:
+        """What the window's tab remembers, after the page was loaded anew: its conversations and the text in work."""
+        try:
+            found = json.loads(memory)
+            boxes = [talk.shown(talk.plain(box)) for box in found["boxes"]]
+            text = found["text"] or ""
+        except (ValueError, KeyError, TypeError):  # none, or of another version
+            return [gr.skip()] * (MOST_COLUMNS + 1)
+        return (
+            [*boxes[:MOST_COLUMNS], text] if len(boxes) >= MOST_COLUMNS else [gr.skip()] * (MOST_COLUMNS + 1)
+        )
 
     def clear(self) -> list[Any]:
         """A new conversation in every column."""

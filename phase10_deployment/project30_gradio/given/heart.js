@@ -21,5 +21,5 @@
     if (here !== null && away) { away = false; say().textContent = ""; say().classList.remove("shown"); }
     setTimeout(beat, away ? 1000 : 2000);
   };
-  addEventListener("load", beat);
+  setTimeout(beat, 500); // gradio puts this into the page when it has long been loaded
 })();

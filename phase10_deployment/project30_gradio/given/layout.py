@@ -14,7 +14,7 @@ from phase10_deployment.project30_gradio.given.panels import MOST_COLUMNS
 from phase10_deployment.project30_gradio.given.pictures import odds_panel
 from phase10_deployment.project30_gradio.given.prompts import PROMPTS
 from phase10_deployment.project30_gradio.given.server import ServerLink
-from phase10_deployment.project30_gradio.given.style import CLICKS, DOWNLOAD
+from phase10_deployment.project30_gradio.given.style import CLICKS, DOWNLOAD, KEEP, RECALL
 
 PLACES = ("first", "second", "third")
 
@@ -43,8 +43,9 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         chosen = gr.State(0)
         frozen = gr.State([])
         seen = gr.State(-1)
+        memory = gr.Textbox(visible="hidden", label="What this tab remembers")
         file_text = gr.Textbox(visible="hidden", label="What is exported")
-        with gr.Row():
+        with gr.Row(elem_id="desk"):
             with gr.Column(scale=3, min_width=300):
                 panes, boxes, models, notes = [], [], [], []
                 with gr.Row():
@@ -165,6 +166,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         count.change(desk.show_columns, count, [*panes, ask_of, kept])
         preset.input(PROMPTS.get, preset, system)
         page.load(desk.find_models, models, models, **hidden)
+        page.load(desk.recall, memory, [*boxes, text], js=RECALL, **hidden)
+        gr.on([*[box.change for box in boxes], text.change], None, [*boxes, text], None, js=KEEP)
 
         timer.tick(desk.follow, [which, live, seen], [picture, seen], **hidden, concurrency_limit=None)
         live.change(desk.freeze, [which, live], [frozen, step], **hidden)

@@ -26,3 +26,14 @@ DOWNLOAD = """
 }
 """
 """a text becomes a file in the browser: no copy of a conversation lies on the server's disk"""
+
+KEEP = """
+(...all) => {
+  try { sessionStorage.setItem('ladder-talk', JSON.stringify({ boxes: all.slice(0, -1), text: all.at(-1) })); } catch {}
+  return [];
+}
+"""
+"""what is on the page, into the memory of its tab: gradio loads the page anew when its server was away"""
+
+RECALL = "() => [sessionStorage.getItem('ladder-talk') || '']"
+"""what a tab remembers; another tab has another memory"""
