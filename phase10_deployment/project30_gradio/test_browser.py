@@ -170,10 +170,10 @@ def test_retry_edit_and_taking_back(window: Window):
     assert eventually(lambda: window.answer() == "one", window=window)
     window.say("say two")
     assert eventually(lambda: window.answer() == "two", window=window)
-    window.press("Take back")
+    window.press("Undo")
     assert eventually(lambda: window.messages() == ["say one", "one"], window=window)
     assert window.box.input_value() == "say two"
-    window.press("Ask again")
+    window.press("Retry")
     assert eventually(lambda: window.messages() == ["say one", "one"], window=window)
     window.page.get_by_role("button", name="Edit").first.click()
     window.page.locator("[data-testid=user] textarea, textarea[aria-label*=dit], .edit-textarea").first.fill(
@@ -220,7 +220,7 @@ def test_a_server_that_goes_away_and_comes_back(chromium: Any):
         assert server.url in window.notes()
         assert window.messages() == ["say one", "one", "say two"]
         with started(PRETEND, "--port", server.port):
-            window.press("Ask again")
+            window.press("Retry")
             assert eventually(lambda: window.answer() == "two", window=window)
             assert "cannot be reached" not in window.notes()
             assert window.messages() == ["say one", "one", "say two", "two"]

@@ -41,7 +41,7 @@ class Desk(Panels):
         boxes, tickets, _ = in_columns(rest, 2)
         plain = [talk.plain(box) for box in boxes[:count]]
         if not any(plain):
-            raise gr.Error("there is nothing to ask again yet", print_exception=False, duration=4)
+            raise gr.Error("there is nothing to retry yet", print_exception=False, duration=4)
         return _to_write([talk.retry(one) if one else [] for one in plain], tickets)
 
     def recall(self, memory: str) -> list[Any]:

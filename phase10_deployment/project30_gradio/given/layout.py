@@ -74,8 +74,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                 with gr.Row():
                     send = gr.Button("Send", variant="primary", min_width=64)
                     stop = gr.Button("Stop", variant="stop", min_width=64)
-                    again = gr.Button("Ask again", min_width=64)
-                    back = gr.Button("Take back", min_width=64)
+                    again = gr.Button("Retry", min_width=64)
+                    back = gr.Button("Undo", min_width=64)
                     clear = gr.Button("New", min_width=64)
             with gr.Column(scale=2, min_width=300), gr.Tabs():
                 with gr.Tab("Engine"):
