@@ -73,11 +73,6 @@ class Hits:
     asked: int
     """tokens of prompts that were looked up"""
 
-    @property
-    def share(self) -> float:
-        """From 0 to 1; 0 where nothing was asked."""
-        return self.hit / self.asked if self.asked else 0.0
-
 
 def cache_hits(before: str, after: str, model: str | None = None) -> Hits:
     """What the prefix cache had between two readings of /metrics.

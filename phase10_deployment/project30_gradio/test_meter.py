@@ -109,10 +109,6 @@ def test_a_server_that_was_started_anew():
     assert cache_hits(before, reading({"m": 3}, {"m": 200})) == Hits(3, 200)
 
 
-def test_the_share():
-    assert (Hits(3, 4).share, Hits(0, 0).share, Hits(4, 4).share) == (0.75, 0.0, 1.0)
-
-
 def test_the_line():
     line = meter_line(Speed(0.084, 212.4, 31), 48, 63)
     assert line == "31 tokens · first after 84 ms · 212 tokens/s · 48 of 63 prompt tokens cached"
