@@ -95,8 +95,9 @@ def long_answers(window: Window) -> None:
 
 def talk(window: Window, question: str) -> None:
     """Ask, and wait for the whole answer."""
+    count = len(window.messages()) + 2
     window.say(question)
-    eventually(lambda: window.answer() and "cached" in window.notes(), window=window)
+    eventually(lambda: len(window.messages()) == count and "cached" in window.notes(), window=window)
     window.page.wait_for_timeout(500)
 
 
