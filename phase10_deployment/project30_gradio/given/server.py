@@ -12,7 +12,7 @@ LIMITS = httpx2.Timeout(120.0, connect=5.0)
 """seconds: an answer may wait in the server's queue, but whether a server is there is soon known"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ServerLink:
     """One server. Its address comes from the command line alone: nobody in a browser can send the page elsewhere."""
 
@@ -20,6 +20,8 @@ class ServerLink:
     key: str = ""
     transport: httpx2.AsyncBaseTransport | None = field(default=None, repr=False, compare=False)
     """how requests travel; None is the network"""
+    tells_hits: bool = False
+    """whether it has said, with an answer, what was cached; then nobody need read its metrics for that"""
     client: AsyncOpenAI = field(init=False, repr=False, compare=False)
     http: httpx2.AsyncClient = field(init=False, repr=False, compare=False)
 
@@ -28,18 +30,16 @@ class ServerLink:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server's address is like http://127.0.0.1:8000, not {self.url!r}")
-        object.__setattr__(self, "url", self.url.rstrip("/").removesuffix("/v1"))
-        http = httpx2.AsyncClient(timeout=LIMITS, headers=self.headers, transport=self.transport)
+        self.url = self.url.rstrip("/").removesuffix("/v1")
+        self.http = httpx2.AsyncClient(timeout=LIMITS, headers=self.headers, transport=self.transport)
         # The client would try again by itself, and say nothing; a person should hear of it, and decide.
-        client = AsyncOpenAI(
+        self.client = AsyncOpenAI(
             base_url=f"{self.url}/v1",
             api_key=self.key or "none",
             max_retries=0,
             timeout=LIMITS,
-            http_client=http,
+            http_client=self.http,
         )
-        object.__setattr__(self, "http", http)
-        object.__setattr__(self, "client", client)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -129,7 +129,7 @@ async def _turns(
     clock: Callable[[], float],
 ) -> AsyncGenerator[Turn, None]:
     """The turns of one request, whose replies come after `kept`, with the text `begun` before theirs."""
-    before = await server.metrics()
+    before = "" if server.tells_hits else await server.metrics()
     start, shown, arrivals, told = clock(), -1.0, [], Reply()
     turn = Turn(history)
     try:
@@ -151,6 +151,7 @@ async def _turns(
     cached, prompt = None, None
     if told.usage is not None:
         cached, prompt = told.usage.cached, told.usage.prompt
+        server.tells_hits = cached is not None
     if cached is None and before:
         hits = cache_hits(before, await server.metrics(), model)
         cached, prompt = hits.hit, hits.asked
