@@ -105,7 +105,7 @@ def measure_answers(report: Report, settings: Settings, url: str) -> None:
             raise AssertionError(f"the texts differ: {texts}")
 
     arms = [arm(name, ask) for name, ask in ways(link, model, settings.tokens).items()]
-    measured = measure(arms, check=same, warmup=2, repeats=settings.repeats, seconds=60)
+    measured = measure(arms, check=same, warmup=2, repeats=settings.repeats, seconds=45)
     later = {name: 1000 * statistics.median(times[3:]) for name, times in firsts.items()}
     report.figure(
         "first words, later than the plain client", later[PAGES] - later[CLIENT], "ms", ("<=", 25),
