@@ -13,6 +13,7 @@ from shared.phase02 import read_records
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "-"),
+    pytest.mark.timeout(300),  # on a busy machine a page takes half a minute to start
     pytest.mark.filterwarnings("ignore"),  # the libraries' own, of processes that are ended
 ]
 

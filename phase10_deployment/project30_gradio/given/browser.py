@@ -48,7 +48,7 @@ class Window:
 
     def __init__(self, browser: "Browser", url: str, width: int = 1280, height: int = 900, **more: Any):
         self.page: Page = browser.new_page(viewport={"width": width, "height": height}, **more)
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
         self.hosts: set[str] = set()
         self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
         self.page.goto(url)
@@ -88,7 +88,7 @@ class Window:
         return self.page.locator(".notes").first.inner_text()
 
 
-def eventually(look: Callable[[], Any], seconds: float = 15.0, window: "Window | None" = None) -> Any:
+def eventually(look: Callable[[], Any], seconds: float = 30.0, window: "Window | None" = None) -> Any:
     """What `look` gives, as soon as it is true; or the last it gave, when the time is over.
 
     With a window, its browser goes on meanwhile.
