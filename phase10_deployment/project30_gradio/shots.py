@@ -58,7 +58,7 @@ def desktop(opened, url: str, out: Path) -> None:
         other.say(f"Tell me a long story about {('a dog', 'a boat', 'Mia', 'the sea')[number]}.")
     window.tab("Engine")
     eventually(lambda: window.page.locator("#engine ol.running li").count() > 2, window=window)
-    window.page.wait_for_timeout(400)
+    eventually(lambda: len(window.answer()) > 60, window=window)
     photograph(window, out / "engine.png")
     for other in [*others, window]:
         other.press("Stop")
