@@ -113,6 +113,7 @@ class EngineCore:
         self.events.setdefault(kind, []).append(value)
 
     def _add(self, command: Mapping[str, Any]) -> None:
+        """A request comes in, as `take` says: `asked` and `owners` know it from now on, if it is to generate."""
         key, name, prompt = command["key"], command["adapter"], command["prompt"]
         engine = self.switch(name)
         if command["prompt_logprobs"] is not None:
@@ -130,6 +131,7 @@ class EngineCore:
             self.asked[key] = self.owners[name, own] = asked
 
     def _abort(self, command: Mapping[str, Any]) -> None:
+        """A request goes, as `take` says: out of its engine, `asked` and `owners`."""
         asked = self.asked.pop(command["key"], None)
         if asked is not None:
             del self.owners[asked.name, asked.own]
@@ -219,7 +221,11 @@ class EngineCore:
         return found
 
     def _logprobs(self, asked: Asked, engine: LLMEngine, delta: Delta) -> list[Any]:
-        """Those of the delta's tokens: the sampler has them while a text is written, the text once it has ended."""
+        """An `as_logprob` for each of the delta's tokens; none where nobody wants them.
+
+        While a text is written, the engine's sampler has them, by the sequence's key, for all of its tokens so far;
+        once it has ended, its Completion has. `sent` says how many have been sent already.
+        """
         if not asked.logprobs:
             return []
         one, start = asked.completions[delta.index], asked.sent.get(delta.index, 0)

@@ -6,7 +6,7 @@ waiting, whatever its reader does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +153,7 @@ class AsyncEngine:
         generation.unfinished.clear()
         generation.event.set()
 
-    async def generate(self, asks: Sequence[Ask]) -> AsyncIterator[list[Piece]]:
+    async def generate(self, asks: Sequence[Ask]) -> AsyncGenerator[list[Piece], None]:
         """Submit, and yield what comes (`Generation.next`) until it is over.
 
         However it ends, also where whoever reads it goes away in the middle, nothing of it stays at the engine.

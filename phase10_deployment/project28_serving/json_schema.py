@@ -60,13 +60,28 @@ def schema_to_regex(schema: Any) -> str:
     names that are no properties; and for more than DEEPEST schemas in each other or a result of more than LONGEST
     characters, naming that number.
     """
-    found = _convert(schema, 1)
+    return _convert(schema, 1)
+
+
+def _convert(schema: Any, depth: int) -> str:
+    """As schema_to_regex, of a schema that lies so deep in others. What is too long is found where it becomes it: an
+    array has its items' expression twice, and sixteen of them in each other would have it 65,536 times.
+    """
+    return _bounded(expression(schema, depth))
+
+
+def _bounded(found: str) -> str:
     if len(found) > LONGEST:
         raise ValueError(f"the schema's regular expression has more than {LONGEST} characters")
     return found
 
 
-def _convert(schema: Any, depth: int) -> str:
+def expression(schema: Any, depth: int) -> str:
+    """What `schema_to_regex` says, of a schema that lies in depth - 1 others; what is inside of it by `_convert`.
+
+    Of a "type" that is a list, each type gets those of the keywords that are its own (`_those_of`). An alternative of
+    several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them.
+    """
     if depth > DEEPEST:
         raise ValueError(f"the schema has more than {DEEPEST} schemas in each other")
     if not isinstance(schema, Mapping):
@@ -92,11 +107,11 @@ def _convert(schema: Any, depth: int) -> str:
         )
     _only(words, KEYWORDS[kind], kind)
     if kind == "object":
-        return _object(words, depth)
+        return object_regex(words, depth)
     if kind == "array":
-        return _array(words, depth)
+        return array_regex(words, depth)
     if kind == "string":
-        return _string(words)
+        return string_regex(words)
     return {"number": NUMBER, "integer": INTEGER, "boolean": "(?:true|false)", "null": "null"}[kind]
 
 
@@ -135,15 +150,17 @@ def members(properties: Mapping[str, str], required: Sequence[str]) -> str:
         """What may follow once a property has been written, from this one on."""
         return "".join(f", ?{pair}" if needed else f"(?:, ?{pair})?" for pair, needed in pairs[place:])
 
-    ways = []
+    ways: list[str] = []
     for place, (pair, needed) in enumerate(pairs):  # the first that is written is this one
         ways.append(pair + behind(place + 1))
+        _bounded("|".join(ways))
         if needed:
             return _either(ways)
     return _either(ways) + "?" if ways else ""
 
 
-def _object(words: Mapping[str, Any], depth: int) -> str:
+def object_regex(words: Mapping[str, Any], depth: int) -> str:
+    """An object with these keywords: braces around its `members`, a space or none inside of each; {} may have one."""
     properties, required = words.get("properties", {}), words.get("required", [])
     if not isinstance(properties, Mapping):
         raise ValueError(f"properties is an object, not {type(properties).__name__}")
@@ -167,16 +184,19 @@ def _counts(words: Mapping[str, Any], least: str, most: str) -> tuple[int, int |
     return low, high
 
 
-def _array(words: Mapping[str, Any], depth: int) -> str:
+def array_regex(words: Mapping[str, Any], depth: int) -> str:
+    """An array with these keywords: brackets around its items, a space or none inside of each; [] may have one."""
     low, high = _counts(words, "minItems", "maxItems")
     if high == 0:
         return r"\[ ?\]"
     item = f"(?:{_convert(words.get('items'), depth + 1)})"
-    rest = f"(?:, ?{item}){{{max(0, low - 1)},{'' if high is None else high - 1}}}"
+    times = f"{{{max(0, low - 1)},{'' if high is None else high - 1}}}"
+    rest = f"(?:, ?{item}){times}" if high != 1 else ""
     return rf"\[ ?{item}{rest} ?\]" if low else rf"\[ ?(?:{item}{rest})? ?\]"
 
 
-def _string(words: Mapping[str, Any]) -> str:
+def string_regex(words: Mapping[str, Any]) -> str:
+    """A string with these keywords, in quotes: so many CHARACTERs, or its `string_pattern`, without lengths."""
     if "pattern" not in words:
         low, high = _counts(words, "minLength", "maxLength")
         times = "*" if not low and high is None else f"{{{low},{'' if high is None else high}}}"
@@ -200,16 +220,20 @@ def string_pattern(pattern: Any) -> str:
     if inside.endswith("$") and not inside.endswith("\\$"):
         inside = inside[:-1]
     try:
-        plain = _plain(re._parser.parse(inside))  # type: ignore[attr-defined]
+        fine = plain(re._parser.parse(inside))  # type: ignore[attr-defined]
     except (re.error, OverflowError, RecursionError) as problem:
         raise ValueError(f"the pattern {pattern[:60]!r} is no regular expression: {problem}") from None
-    if not plain:
+    if not fine:
         raise ValueError(f"the pattern {pattern[:60]!r} may match what JSON writes with a backslash")
     return inside
 
 
-def _plain(parsed: Any) -> bool:
-    """Whether all of a parsed expression is of characters that JSON writes as they are."""
+def plain(parsed: Any) -> bool:
+    """Whether all of an expression, as `re._parser.parse` gives it, is of characters that JSON writes as they are.
+
+    What that is, and what else is allowed, `string_pattern` says. Flags inside of a group are not: they change what its
+    characters stand for.
+    """
     for operation, value in parsed:
         name = str(operation)
         if name == "LITERAL":
@@ -219,13 +243,13 @@ def _plain(parsed: Any) -> bool:
         elif name == "CATEGORY":
             fine = str(value) in ("CATEGORY_DIGIT", "CATEGORY_WORD")
         elif name == "IN":
-            fine = _plain(value)
+            fine = plain(value)
         elif name in ("MAX_REPEAT", "MIN_REPEAT"):
-            fine = _plain(value[2])
+            fine = plain(value[2])
         elif name == "BRANCH":
-            fine = all(_plain(one) for one in value[1])
+            fine = all(plain(one) for one in value[1])
         elif name == "SUBPATTERN":
-            fine = not value[1] and not value[2] and _plain(value[3])  # no flags inside
+            fine = not value[1] and not value[2] and plain(value[3])  # no flags inside
         else:
             fine = False
         if not fine:

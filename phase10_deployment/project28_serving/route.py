@@ -30,7 +30,14 @@ def main(
 async def serve(proxy: Proxy, host: str, port: int) -> None:
     """Serve until a signal comes."""
     config = uvicorn.Config(
-        proxy, host, port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=30
+        proxy,
+        host,
+        port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        interface="asgi3",
+        timeout_graceful_shutdown=30,
     )
     server, socket = uvicorn.Server(config), config.bind_socket()
     await proxy.look()

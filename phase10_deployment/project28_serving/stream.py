@@ -11,7 +11,7 @@ left is one `json.dumps` of the text: half the time of building the object anew,
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,13 +93,13 @@ async def sse_events(
     texts: int,
     usage: Callable[[], Mapping[str, int]],
     logprobs: Callable[[Piece], Any] = lambda piece: None,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The events of a stream of `texts` texts.
 
-    1. In a chat, for each text an event with the delta {"role": "assistant", "content": ""}, before anything is known;
-       in a completion, for each text that is echoed, one with what `head.echo` has of it. With `head.token_ids` the
-       first of them, or where there is none, an event of its own with no choices, has "prompt_token_ids", the first
-       prompt's.
+    1. In a chat, for each text an event with the delta {"role": "assistant", "content": ""}, before anything is known.
+       In a completion, with `head.token_ids` an event with `choices` [], and then for each text that is echoed one with
+       what `head.echo` has of it. With `head.token_ids` the first event of all has "prompt_token_ids", those of the
+       first prompt.
     2. For each piece one event, with its text (less the lead), its tokens, and what `logprobs` makes of it; but none
        for a piece with nothing to say: no text, no tokens that are wanted, no log-probabilities and no reason. The last
        event of a text has its finish_reason, "stop" or "length".
@@ -112,11 +112,10 @@ async def sse_events(
     """
     make, leads = choice_maker(head), Leads(head.lead)
     try:
-        for index in range(texts):
-            if head.chat:
-                yield _opening(head, index)
-            elif head.echo:
-                yield make(index, head.echo[index], None, None, [])
+        for event in _openings(head, texts):
+            yield event
+        for index, text in enumerate(head.echo):
+            yield make(index, text, None, None, [])
         async for group in pieces:
             for piece in group:
                 if piece.reason == "error":
@@ -141,18 +140,16 @@ def _common(head: Head) -> dict[str, Any]:
     return {"id": head.id, "object": kind, "created": head.created, "model": head.model}
 
 
-def _opening(head: Head, index: int) -> bytes:
-    choice: dict[str, Any] = {
-        "index": index,
-        "delta": {"role": "assistant", "content": ""},
-        "logprobs": None,
-        "finish_reason": None,
-    }
-    content = {**_common(head), "choices": [choice]}
-    if head.token_ids:
-        choice["token_ids"] = []
-        if index == 0 and head.prompt_ids:
-            content["prompt_token_ids"] = head.prompt_ids[0]
-    if head.usage:
-        content["usage"] = None
-    return sse(content)
+def _openings(head: Head, texts: int) -> list[bytes]:
+    """What comes before anything is known of the texts."""
+    contents: list[dict[str, Any]] = []
+    for index in range(texts if head.chat else 0):
+        delta = {"role": "assistant", "content": ""}
+        choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+        if head.token_ids:
+            choice["token_ids"] = []
+        contents.append({**_common(head), "choices": [choice]})
+    if head.token_ids and head.prompt_ids:
+        contents = contents or [{**_common(head), "choices": []}]
+        contents[0]["prompt_token_ids"] = head.prompt_ids[0]
+    return [sse({**content, "usage": None} if head.usage else content) for content in contents]

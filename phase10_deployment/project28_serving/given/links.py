@@ -38,7 +38,7 @@ class ProcessLink:
         """Start the process; its first message says that it is ready, or why it cannot be."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", MODULE, json.dumps(asdict(settings)),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE, env=_environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE, env=environment(),
         )  # fmt: skip
         return cls(process)
 
@@ -66,7 +66,7 @@ class ProcessLink:
             return await self.process.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}
 

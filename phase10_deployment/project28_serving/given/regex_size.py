@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-LARGEST = 50_000
+LARGEST, DEEPEST = 50_000, 50
 parse: Any = re._parser.parse  # type: ignore[attr-defined]
 
 
@@ -13,7 +13,7 @@ def regex_size(source: str) -> int:
     Raises ValueError for what Python's `re` cannot read, or what lies too deep in itself.
     """
     try:
-        return _size(parse(source))
+        return _size(parse(source), 0)
     except (re.error, OverflowError) as problem:
         raise ValueError(f"this is no regular expression: {problem}") from None
     except RecursionError:
@@ -27,24 +27,26 @@ def check_regex(source: str) -> None:
         raise ValueError(f"the regular expression would have {size:,} places, and {LARGEST:,} are allowed")
 
 
-def _size(parsed: Any) -> int:
+def _size(parsed: Any, depth: int) -> int:
+    if depth > DEEPEST:
+        raise RecursionError
     total = 0
     for operation, value in parsed:
         name = str(operation)
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             low, high, body = value
             times = low + 1 if str(high) == "MAXREPEAT" else high
-            total += max(1, int(times)) * max(1, _size(body))
+            total += max(1, int(times)) * max(1, _size(body, depth + 1))
         elif name == "BRANCH":
-            total += sum(1 + _size(branch) for branch in value[1])
+            total += sum(1 + _size(branch, depth + 1) for branch in value[1])
         elif name == "SUBPATTERN":
-            total += _size(value[3])
+            total += _size(value[3], depth + 1)
         elif name in ("ASSERT", "ASSERT_NOT"):
-            total += _size(value[1])
+            total += _size(value[1], depth + 1)
         elif name == "ATOMIC_GROUP":
-            total += _size(value)
+            total += _size(value, depth + 1)
         elif name == "GROUPREF_EXISTS":
-            total += 1 + sum(_size(one) for one in value[1:] if one is not None)
+            total += 1 + sum(_size(one, depth + 1) for one in value[1:] if one is not None)
         else:
             total += 1
     return total

@@ -122,7 +122,7 @@ class Server:
             raise
         config = uvicorn.Config(
             make_app(state), self.settings.host, self.settings.port, log_config=None, access_log=False,
-            lifespan="off", timeout_graceful_shutdown=2, server_header=False, h11_max_incomplete_event_size=65_536,
+            lifespan="off", interface="asgi3", timeout_graceful_shutdown=2, server_header=False, h11_max_incomplete_event_size=65_536,
         )  # fmt: skip
         server = _Uvicorn(config)
         loop = asyncio.get_running_loop()
