@@ -29,11 +29,20 @@ DOWNLOAD = """
 
 KEEP = """
 (...all) => {
+  if (!window.ladderRecalled) return [];
   try { sessionStorage.setItem('ladder-talk', JSON.stringify({ boxes: all.slice(0, -1), text: all.at(-1) })); } catch {}
   return [];
 }
 """
-"""what is on the page, into the memory of its tab: gradio loads the page anew when its server was away"""
+"""what is on the page, into the memory of its tab: gradio loads the page anew when its server was away
 
-RECALL = "() => [sessionStorage.getItem('ladder-talk') || '']"
+Not before the memory has been read: a page that is loaded begins with windows in which there is nothing.
+"""
+
+RECALL = """
+() => {
+  window.ladderRecalled = true;
+  return [sessionStorage.getItem('ladder-talk') || ''];
+}
+"""
 """what a tab remembers; another tab has another memory"""
