@@ -104,7 +104,7 @@ def test_another_token_and_the_engine_and_attention(chromium: Any, real: tuple[S
     window.page.keyboard.press("Enter")
     rows = window.page.locator("#chances tbody tr")
     assert eventually(lambda: rows.count() >= 5, window=window)
-    choices = window.page.get_by_label("Put another one there").get_by_role("radio")
+    choices = window.page.locator("#others input[type=radio]")
     choices.nth(1).check()
     window.press("Go on from this one")
     assert eventually(lambda: window.answer() not in ("", answer), window=window)

@@ -95,7 +95,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     )  # fmt: skip
                     strip = gr.HTML(odds_panel(None, None), js_on_load=CLICKS, elem_id="odds")
                     table = gr.HTML("", elem_id="chances")
-                    others = gr.Radio([], label="Put another one there", visible=False)
+                    others = gr.Radio([], label="Put another one there", visible=False, elem_id="others")
                     go_on = gr.Button("Go on from this one", visible=False)
                     with gr.Accordion("What the model reads", open=False):
                         read = gr.Button("Show the conversation in the model’s template", size="sm")
