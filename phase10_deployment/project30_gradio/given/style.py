@@ -4,7 +4,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 CSS = (FOLDER / "page.css").read_text(encoding="utf-8")
-HEAD = f"<script>\n{(FOLDER / 'heart.js').read_text(encoding='utf-8')}</script>"
+PHONE = "@media (max-width: 600px) { .gradio-container .fillable { padding: 8px !important; } }"
+"""not in the page's own style, whose rules gradio puts below its container"""
+HEAD = f"<style>{PHONE}</style><script>\n{(FOLDER / 'heart.js').read_text(encoding='utf-8')}</script>"
 
 CLICKS = """
 element.addEventListener('click', (event) => {
