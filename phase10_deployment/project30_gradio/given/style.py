@@ -4,9 +4,13 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 CSS = (FOLDER / "page.css").read_text(encoding="utf-8")
-PHONE = "@media (max-width: 600px) { .gradio-container .fillable { padding: 8px !important; } }"
+FRAME = """
+.gradio-container .fillable { width: 100%; max-width: 1440px !important; margin-inline: auto; box-sizing: border-box; }
+.gradio-container .contain { width: 100%; min-width: 0; }
+@media (max-width: 600px) { .gradio-container .fillable { padding: 8px !important; } }
+"""
 """not in the page's own style, whose rules gradio puts below its container"""
-HEAD = f"<style>{PHONE}</style><script>\n{(FOLDER / 'heart.js').read_text(encoding='utf-8')}</script>"
+HEAD = f"<style>{FRAME}</style><script>\n{(FOLDER / 'heart.js').read_text(encoding='utf-8')}</script>"
 
 CLICKS = """
 element.addEventListener('click', (event) => {
