@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phase10_deployment.project28_serving.given import measurements
+from phase10_deployment.project28_serving.given.background import Command, running
 from phase10_deployment.project28_serving.given.measurements import Settings
 from shared.config import parse
 from shared.ladder.project import load
 from shared.measuring.arms import Report
 
 FOLDER = Path(__file__).parent
-PARTS: list[tuple[str, Callable[[Report, Settings], None]]] = [
+PARTS: list[tuple[str, Callable[[Report, Settings, measurements.Offline, Command], None]]] = [
     ("served and offline", measurements.throughput),
     ("the first token", measurements.first_token),
     ("ten times capacity", measurements.overload),
@@ -33,9 +34,10 @@ def main() -> None:
     settings = parse(Settings, FOLDER / "configs", description=main.__doc__ or "")
     command = f"python -m phase10_deployment.project28_serving.benchmark --preset {settings.preset}"
     report = Report(FOLDER, load(FOLDER).promise, settings.preset, command)
-    for title, part in PARTS:
-        print(f"measuring {title} …", file=sys.stderr)
-        part(report, settings)
+    with measurements.offline(settings.engine()) as alone, running(*settings.words()) as server:
+        for title, part in PARTS:
+            print(f"measuring {title} …", file=sys.stderr)
+            part(report, settings, alone, server)
     report.finish()
 
 

@@ -78,7 +78,9 @@ class Command:
             if " on http://" in line:
                 self.url = line.split()[-1]
                 return
-        raise RuntimeError(f"{command} ended with {self.process.wait()} and said {self.lines}")
+        code = self.process.wait()
+        self.close()
+        raise RuntimeError(f"{command} ended with {code} and said {self.lines}")
 
     def end(self, patience: float = 60.0, number: int = signal.SIGTERM) -> int:
         """Send it a signal, and wait; returns its exit code."""

@@ -23,7 +23,6 @@ from phase10_deployment.project28_serving.given.loading import (
     bodies,
     disagreements,
     percentiles,
-    read_metrics,
     run,
     settled,
 )
@@ -119,7 +118,7 @@ def offline(settings: EngineSettings) -> Iterator[Offline]:
         made.close()
 
 
-def throughput(report: Report, settings: Settings) -> None:
+def throughput(report: Report, settings: Settings, alone: Offline, process: Command) -> None:
     """The same texts by the engine alone, by the server with its engine in a process, and in a thread."""
     work = settings.requests * settings.max_tokens
     rounds: dict[str, int] = {}
@@ -129,10 +128,7 @@ def throughput(report: Report, settings: Settings) -> None:
         rounds[arm] = rounds.get(arm, 0) + 1
         return rounds[arm]
 
-    with ExitStack() as stack:
-        alone = stack.enter_context(offline(settings.engine()))
-        process = stack.enter_context(running(*settings.words()))
-        thread = stack.enter_context(running(*settings.words("--engine-in-thread")))
+    with running(*settings.words("--engine-in-thread")) as thread:
 
         def served(server: Command, name: str) -> int:
             return _all(asyncio.run(run(server.url, settings.load(seed(name))))).tokens
@@ -172,17 +168,16 @@ def _equal(out: Any) -> None:
         raise AssertionError(f"not the same tokens were written: {dict(out)}")
 
 
-def first_token(report: Report, settings: Settings) -> None:
+def first_token(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
     """The first token of one request on an idle server, through HTTP and by the engine alone, in turns."""
     by_http, by_engine = [], []
-    with offline(settings.engine()) as alone, running(*settings.words()) as server:
-        for number in range(settings.first_tokens + 3):
-            load = settings.load(1000 + number, requests=1, at_once=1, max_tokens=2)
-            own = alone.write(load, first=True)["seconds"]
-            served = asyncio.run(run(server.url, load))
-            if number >= 3:  # the first ones warm up
-                by_engine.append(own)
-                by_http.append(_all(served).exchanges[0].first)
+    for number in range(settings.first_tokens + 3):
+        load = settings.load(1000 + number, requests=1, at_once=1, max_tokens=2)
+        own = alone.write(load, first=True)["seconds"]
+        served = asyncio.run(run(server.url, load))
+        if number >= 3:  # the first ones warm up
+            by_engine.append(own)
+            by_http.append(_all(served).exchanges[0].first)
     difference = 1000 * (statistics.median(by_http) - statistics.median(by_engine))
     note = (
         f"medians of {settings.first_tokens} single requests: {1000 * statistics.median(by_http):.2f} ms and "
@@ -191,14 +186,14 @@ def first_token(report: Report, settings: Settings) -> None:
     report.figure("first token, HTTP over the engine", difference, "ms", ("<=", 5), note=note)
 
 
-def overload(report: Report, settings: Settings) -> None:
+def overload(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
     """Ten times as many requests at once as run and wait: how long a refusal takes, and what it costs the others."""
     places = settings.max_sequences + settings.max_queue
-    with running(*settings.words("--max-queue", str(settings.max_queue))) as server:
-        asyncio.run(run(server.url, settings.load(1)))
-        full = asyncio.run(run(server.url, settings.load(2, requests=3 * places, at_once=places)))
-        flooded = asyncio.run(run(server.url, settings.load(3, requests=30 * places, at_once=10 * places)))
-        after = asyncio.run(settled(server.url))
+    with running(*settings.words("--max-queue", str(settings.max_queue))) as small:
+        asyncio.run(run(small.url, settings.load(1)))
+        full = asyncio.run(run(small.url, settings.load(2, requests=3 * places, at_once=places)))
+        flooded = asyncio.run(run(small.url, settings.load(3, requests=30 * places, at_once=10 * places)))
+        after = asyncio.run(settled(small.url))
     refused = [one for one in flooded.exchanges if one.status == 429]
     odd = [one for one in flooded.exchanges if one.status not in (200, 429) or not one.done]
     if odd or any(not one.retry_after for one in refused) or after["vllm:num_requests_running"]:
@@ -219,24 +214,23 @@ def overload(report: Report, settings: Settings) -> None:
     )  # fmt: skip
 
 
-def counters(report: Report, settings: Settings) -> None:
+def counters(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
     """Mixed requests; first all answered, then a fifth left by their clients: counters, gauges, memory."""
     count = settings.mixed_requests
-    with running(*settings.words()) as server:
-        before = read_metrics(server.url)
-        loaded = asyncio.run(run(server.url, settings.load(4, requests=max(8, count // 4), mixed=True)))
-        middle = asyncio.run(settled(server.url))
-        faults = disagreements(before, middle, _all(loaded))
-        start = _memory(server)
-        left = asyncio.run(run(server.url, settings.load(5, requests=count, mixed=True, disconnects=0.2)))
-        end = asyncio.run(settled(server.url))
-        faults += disagreements(middle, end, left)
-        grown = _memory(server) / start - 1
+    before = asyncio.run(settled(server.url))
+    loaded = asyncio.run(run(server.url, settings.load(4, requests=max(8, count // 4), mixed=True)))
+    middle = asyncio.run(settled(server.url))
+    faults = disagreements(before, middle, _all(loaded))
+    start = _memory(server)
+    left = asyncio.run(run(server.url, settings.load(5, requests=count, mixed=True, disconnects=0.2)))
+    end = asyncio.run(settled(server.url))
+    faults += disagreements(middle, end, left)
+    grown = _memory(server) / start - 1
     if left.failed:
         raise AssertionError(f"{len(left.failed)} requests failed")
     gone = sum(one.left for one in left.exchanges)
     report.figure(
-        "counters that differ from the clients' sums", len(faults), "", ("=", 0), note="; ".join(faults)
+        "counters that differ from the clients' sums", len(faults), "", ("==", 0), note="; ".join(faults)
     )
     report.figure(
         "memory, after mixed requests over before", grown, "", ("<=", 0.05),
@@ -249,12 +243,11 @@ def _memory(server: Command) -> int:
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
 
 
-def by_streams(report: Report, settings: Settings) -> None:
+def by_streams(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
     """Throughput and latency by the number of streams; with peers, transformers behind the same API beside it."""
     if not settings.streams:
         return
     with ExitStack() as stack:
-        server = stack.enter_context(running(*settings.words()))
         peer = stack.enter_context(transformers_server()) if settings.peers else None
         for count in settings.streams:
             load = settings.load(100 + count, requests=min(settings.requests, 8 * count), at_once=count)
