@@ -14,20 +14,20 @@ from pathlib import Path
 SCRIPT = r"""
 set -e
 root=$1; user=$2; shift 2
-mount --make-rprivate /
-mount --bind "$root" "$root"
-mount -o remount,ro,bind "$root"
-mount -t tmpfs -o mode=1777,size=256m tmp "$root/tmp"
+mount -n --make-rprivate /
+mount -n --bind "$root" "$root"
+mount -n -o remount,ro,bind "$root"
+mount -n -t tmpfs -o mode=1777,size=256m tmp "$root/tmp"
 new="$root/tmp/dev"
 mkdir "$new"
-mount -t tmpfs -o mode=755,size=64k dev "$new"
+mount -n -t tmpfs -o mode=755,size=64k dev "$new"
 mkdir -m 1777 "$new/shm"
-mount -t tmpfs -o mode=1777,size=64m shm "$new/shm"
-for one in null zero full random urandom; do : >"$new/$one"; mount --bind /dev/$one "$new/$one"; done
+mount -n -t tmpfs -o mode=1777,size=64m shm "$new/shm"
+for one in null zero full random urandom; do : >"$new/$one"; mount -n --bind /dev/$one "$new/$one"; done
 ln -s /proc/self/fd "$new/fd"
-mount --move "$new" "$root/dev"
+mount -n --move "$new" "$root/dev"
 rmdir "$new"
-mount -t proc proc "$root/proc"
+mount -n -t proc proc "$root/proc"
 exec chroot --userspec="$user" "$root" "$@"
 """
 
