@@ -21,7 +21,8 @@ def nginx_conf(
 
     - `access_log off;`, and the temporary folders `client_body_temp_path`, `proxy_temp_path`, `fastcgi_temp_path`,
       `uwsgi_temp_path` and `scgi_temp_path` below `folder`.
-    - `upstream`: `least_conn;`, for requests take 0.1 s or a minute, and turns would pile them up; each server with
+    - `upstream`: `zone NAME 64k;`, or each of nginx's workers counts connections and failures by itself;
+      `least_conn;`, for requests take 0.1 s or a minute, and turns would pile them up; each server with
       `max_fails=2 fail_timeout=5s`, so that one that refuses two connections is left alone for five seconds; and
       `keepalive 32;`.
 
@@ -81,6 +82,7 @@ http {{
     }}
 
     upstream replicas {{
+        zone replicas 64k;
         least_conn;
 {replicas}
         keepalive 32;

@@ -44,6 +44,7 @@ def test_replicas():
         ["server-1:8000", "max_fails=2", "fail_timeout=5s"], ["10.0.0.2:65535", "max_fails=2", "fail_timeout=5s"],
     ]  # fmt: skip
     assert (values(upstream, "least_conn"), values(upstream, "keepalive")) == ([[]], [["32"]])
+    assert [words[1:] for words in values(upstream, "zone")] == [["64k"]]
 
 
 @pytest.mark.task(9)

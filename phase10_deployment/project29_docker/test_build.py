@@ -67,6 +67,7 @@ def test_slimming_takes_what_it_names_and_nothing_else(tmp_path: Path):
     gone = ["pip/a.py", "torch/include/a.h", "numpy/tests/test_a.py", "a/b.pyi", "x/libx.a", "a/b/tests/t.py"]
     stay = [
         "torch/lib/libtorch.so",
+        "torch/bin/torch_shm_manager",
         "pipeline/a.py",
         "torch/testing/a.py",
         "a/latest/b.py",

@@ -7,22 +7,27 @@ network is the machine's own, so that what listens on 127.0.0.1 can be asked.
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SCRIPT = r"""
 set -e
 root=$1; user=$2; shift 2
-mount --make-rprivate /
-mount --bind "$root" "$root"
-mount -o remount,ro,bind "$root"
-mount -t tmpfs -o mode=755,size=64k dev "$root/dev"
-mkdir -m 1777 "$root/dev/shm"
-mount -t tmpfs -o mode=1777,size=64m shm "$root/dev/shm"
-for one in null zero full random urandom; do : >"$root/dev/$one"; mount --bind /dev/$one "$root/dev/$one"; done
-ln -s /proc/self/fd "$root/dev/fd"
-mount -t tmpfs -o mode=1777,size=256m tmp "$root/tmp"
-mount -t proc proc "$root/proc"
+mount -n --make-rprivate /
+mount -n --bind "$root" "$root"
+mount -n -o remount,ro,bind "$root"
+mount -n -t tmpfs -o mode=1777,size=256m tmp "$root/tmp"
+new="$root/tmp/dev"
+mkdir "$new"
+mount -n -t tmpfs -o mode=755,size=64k dev "$new"
+mkdir -m 1777 "$new/shm"
+mount -n -t tmpfs -o mode=1777,size=64m shm "$new/shm"
+for one in null zero full random urandom; do : >"$new/$one"; mount -n --bind /dev/$one "$new/$one"; done
+ln -s /proc/self/fd "$new/fd"
+mount -n --move "$new" "$root/dev"
+rmdir "$new"
+mount -n -t proc proc "$root/proc"
 exec chroot --userspec="$user" "$root" "$@"
 """
 
@@ -65,10 +70,12 @@ def start(
 
 def process_one(outer: subprocess.Popen[str]) -> int:
     """The number that process 1 of a sealed root has outside. Raises ProcessLookupError where it has ended."""
-    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="utf-8").split()
-    if not children:
-        raise ProcessLookupError(f"{outer.pid} has no child")
-    return int(children[0])
+    place = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    while outer.poll() is None:
+        if children := place.read_text(encoding="utf-8").split():
+            return int(children[0])
+        time.sleep(0.005)  # it has not forked yet
+    raise ProcessLookupError(f"{outer.pid} has ended")
 
 
 def make_cold(root: Path) -> int:
