@@ -1,0 +1,1 @@
+"""What is given to the learner of project 14."""
