@@ -20,7 +20,9 @@ LARGEST = 127
 """the codes of activations and of these weights are -127 to 127, as in bitsandbytes"""
 
 
-def quantize_rows(x: Float[Tensor, "rows inputs"]) -> tuple[Int8[Tensor, "rows inputs"], Float[Tensor, "rows"]]:
+def quantize_rows(
+    x: Float[Tensor, "rows inputs"],
+) -> tuple[Int8[Tensor, "rows inputs"], Float[Tensor, "rows"]]:
     """Each row in eight bits, and its scale: amax / 127, with amax the largest absolute number of the row.
 
     In float32. Codes are round(x · (127 / amax)), of two equally near the even one: multiplied, as bitsandbytes does,

@@ -24,7 +24,9 @@ from phase05_quantization.project14_ptq.grids import (
 )
 
 
-def inverse_factor(hessian: Float[Tensor, "inputs inputs"], damp: float = 0.01) -> Float[Tensor, "inputs inputs"]:
+def inverse_factor(
+    hessian: Float[Tensor, "inputs inputs"], damp: float = 0.01
+) -> Float[Tensor, "inputs inputs"]:
     """U, upper triangular with a positive diagonal, so that Uᵀ U is the inverse of the damped H; in float64.
 
     Damped: `damp` times the mean of H's diagonal is added to its diagonal. An input that was always 0 says nothing: its
@@ -44,7 +46,9 @@ def inverse_factor(hessian: Float[Tensor, "inputs inputs"], damp: float = 0.01) 
     H = H + torch.diag((diagonal == 0).double() + damp * diagonal.mean())
     lower, failed = torch.linalg.cholesky_ex(H)
     if failed:
-        raise ValueError(f"the Hessian cannot be inverted with damp {damp}: take more tokens, or a larger damp")
+        raise ValueError(
+            f"the Hessian cannot be inverted with damp {damp}: take more tokens, or a larger damp"
+        )
     return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True)
 
 

@@ -59,7 +59,9 @@ def choose_bits(damage: Choices, size: Choices, budget: int) -> dict[str, int]:
     """
     for name in damage.keys() | size.keys():
         if damage.get(name, {}).keys() != size.get(name, {}).keys() or not damage.get(name):
-            raise ValueError(f"{name} must have a damage and a size for the same numbers of bits, and for at least one")
+            raise ValueError(
+                f"{name} must have a damage and a size for the same numbers of bits, and for at least one"
+            )
     least = sum(int(min(one.values())) for one in size.values())
     if least > budget:
         raise ValueError(f"the smallest plan takes {least} bytes, and the budget is {budget}")

@@ -12,7 +12,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from phase05_quantization.project14_ptq.grids import Grid, QParams, Quantized, check_qparams, dequantize, nearest
+from phase05_quantization.project14_ptq.grids import (
+    Grid,
+    QParams,
+    Quantized,
+    check_qparams,
+    dequantize,
+    nearest,
+)
 from phase05_quantization.project14_ptq.packing import pack, unpack
 from shared.phase01 import LLM, replace_linears
 from shared.phase03 import MOST_ROWS

@@ -77,7 +77,9 @@ def read_weight(tensors: Mapping[str, Tensor], grid: Grid, where: str) -> Quanti
     packed, scale = tensors["weight_packed"], tensors["weight_scale"]
     try:
         if packed.dtype != torch.int32 or len(packed) != outputs:
-            raise ValueError(f"weight_packed is {tuple(packed.shape)} of {packed.dtype} for {outputs} outputs")
+            raise ValueError(
+                f"weight_packed is {tuple(packed.shape)} of {packed.dtype} for {outputs} outputs"
+            )
         codes = unpack(packed.contiguous().view(torch.uint8), grid.bits, inputs)
         if scale.dtype != grid.scale_dtype:
             raise ValueError(f"weight_scale is {scale.dtype}, and the grid's are {grid.scale_dtype}")
@@ -91,7 +93,9 @@ def read_weight(tensors: Mapping[str, Tensor], grid: Grid, where: str) -> Quanti
             zero = unpack(packed_zero, grid.bits, outputs).T.contiguous()
         check_qparams(QParams(scale, zero), grid, outputs, inputs)
     except (ValueError, RuntimeError) as problem:
-        raise CheckpointError(f"{where} does not hold {grid.bits}-bit codes of this grid: {problem}") from None
+        raise CheckpointError(
+            f"{where} does not hold {grid.bits}-bit codes of this grid: {problem}"
+        ) from None
     return Quantized(codes, QParams(scale, zero), grid)
 
 
