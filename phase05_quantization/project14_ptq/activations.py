@@ -5,8 +5,8 @@ Each token has its own scale, each output of the layer too, and both are taken o
     y[t, o] = scale_x[t] · scale_w[o] · Σ_i x_code[t, i] · w_code[o, i]
 
 One large number in a token makes its scale large, and all its other numbers small codes. In large models such numbers
-lie in a few columns, the same for all tokens: these go through the product in floats. Dettmers et al. 2022, "LLM.int8()"
-(arXiv:2208.07339).
+lie in a few columns, the same for all tokens: these go through the product in floats. Dettmers et al. 2022,
+"LLM.int8()" (arXiv:2208.07339).
 """
 
 import torch

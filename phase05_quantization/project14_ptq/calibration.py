@@ -1,7 +1,7 @@
 """Calibration: a few thousand tokens go through the model, and each layer notes what it is given.
 
-GPTQ asks for H = 2 · mean of x xᵀ over tokens: for a change ΔW of the weights, the mean squared change of the outputs is
-½ · trace(ΔW H ΔWᵀ). AWQ asks for the mean of |x|, SmoothQuant for its maximum.
+GPTQ asks for H = 2 · mean of x xᵀ over tokens: for a change ΔW of the weights, the mean squared change of the outputs
+is ½ · trace(ΔW H ΔWᵀ). AWQ asks for the mean of |x|, SmoothQuant for its maximum.
 
 Layers are quantized block by block, and each block sees what the quantized blocks before it make of the text: so it can
 make up for them. Frantar et al. 2022 (arXiv:2210.17323), section 4.
@@ -18,7 +18,7 @@ from shared.phase01 import LLM, replace_linears, rotary_angles, torch_attention
 
 
 class InputObserver:
-    """What a layer's inputs are like: `hessian` (inputs, inputs), `mean_abs` and `max_abs` (inputs), over `count` tokens."""
+    """What a layer's inputs are like, over `count` tokens: `hessian` (inputs, inputs), `mean_abs`, `max_abs` (inputs)."""
 
     def __init__(self, inputs: int):
         self.count = 0

@@ -1,7 +1,7 @@
 """Clipping: a narrower range makes finer steps for the many, and cuts off the few at the ends.
 
-The cheapest rival of GPTQ: it needs no calibration, and gets back about half of what GPTQ does. At two bits, where a step
-is a third of the range, the largest weight of a group is seldom worth its range.
+The cheapest rival of GPTQ: it needs no calibration, and gets back about half of what GPTQ does. At two bits, where a
+step is a third of the range, the largest weight of a group is seldom worth its range.
 """
 
 import torch
@@ -38,7 +38,8 @@ def search_clip(
         better = error < best
         best = torch.where(better, error, best)
         scale, zero = torch.where(better, tried.scale, scale), torch.where(better, tried.zero, zero)
-    assert scale is not None and zero is not None  # there was a first share
+    assert scale is not None  # there was a first share
+    assert zero is not None
     return QParams(scale, zero)
 
 

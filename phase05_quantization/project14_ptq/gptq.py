@@ -37,14 +37,14 @@ def inverse_factor(
     """
     if damp < 0:
         raise ValueError(f"damp must be at least 0, not {damp}")
-    H = hessian.double()
-    if not H.isfinite().all():
+    h = hessian.double()
+    if not h.isfinite().all():
         raise ValueError("a Hessian that is not finite: did the calibration overflow?")
-    if not H.any():
+    if not h.any():
         raise ValueError("the Hessian is 0 everywhere: no inputs were observed")
-    diagonal = H.diagonal()
-    H = H + torch.diag((diagonal == 0).double() + damp * diagonal.mean())
-    lower, failed = torch.linalg.cholesky_ex(H)
+    diagonal = h.diagonal()
+    h = h + torch.diag((diagonal == 0).double() + damp * diagonal.mean())
+    lower, failed = torch.linalg.cholesky_ex(h)
     if failed:
         raise ValueError(
             f"the Hessian cannot be inverted with damp {damp}: take more tokens, or a larger damp"
@@ -88,18 +88,18 @@ def gptq(
     order = torch.arange(inputs)
     if act_order:
         order = hessian.diagonal().argsort(descending=True, stable=True)
-    W, scale, zero = weight.detach().double()[:, order], scale[:, order], zero[:, order]
-    U = inverse_factor(hessian[order][:, order], damp)
-    codes = torch.empty_like(W)
+    w, scale, zero = weight.detach().double()[:, order], scale[:, order], zero[:, order]
+    u = inverse_factor(hessian[order][:, order], damp)
+    codes = torch.empty_like(w)
     for start in range(0, inputs, block):
         end = min(start + block, inputs)
-        errors = torch.empty(outputs, end - start, dtype=W.dtype)
+        errors = torch.empty(outputs, end - start, dtype=w.dtype)
         for i in range(start, end):
-            codes[:, i] = round_to_grid(W[:, i], scale[:, i], zero[:, i], grid)
-            error = (W[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i]) / U[i, i]
-            W[:, i + 1 : end] -= error[:, None] * U[i, i + 1 : end]
+            codes[:, i] = round_to_grid(w[:, i], scale[:, i], zero[:, i], grid)
+            error = (w[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i]) / u[i, i]
+            w[:, i + 1 : end] -= error[:, None] * u[i, i + 1 : end]
             errors[:, i - start] = error
-        W[:, end:] -= errors @ U[start:end, end:]
+        w[:, end:] -= errors @ u[start:end, end:]
     back = torch.empty_like(codes)
     back[:, order] = codes
     return Quantized(back.to(torch.int8), qparams, grid)

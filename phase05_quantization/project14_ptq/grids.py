@@ -70,9 +70,10 @@ def choose_qparams(weight: Float[Tensor, "outputs inputs"], grid: Grid) -> QPara
     """The scale and the zero of each group, from its largest and smallest weight; all in float32.
 
     Symmetric: scale = amax / ((highest - lowest) / 2), with amax the largest absolute weight, and zero = 0. Asymmetric:
-    the range is from lo = min(0, smallest) to hi = max(0, largest), so that 0 is always on the grid; scale = (hi - lo) /
-    (highest - lowest), and zero = lowest - lo / scale, rounded to the nearest whole number and kept within the grid. The
-    last group may be shorter, and nothing but its own weights counts for it. With group "tensor" both are (1, 1).
+    the range is from lo = min(0, smallest) to hi = max(0, largest), so that 0 is always on the grid; scale =
+    (hi - lo) / (highest - lowest), and zero = lowest - lo / scale, rounded to the nearest whole number and kept within
+    the grid. The last group may be shorter, and nothing but its own weights counts for it. With group "tensor" both are
+    (1, 1).
 
     Scales are rounded to the grid's `scale_dtype` before zeros are made; what is 0 then becomes 1 (a group of zeros, or
     weights too small for the format), so that nothing is divided by 0. Raises ValueError for weights that are not

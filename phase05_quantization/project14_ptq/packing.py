@@ -3,8 +3,8 @@
     code i of a row has the bits i · b to (i + 1) · b - 1, the lowest first; bit k lies in byte k // 8, at place k % 8
 
 At four bits a byte holds two codes, the first in its low half (project 5's NF4 has it in the high one, as bitsandbytes
-does: both are in use, and nothing in a file says which). Three bits do not divide eight, so a code may lie in two bytes.
-Read as 32-bit words of little-endian machines, it is the layout of compressed-tensors.
+does: both are in use, and nothing in a file says which). Three bits do not divide eight, so a code may lie in two
+bytes. Read as 32-bit words of little-endian machines, it is the layout of compressed-tensors.
 """
 
 import torch

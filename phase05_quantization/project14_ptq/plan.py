@@ -1,8 +1,8 @@
 """A plan of bits: which layer gets how many, so that a model fits a budget of bytes with the least damage.
 
 Each layer is quantized alone, at each number of bits, and the loss is measured: what it rises is the damage. Damages of
-several layers about add up, as long as they are small. Then it is a knapsack: one choice a layer, a budget, the smallest
-sum. Compare Yao et al. 2021, "HAWQ-V3" (arXiv:2011.10680), who estimate the damage from the Hessian.
+several layers about add up, as long as they are small. Then it is a knapsack: one choice a layer, a budget, the
+smallest sum. Compare Yao et al. 2021, "HAWQ-V3" (arXiv:2011.10680), who estimate the damage from the Hessian.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,8 +50,8 @@ def measure_damage(
 def choose_bits(damage: Choices, size: Choices, budget: int) -> dict[str, int]:
     """The bits of each layer with the smallest sum of damages, among all plans whose bytes sum up to at most `budget`.
 
-    `size` has the bytes of each layer at each number of bits that `damage` has for it. The answer is exact: no plan that
-    fits has a smaller sum. (Go through the layers, and keep, of all plans for those so far, only what no other beats in
+    `size` has the bytes of each layer at each number of bits that `damage` has for it. The answer is exact: no plan
+    that fits has a smaller sum. (Go through the layers, and keep, of all plans for those so far, only what no other beats in
     both bytes and damage.) Of several best plans it is any; without layers, the plan is empty.
 
     Raises ValueError where not even the fewest bytes of every layer fit, naming them and the budget, and where a layer

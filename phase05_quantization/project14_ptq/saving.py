@@ -211,7 +211,7 @@ def load_quantized(folder: Path | str) -> LLM:
     grids: dict[str, Grid] = {}
     for name, group in about.get("config_groups", {}).items():
         grid = grid_of(group.get("weights") or {}, f"{name} of {folder}")
-        grids |= {target: grid for target in group.get("targets", [])}
+        grids |= dict.fromkeys(group.get("targets", []), grid)
     return _build(config, grids, tensors, str(folder))
 
 

@@ -66,8 +66,8 @@ def random_hessian(inputs: int, tokens: int = 400, seed: int = 0) -> Float[Tenso
 def trace_example() -> Tensor:
     """A block quantized by GPTQ, an embedding in eight bits, two products, a plan and Q8_0 blocks."""
     from phase05_quantization.project14_ptq.activations import int8_linear, quantize_rows
-    from phase05_quantization.project14_ptq.given.methods import quantize_model
     from phase05_quantization.project14_ptq.gguf_blocks import q8_0_blocks
+    from phase05_quantization.project14_ptq.given.methods import quantize_model
     from phase05_quantization.project14_ptq.grids import Grid
     from phase05_quantization.project14_ptq.plan import choose_bits
 

@@ -128,7 +128,7 @@ def use_int8(model: LLM, threshold: float = 0.0) -> list[str]:
 
 @torch.no_grad()
 def as_floats(model: LLM) -> LLM:
-    """The same function with plain layers that hold the dequantized weights: to measure what codes do, at full speed."""
+    """The same function with plain layers that hold the dequantized weights: what codes do, measured at full speed."""
     embedding: nn.Module = model.embedding
     if isinstance(embedding, QuantEmbedding):
         plain = nn.Embedding(*embedding.packed_weight.shape, _weight=embedding.weight)

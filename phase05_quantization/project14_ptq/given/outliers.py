@@ -13,7 +13,7 @@ from shared.phase01 import LLM
 
 @torch.no_grad()
 def inject_outliers(model: LLM, factor: float, channels: int = 4, seed: int = 0) -> None:
-    """After each norm, make so many channels `factor` times as large, and the weights that read them as much smaller."""
+    """After each norm, make so many channels `factor` times as large, and the weights that read them smaller."""
     generator = torch.Generator().manual_seed(seed)
     for block in model.blocks:
         for before, readers in sites(block)[:2]:

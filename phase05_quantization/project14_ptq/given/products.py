@@ -30,7 +30,7 @@ class Codes(ctypes.Structure):
 
 def reason_against(weight: PackedWeight) -> str | None:
     """Why the kernel does not take this weight, or None where it does."""
-    outputs, inputs = weight.shape
+    inputs = weight.shape[1]
     grid, group = weight.grid, weight.grid.width(inputs)
     if grid.bits not in (4, 8):
         return f"it reads 4 or 8 bits, not {grid.bits}"
@@ -95,7 +95,7 @@ def use_products(model: nn.Module, threads: int = 1) -> list[str]:
 
 def plain_product(weight: PackedWeight, rows: Float[Tensor, "rows inputs"]) -> Float[Tensor, "rows outputs"]:
     """What the kernel computes, written out in float64: the reference that it is tested against."""
-    outputs, inputs = weight.shape
+    inputs = weight.shape[1]
     x = rows.double().view(len(rows), -1, 32)
     amax = rows.float().view(len(rows), -1, 32).abs().amax(dim=2, keepdim=True)
     inverse = torch.where(amax > 0, 127 / torch.where(amax > 0, amax, 1.0), 0.0)

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 from torch import nn
 
-from shared.phase01 import RMSNorm
-
 
 class Site(NamedTuple):
     """A place for a scale. `readers` are names in the block; all of them are given the same vector."""
@@ -21,7 +19,6 @@ def sites(block: nn.Module) -> list[Site]:
     """
     gate = ("feed_forward.gate",) if "feed_forward.gate" in dict(block.named_modules()) else ()
     attention_norm, norm = block.get_submodule("attention_norm"), block.get_submodule("feed_forward_norm")
-    assert isinstance(attention_norm, RMSNorm) and isinstance(norm, RMSNorm)
     found = [
         Site(attention_norm, ("attention.q", "attention.k", "attention.v")),
         Site(norm, (*gate, "feed_forward.up")),
