@@ -9,6 +9,7 @@ make up for them. Frantar et al. 2022 (arXiv:2210.17323), section 4.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,7 +19,7 @@ from shared.phase01 import LLM, replace_linears, rotary_angles, torch_attention
 
 
 class InputObserver:
-    """What a layer's inputs are like, over `count` tokens: `hessian` (inputs, inputs), `mean_abs`, `max_abs` (inputs)."""
+    """What a layer's inputs are like, over `count` tokens: `hessian` (inputs, inputs), `mean_abs` and `max_abs`."""
 
     def __init__(self, inputs: int):
         self.count = 0
@@ -42,6 +43,13 @@ class InputObserver:
         self.mean_abs = old * self.mean_abs + new * rows.abs().mean(dim=0)
         self.max_abs = torch.maximum(self.max_abs, rows.abs().amax(dim=0))
         self.count = total
+
+
+def _note(
+    observer: InputObserver, counts: Tensor | None, layer: nn.Module, inputs: tuple[Tensor, ...]
+) -> None:
+    """A hook: what a layer is given."""
+    observer.update(inputs[0], counts)
 
 
 Replace = Callable[[str, nn.Linear, InputObserver], nn.Module | None]
@@ -91,7 +99,7 @@ def calibrate(
             with ExitStack() as hooks:
                 for name, observer in observers.items():
                     hook = block.get_submodule(name).register_forward_pre_hook(
-                        lambda _, inputs, observer=observer, count=count: observer.update(inputs[0], count)
+                        partial(_note, observer, count)
                     )
                     hooks.callback(hook.remove)
                 outputs.append(block(stream[part], angles, torch_attention))

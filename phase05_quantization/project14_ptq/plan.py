@@ -51,8 +51,8 @@ def choose_bits(damage: Choices, size: Choices, budget: int) -> dict[str, int]:
     """The bits of each layer with the smallest sum of damages, among all plans whose bytes sum up to at most `budget`.
 
     `size` has the bytes of each layer at each number of bits that `damage` has for it. The answer is exact: no plan
-    that fits has a smaller sum. (Go through the layers, and keep, of all plans for those so far, only what no other beats in
-    both bytes and damage.) Of several best plans it is any; without layers, the plan is empty.
+    that fits has a smaller sum. (Go through the layers, and keep, of all plans for those so far, only what no
+    other beats in both bytes and damage.) Of several best plans it is any; without layers, the plan is empty.
 
     Raises ValueError where not even the fewest bytes of every layer fit, naming them and the budget, and where a layer
     has a damage and no size, or the other way round, naming the layer.

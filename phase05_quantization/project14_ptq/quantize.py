@@ -27,7 +27,7 @@ def answer(model: LLM, tokenizer: PromptTokenizer, question: str, max_tokens: in
     """The model's greedy answer, through the engine of project 13."""
     engine = LLMEngine(model, tokenizer, 64)
     prompt = f"Question: {question}\nAnswer:"
-    [result] = engine.generate([prompt], SamplingParams(max_tokens=max_tokens, temperature=0, stop=["\n"]))
+    [result] = engine.generate([prompt], SamplingParams(max_tokens=max_tokens, temperature=0, stop=("\n",)))
     return result.completions[0].text.strip()
 
 

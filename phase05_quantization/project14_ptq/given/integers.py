@@ -14,4 +14,4 @@ def integer_product(
     """
     if not len(a) or not len(b):
         return torch.zeros(len(a), len(b), dtype=torch.int32)
-    return torch._int_mm(a.contiguous(), b.contiguous().T)  # pyright: ignore[reportPrivateUsage]
+    return torch._int_mm(a.contiguous(), b.contiguous().T)  # pyright: ignore[reportPrivateImportUsage]

@@ -131,7 +131,7 @@ def as_floats(model: LLM) -> LLM:
     """The same function with plain layers that hold the dequantized weights: what codes do, measured at full speed."""
     embedding: nn.Module = model.embedding
     if isinstance(embedding, QuantEmbedding):
-        plain = nn.Embedding(*embedding.packed_weight.shape, _weight=embedding.weight)
+        plain = nn.Embedding.from_pretrained(embedding.weight, freeze=False)
         model.set_submodule("embedding", plain)
 
     def rule(name: str, linear: nn.Linear) -> nn.Module | None:

@@ -40,7 +40,7 @@ class QuantizedStep:
     """
 
     def __init__(self, model: LLM, threads: int = 1):
-        """Raises ValueError, naming it and why, for a linear layer, the head included, that the kernel does not take."""
+        """Raises ValueError, naming it and why, for a linear layer (or head) that the kernel does not take."""
         for name, layer in model.named_modules():
             if isinstance(layer, QuantLinear):
                 why = reason_against(layer.packed_weight)

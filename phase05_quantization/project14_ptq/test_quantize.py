@@ -1,0 +1,42 @@
+"""The command: the same answer from fewer bytes, and files."""
+
+import pytest
+
+from phase05_quantization.project14_ptq import quantize
+from phase05_quantization.project14_ptq.saving import load_quantized
+from shared.options import invoke
+from shared.phase01 import PromptTokenizer, load_base
+
+
+def run(*arguments):
+    import typer
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(quantize.main)
+    return invoke(app, arguments)
+
+
+def test_it_says_sizes_and_answers_and_writes_a_folder(tmp_path, capsys):
+    out = tmp_path / "model"
+    assert run("--method", "nearest", "--bits", "4", "--rows", "2", "--out", str(out)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "bfloat16" in lines[0]
+    assert "10.95 MB" in lines[0]
+    assert "4 bits" in lines[1]
+    assert "times smaller" in lines[1]
+    _, tokenizer = load_base()
+    said = quantize.answer(load_quantized(out), PromptTokenizer(tokenizer), quantize.QUESTION)
+    assert said
+    assert said in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [(["--bits", "9"], "9"), (["--group", "row"], "row"), (["--method", "obq"], "obq"), (["--group", "0"], "0"),
+     (["--model", "no-such"], "no-such"), (["--rows", "1"], "704")],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(arguments, fact, capsys):
+    assert run(*arguments) != 0
+    said = capsys.readouterr().err
+    assert fact in said
+    assert "Traceback" not in said
