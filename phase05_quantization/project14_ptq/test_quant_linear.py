@@ -1,4 +1,4 @@
-"""Layers of codes compute what layers of their dequantized weights do; nothing is stored twice, and nothing is rounded."""
+"""Layers of codes compute what layers of their dequantized weights do, and nothing is stored twice."""
 
 import copy
 

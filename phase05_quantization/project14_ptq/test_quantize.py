@@ -1,25 +1,26 @@
 """The command: the same answer from fewer bytes, and files."""
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from phase05_quantization.project14_ptq import quantize
 from phase05_quantization.project14_ptq.saving import load_quantized
-from shared.options import invoke
 from shared.phase01 import PromptTokenizer, load_base
 
-
-def run(*arguments):
-    import typer
-
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(quantize.main)
-    return invoke(app, arguments)
+app = typer.Typer()
+app.command()(quantize.main)
 
 
-def test_it_says_sizes_and_answers_and_writes_a_folder(tmp_path, capsys):
+def run(*words):
+    return CliRunner().invoke(app, list(words))
+
+
+def test_it_says_sizes_and_answers_and_writes_a_folder(tmp_path):
     out = tmp_path / "model"
-    assert run("--method", "nearest", "--bits", "4", "--rows", "2", "--out", str(out)) == 0
-    lines = capsys.readouterr().out.splitlines()
+    found = run("--method", "nearest", "--bits", "4", "--rows", "2", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    lines = found.output.splitlines()
     assert "bfloat16" in lines[0]
     assert "10.95 MB" in lines[0]
     assert "4 bits" in lines[1]
@@ -35,8 +36,8 @@ def test_it_says_sizes_and_answers_and_writes_a_folder(tmp_path, capsys):
     [(["--bits", "9"], "9"), (["--group", "row"], "row"), (["--method", "obq"], "obq"), (["--group", "0"], "0"),
      (["--model", "no-such"], "no-such"), (["--rows", "1"], "704")],
 )  # fmt: skip
-def test_what_cannot_be_is_one_line(arguments, fact, capsys):
-    assert run(*arguments) != 0
-    said = capsys.readouterr().err
-    assert fact in said
-    assert "Traceback" not in said
+def test_what_cannot_be_is_one_line(arguments, fact):
+    found = run(*arguments)
+    assert found.exit_code == 2, found.output
+    assert fact in found.output
+    assert "Traceback" not in found.output

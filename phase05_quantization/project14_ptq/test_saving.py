@@ -1,4 +1,4 @@
-"""Folders in compressed-tensors' layout: what was saved comes back, other tools read it, and broken ones are refused."""
+"""Folders in compressed-tensors' layout: what was saved comes back, other tools read it, broken ones are refused."""
 
 import json
 
