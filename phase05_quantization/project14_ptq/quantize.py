@@ -7,8 +7,13 @@ import torch
 import typer
 from rich.console import Console
 
-from phase05_quantization.project14_ptq.given.gguf_file import KINDS, write_gguf
-from phase05_quantization.project14_ptq.given.methods import METHODS, calibration_tokens, quantize_model
+from phase05_quantization.project14_ptq.given.gguf_file import KINDS, check_kind, write_gguf
+from phase05_quantization.project14_ptq.given.methods import (
+    METHODS,
+    calibration_tokens,
+    check_method,
+    quantize_model,
+)
 from phase05_quantization.project14_ptq.given.products import use_products
 from phase05_quantization.project14_ptq.grids import Grid
 from phase05_quantization.project14_ptq.quant_linear import model_bytes
@@ -62,6 +67,8 @@ def main(
     console = Console()
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError, ImportError):
         grid = Grid(bits, parse_group(group), not asymmetric, torch.float16)  # pyright: ignore[reportArgumentType]
+        check_method(method)
+        check_kind(kind)
         loaded, base = load_base(model)
         tokenizer = PromptTokenizer(base)
         before = sum(one.numel() * 2 for one in loaded.parameters())

@@ -31,8 +31,7 @@ def write_gguf(model: LLM, path: Path, kind: str) -> None:
     whose pairs are neighbours: then rows of q and k are put in that order. The file has no tokenizer. Raises ValueError
     for a kind that is none, and as the blocks do.
     """
-    if kind not in KINDS:
-        raise ValueError(f"the kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    check_kind(kind)
     gguf: Any = importlib.import_module("gguf")
     config = model.config
     tensors = {
@@ -58,6 +57,12 @@ def write_gguf(model: LLM, path: Path, kind: str) -> None:
         file.write_kv_data_to_file()
         file.write_tensors_to_file()
         file.close()
+
+
+def check_kind(kind: str) -> None:
+    """Raises ValueError for a kind that is none, naming it."""
+    if kind not in KINDS:
+        raise ValueError(f"the kind must be one of {', '.join(KINDS)}, not {kind!r}")
 
 
 def _matrix(name: str, weight: Tensor, config: Any, kind: str) -> tuple[str, Tensor]:

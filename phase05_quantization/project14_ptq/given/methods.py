@@ -42,6 +42,12 @@ def calibration_tokens(
     return torch.tensor(ids[: rows * time]).view(rows, time)
 
 
+def check_method(method: str) -> None:
+    """Raises ValueError for a method that is none, naming it."""
+    if method not in METHODS:
+        raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
+
+
 def clipped(weight: Tensor, grid: Grid) -> Quantized:
     """To the nearest code, in the range that `search_clip` finds."""
     qparams = search_clip(weight, grid)
@@ -56,8 +62,7 @@ def quantize_model(
 
     In place. Raises ValueError for a method that is none, and where one needs tokens to calibrate on and has none.
     """
-    if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
+    check_method(method)
     if method == "nearest":
         quantize_linears(model, lambda name, linear: nearest(linear.weight, grid))
     elif method == "clip":
