@@ -5,6 +5,7 @@ several layers about add up, as long as they are small. Then it is a knapsack: o
 smallest sum. Compare Yao et al. 2021, "HAWQ-V3" (arXiv:2011.10680), who estimate the damage from the Hessian.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -29,7 +30,7 @@ def measure_damage(
 
     `quantized` makes the codes of a layer, `loss` measures the model. Each layer is replaced by a QuantLinear in turn,
     and put back, the very same module, before the next one, also where `loss` raises. What comes out may be below 0:
-    a small change may help by chance.
+    a small change may help by chance. Raises ValueError for a name of another module than a linear layer, naming it.
     """
     before = loss(model)
     found: dict[str, dict[int, float]] = {}
@@ -55,13 +56,15 @@ def choose_bits(damage: Choices, size: Choices, budget: int) -> dict[str, int]:
     other beats in both bytes and damage.) Of several best plans it is any; without layers, the plan is empty.
 
     Raises ValueError where not even the fewest bytes of every layer fit, naming them and the budget, and where a layer
-    has a damage and no size, or the other way round, naming the layer.
+    has a damage and no size, or the other way round, or a damage that is no number (NaN), naming the layer.
     """
     for name in damage.keys() | size.keys():
         if damage.get(name, {}).keys() != size.get(name, {}).keys() or not damage.get(name):
             raise ValueError(
                 f"{name} must have a damage and a size for the same numbers of bits, and for at least one"
             )
+        if any(math.isnan(one) for one in damage[name].values()):
+            raise ValueError(f"{name} has a damage that is no number")
     least = sum(int(min(one.values())) for one in size.values())
     if least > budget:
         raise ValueError(f"the smallest plan takes {least} bytes, and the budget is {budget}")

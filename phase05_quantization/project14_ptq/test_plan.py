@@ -94,6 +94,8 @@ def test_tables_that_do_not_fit_each_other_are_refused():
         choose_bits({}, {"c": {2: 1}}, 9)
     with raises(ValueError, "a"):
         choose_bits({"a": {}}, {"a": {}}, 9)
+    with raises(ValueError, "b"):
+        choose_bits({"a": {2: 1.0}, "b": {2: float("nan")}}, {"a": {2: 1}, "b": {2: 1}}, 9)
 
 
 NAMES = ["blocks.0.attention.q", "blocks.1.feed_forward.down"]
