@@ -34,10 +34,16 @@ TABLES: dict[str, Callable[[Bench], None]] = {
 }
 
 
+DRAWN = ("nearest", "clip", "awq", "gptq", "gptq-order", "gptq-clip")
+"""what a plot has colours for"""
+
+
 def draw(record: Path) -> None:
     """Damage over bytes, a line a method, from the record."""
     series = json.loads(record.read_text(encoding="utf-8"))["series"]
-    curves = {name: (one["x"], one["y"]) for name, one in series.items() if len(one["x"]) > 1}
+    curves = {
+        name: (one["x"], one["y"]) for name, one in series.items() if name in DRAWN and len(one["x"]) > 1
+    }
     if curves:
         title = "What each method costs, over what is left"
         plot.lines(

@@ -125,7 +125,8 @@ def weights(bench: Bench) -> None:
             continue
         rounded, better = found["nearest", grid], found["gptq", grid]
         report.figure(
-            f"of what rounding loses GPTQ gets back, {grid}", 1 - bench.loss(better) / bench.loss(rounded), "of the loss",
+            f"of what rounding loses GPTQ gets back, {grid}", 1 - bench.loss(better) / bench.loss(rounded),
+            "of the loss",
             (">=", 0.5),
             {
                 method: 1 - bench.loss(one) / bench.loss(rounded)

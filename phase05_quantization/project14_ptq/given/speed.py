@@ -98,7 +98,8 @@ def _prefill(report: Report, settings: Settings, floats: LLM, models: dict[str, 
     found = measure(arms, warmup=0, repeats=settings.repeats)
     for name in models:
         report.figure(
-            f"reading a prompt, {name}, {threads} thread{'s' if threads > 1 else ''}", found[name].throughput, "tokens/s",
+            f"reading a prompt, {name}, {threads} thread{'s' if threads > 1 else ''}", found[name].throughput,
+            "tokens/s",
             peers={"float32": found["float32"].throughput},
             note=f"{settings.prompt} tokens at once: weights are made floats first, so this is slower, not faster",
         )  # fmt: skip

@@ -22,7 +22,8 @@ from shared.testing import raises
 HALF = torch.float16
 GRIDS = [
     Grid(8), Grid(8, 32), Grid(8, 64, True, HALF), Grid(8, 128, False), Grid(8, "channel", False, HALF),
-    Grid(4), Grid(4, 32, True, HALF), Grid(4, 64), Grid(4, 128, True, HALF), Grid(4, 32, False), Grid(4, 64, False, HALF),
+    Grid(4), Grid(4, 32, True, HALF), Grid(4, 64), Grid(4, 128, True, HALF), Grid(4, 32, False),
+    Grid(4, 64, False, HALF),
 ]  # fmt: skip
 grids = pytest.mark.parametrize("grid", GRIDS, ids=str)
 needs_compiler = pytest.mark.skipif(
