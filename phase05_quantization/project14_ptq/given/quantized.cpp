@@ -7,6 +7,9 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
+#define HAS_VNNI
+#endif
 
 struct Codes {
     const uint8_t* codes;  // of code + half, packed as packing.py does it
@@ -113,7 +116,7 @@ static inline __m256i dot_unsigned(__m256i sum, __m256i u, __m256i s) {
 
 // 32 weights of eight bits, stored plus 128, times 32 activations.
 static inline __m256i dot_eight(__m256i stored, __m256i x, const int32_t* start) {
-#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
+#if defined(HAS_VNNI)
     return dot_unsigned(bytes(start), stored, x);
 #else  // |w| times x with w's sign: 128 · 127 twice fits in 16 bits
     const __m256i w = _mm256_xor_si256(stored, _mm256_set1_epi8(char(0x80)));
@@ -136,54 +139,58 @@ static inline float sum8(__m256 a) {
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_shuffle_ps(four, four, 1)));
 }
 
-// sums[c][r]: row r of the four of w times row c of the C of x.
-template <int C>
+// sums[c][r]: row r of the four of w times row c of the C of x. In each group of weights, sums are scaled as activations
+// are; at its end, as its weights.
+template <int BITS, int C>
 static inline void tile(const Codes& w, const uint8_t* const rows[4], const float* const scales[4], const Activation* x,
                         int64_t k, float sums[C][4]) {
-    __m256 sum[C][4];
-    for (int c = 0; c < C; c++)
+    __m256 sum[C][4], part[C][4];
+    const int8_t* codes[C];
+    const int32_t* start[C];
+    const float *lanes[C], *scale[C];
+    for (int c = 0; c < C; c++) {
+        codes[c] = x[c].codes.data(), start[c] = x[c].start.data();
+        lanes[c] = x[c].lanes.data(), scale[c] = x[c].scale.data();
         for (int r = 0; r < 4; r++) sum[c][r] = _mm256_setzero_ps();
-    // 64 weights, whose first and second 32 have these scales.
-    const auto block = [&](int64_t b, int64_t first, int64_t second) {
-        for (int r = 0; r < 4; r++) {
-            if (w.bits == 4) {
-                const __m256i both = bytes(rows[r] + b * 32), low = _mm256_set1_epi8(15);
-                const __m256i even = _mm256_and_si256(both, low);
-                const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
-                __m256 s = _mm256_set1_ps(scales[r][first]);
-                if (first != second) s = _mm256_blend_ps(s, _mm256_set1_ps(scales[r][second]), 0xf0);
-                for (int c = 0; c < C; c++) {
-                    const int8_t* codes = x[c].codes.data() + b * 64;
-#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
-                    __m256i dot = dot_unsigned(bytes(x[c].start.data() + b * 8), even, bytes(codes));
-                    dot = dot_unsigned(dot, odd, bytes(codes + 32));
+    }
+    const __m256i low = _mm256_set1_epi8(15);
+    // What a unit of row r, 32 bytes of codes, adds to a part.
+    constexpr int64_t UNIT = BITS == 4 ? 64 : 32;
+    const auto add_unit = [&](int64_t b, int r) {
+        const __m256i both = bytes(rows[r] + b * 32);
+        if constexpr (BITS == 4) {
+            const __m256i even = _mm256_and_si256(both, low);
+            const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+            for (int c = 0; c < C; c++) {
+                const __m256i x_even = bytes(codes[c] + b * 64), x_odd = bytes(codes[c] + b * 64 + 32);
+#if defined(HAS_VNNI)
+                const __m256i dot = dot_unsigned(dot_unsigned(bytes(start[c] + b * 8), even, x_even), odd, x_odd);
 #else  // 15 · 127 four times fits in 16 bits
-                    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, bytes(codes)),
-                                                           _mm256_maddubs_epi16(odd, bytes(codes + 32)));
-                    const __m256i dot = _mm256_add_epi32(bytes(x[c].start.data() + b * 8),
-                                                         _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, x_even), _mm256_maddubs_epi16(odd, x_odd));
+                const __m256i dot = _mm256_add_epi32(bytes(start[c] + b * 8),
+                                                     _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #endif
-                    const __m256 scale = _mm256_mul_ps(s, _mm256_loadu_ps(x[c].lanes.data() + b * 8));
-                    sum[c][r] = multiply_add(_mm256_cvtepi32_ps(dot), scale, sum[c][r]);
-                }
-            } else {
-                for (int half = 0; half < 2; half++) {
-                    const int64_t at = 2 * b + half;
-                    const __m256i stored = bytes(rows[r] + at * 32);
-                    for (int c = 0; c < C; c++) {
-                        const __m256i dot = dot_eight(stored, bytes(x[c].codes.data() + at * 32), x[c].start.data() + at * 8);
-                        const __m256 scale = _mm256_set1_ps(scales[r][half ? second : first] * x[c].scale[at]);
-                        sum[c][r] = multiply_add(_mm256_cvtepi32_ps(dot), scale, sum[c][r]);
-                    }
-                }
+                part[c][r] = multiply_add(_mm256_cvtepi32_ps(dot), _mm256_loadu_ps(lanes[c] + b * 8), part[c][r]);
+            }
+        } else {
+            for (int c = 0; c < C; c++) {
+                const __m256i dot = dot_eight(both, bytes(codes[c] + b * 32), start[c] + b * 8);
+                part[c][r] = multiply_add(_mm256_cvtepi32_ps(dot), _mm256_broadcast_ss(scale[c] + b), part[c][r]);
             }
         }
     };
-    if (w.group == 32) {
-        for (int64_t b = 0; b < k / 64; b++) block(b, 2 * b, 2 * b + 1);
-    } else {  // a multiple of 64
-        for (int64_t g = 0, b = 0; g < w.groups; g++)
-            for (; b < std::min((g + 1) * w.group, k) / 64; b++) block(b, g, g);
+    const int64_t group = std::max(w.group, UNIT);
+    for (int64_t b = 0, g = 0; b < k / UNIT; g++) {
+        for (int c = 0; c < C; c++)
+            for (int r = 0; r < 4; r++) part[c][r] = _mm256_setzero_ps();
+        for (; b < std::min((g + 1) * group, k) / UNIT; b++)
+            for (int r = 0; r < 4; r++) add_unit(b, r);
+        for (int r = 0; r < 4; r++) {
+            const bool two = w.group < UNIT;  // the first four lanes are of one group, the others of the next
+            __m256 s = _mm256_broadcast_ss(scales[r] + (two ? 2 * g : g));
+            if (two) s = _mm256_blend_ps(s, _mm256_broadcast_ss(scales[r] + 2 * g + 1), 0xf0);
+            for (int c = 0; c < C; c++) sum[c][r] = multiply_add(part[c][r], s, sum[c][r]);
+        }
     }
     for (int c = 0; c < C; c++)
         for (int r = 0; r < 4; r++) sums[c][r] = sum8(sum[c][r]);
@@ -191,7 +198,7 @@ static inline void tile(const Codes& w, const uint8_t* const rows[4], const floa
 
 #else
 
-template <int C>
+template <int BITS, int C>
 static inline void tile(const Codes& w, const uint8_t* const rows[4], const float* const scales[4], const Activation* x,
                         int64_t k, float sums[C][4]) {
     for (int c = 0; c < C; c++) {
@@ -201,10 +208,10 @@ static inline void tile(const Codes& w, const uint8_t* const rows[4], const floa
                 int32_t dot = 0;
                 for (int64_t i = b * 32; i < b * 32 + 32; i++) {
                     const int64_t at = i / 64 * 64 + i % 2 * 32 + i % 64 / 2;  // where an activation lies at four bits
-                    if (w.bits == 4) dot += (rows[r][i / 2] >> i % 2 * 4 & 15) * x[c].codes[at];
+                    if (BITS == 4) dot += (rows[r][i / 2] >> i % 2 * 4 & 15) * x[c].codes[at];
                     else dot += (rows[r][i] - 128) * x[c].codes[i];
                 }
-                if (w.bits == 4) dot += x[c].start[b * 4];
+                if (BITS == 4) dot += x[c].start[b * 4];
                 sums[c][r] += float(dot) * (scales[r][b * 32 / w.group] * x[c].scale[b]);
             }
         }
@@ -248,7 +255,8 @@ static void product_part(const Number* address, const Number* x, float* y, int64
             with_count<2>(m - first, [&](auto count) {
                 constexpr int C = decltype(count)::value;
                 float sums[C][4];
-                tile<C>(w, rows, own, made.data() + first, k, sums);
+                if (w.bits == 4) tile<4, C>(w, rows, own, made.data() + first, k, sums);
+                else tile<8, C>(w, rows, own, made.data() + first, k, sums);
                 for (int c = 0; c < C; c++) {
                     for (int r = 0; r < 4; r++) {
                         const int64_t row = j + r * quarter;
