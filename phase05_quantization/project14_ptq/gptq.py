@@ -54,7 +54,7 @@ def inverse_factor(
 
 def gptq(
     weight: Float[Tensor, "outputs inputs"],
-    hessian: Float[Tensor, "inputs inputs"],
+    hessian: Float[Tensor, "columns columns"],
     grid: Grid,
     *,
     qparams: QParams | None = None,

@@ -24,7 +24,7 @@ SMALLEST = 1e-5
 
 
 def search_scale(
-    weights: Sequence[Float[Tensor, "outputs inputs"]],
+    weights: Sequence[Float[Tensor, "_ inputs"]],
     hessian: Float[Tensor, "inputs inputs"],
     mean_abs: Float[Tensor, "inputs"],
     grid: Grid,
@@ -57,7 +57,7 @@ def search_scale(
 
 
 def smooth_scale(
-    weights: Sequence[Float[Tensor, "outputs inputs"]], max_abs: Float[Tensor, "inputs"], alpha: float = 0.5
+    weights: Sequence[Float[Tensor, "_ inputs"]], max_abs: Float[Tensor, "inputs"], alpha: float = 0.5
 ) -> Float[Tensor, "inputs"]:
     """SmoothQuant's scale: max|x|^α / max|w|^(1-α) for each input, with the largest weight in its column of any matrix.
 

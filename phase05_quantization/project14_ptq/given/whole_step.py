@@ -65,7 +65,7 @@ class QuantizedStep:
             raise ValueError(f"this step writes float32 into the cache, which keeps {cache.dtype}")
         tokens = [token for row in new for token in row]
         positions = cache.plan([len(row) for row in new])
-        vectors = self.model.embedding(torch.tensor(tokens)).float().contiguous()  # (row, dim)
+        vectors = self.model.embedding(torch.tensor([tokens]))[0].float().contiguous()  # (row, dim)
         logits = torch.empty(len(tokens), self.model.config.vocab_size)
         self.packed.use(cache)
         self.packed.struct.embedding, self.packed.struct.embedding_stride = (
