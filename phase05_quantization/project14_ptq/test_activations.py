@@ -17,7 +17,7 @@ from phase05_quantization.project14_ptq.given.example import random_matrix, rand
 from phase05_quantization.project14_ptq.given.integers import integer_product
 from phase05_quantization.project14_ptq.given.methods import smooth, use_int8
 from phase05_quantization.project14_ptq.given.outliers import inject_outliers
-from phase05_quantization.project14_ptq.given.peers import library, needs_bitsandbytes
+from phase05_quantization.project14_ptq.given.peers import HAS, library
 from shared.testing import raises
 
 task = pytest.mark.task(4)
@@ -145,7 +145,7 @@ def test_injected_outliers_leave_the_function_and_are_smoothed_away():
     assert (model(tokens) - before).norm() < 0.1 * before.norm()
 
 
-@needs_bitsandbytes
+@pytest.mark.skipif(not HAS["bitsandbytes"], reason="bitsandbytes is not installed")
 @task
 def test_codes_are_byte_for_byte_those_of_bitsandbytes():
     functional = library("bitsandbytes.functional")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from phase05_quantization.project14_ptq.gguf_blocks import q4_0_blocks, q8_0_blocks
 from phase05_quantization.project14_ptq.given.example import random_matrix
-from phase05_quantization.project14_ptq.given.peers import library, needs_gguf
+from phase05_quantization.project14_ptq.given.peers import HAS, library
 from shared.testing import raises
 
 task = pytest.mark.task(10)
@@ -131,7 +131,7 @@ def test_what_cannot_be_is_refused(blocks):
         blocks(torch.full((1, 32), torch.nan))
 
 
-@needs_gguf
+@pytest.mark.skipif(not HAS["gguf"], reason="gguf is not installed")
 @task
 @both
 def test_blocks_are_byte_for_byte_those_of_gguf(blocks):

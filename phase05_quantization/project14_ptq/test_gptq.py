@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from phase05_quantization.project14_ptq.clipping import search_clip
 from phase05_quantization.project14_ptq.given.example import random_hessian, random_matrix
-from phase05_quantization.project14_ptq.given.peers import compressed_tensors, library, needs_llmcompressor
+from phase05_quantization.project14_ptq.given.peers import HAS, compressed_tensors, library
 from phase05_quantization.project14_ptq.gptq import gptq, inverse_factor, output_error
 from phase05_quantization.project14_ptq.grids import Grid, choose_qparams, nearest, round_to_grid, spread
 from shared.testing import raises
@@ -210,7 +210,7 @@ def test_the_error_of_outputs_is_what_outputs_say():
     assert output_error(change, 2 * x.T @ x / 50) == pytest.approx(expected, rel=1e-5)
 
 
-@needs_llmcompressor
+@pytest.mark.skipif(not HAS["llmcompressor"], reason="llmcompressor is not installed")
 @task
 @pytest.mark.parametrize("block", [1, 64, 128])
 @pytest.mark.parametrize("group", ["channel", 32])

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase05_quantization.project14_ptq.given.example import random_matrix
-from phase05_quantization.project14_ptq.given.peers import compressed_tensors, needs_compressed_tensors
+from phase05_quantization.project14_ptq.given.peers import HAS, compressed_tensors
 from phase05_quantization.project14_ptq.grids import (
     Grid,
     QParams,
@@ -26,28 +27,25 @@ GROUPS = [3, 4, 7, 64, "channel", "tensor"]
 
 
 def by_hand(weight, grid):
-    """Codes, scales and zeros, number by number, in double precision where that cannot matter."""
-    rows = weight.tolist()
-    width = grid.width(weight.shape[1])
+    """Codes, scales and zeros, number by number, in float32."""
+    rows, width = list(weight.numpy()), grid.width(weight.shape[1])
     codes, scales, zeros = [], [], []
-    whole = [value for row in rows for value in row]
+    none, steps = np.float32(0), np.float32(2**grid.bits - 1)
     for row in rows:
         codes.append([])
         scales.append([])
         zeros.append([])
         for start in range(0, len(row), width):
             part = row[start : start + width]
-            seen = whole if grid.group == "tensor" else part
-            low, high = min(0.0, *seen), max(0.0, *seen)
-            steps = 2**grid.bits - 1
-            scale = max(-low, high) / (steps / 2) if grid.symmetric else (high - low) / steps
-            scale = scale or 1.0
-            zero = (
-                0 if grid.symmetric else min(grid.highest, max(grid.lowest, round(grid.lowest - low / scale)))
-            )
-            scales[-1].append(scale)
+            seen = weight.flatten().numpy() if grid.group == "tensor" else part
+            low, high = min(none, *seen), max(none, *seen)
+            scale = max(-low, high) / (steps / np.float32(2)) if grid.symmetric else (high - low) / steps
+            zero = 0 if grid.symmetric else round(np.float32(grid.lowest) - low / scale)
+            zero = min(grid.highest, max(grid.lowest, zero))
+            scales[-1].append(float(scale))
             zeros[-1].append(zero)
-            codes[-1] += [min(grid.highest, max(grid.lowest, round(value / scale + zero))) for value in part]
+            made = [round(value / scale + np.float32(zero)) for value in part]
+            codes[-1] += [min(grid.highest, max(grid.lowest, code)) for code in made]
     return torch.tensor(codes), torch.tensor(scales), torch.tensor(zeros)
 
 
@@ -241,7 +239,7 @@ def test_eight_bits_a_row_are_torchs_own():
     torch.testing.assert_close(found.dequantized(), expected, rtol=0, atol=1e-6)
 
 
-@needs_compressed_tensors
+@pytest.mark.skipif(not HAS["compressed_tensors"], reason="compressed_tensors is not installed")
 @task
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [2, 4, 8])

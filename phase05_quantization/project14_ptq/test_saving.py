@@ -13,7 +13,7 @@ from phase05_quantization.project14_ptq.given.example import (
     random_tokens,
 )
 from phase05_quantization.project14_ptq.given.methods import as_floats
-from phase05_quantization.project14_ptq.given.peers import compressed_tensors, needs_compressed_tensors
+from phase05_quantization.project14_ptq.given.peers import HAS, compressed_tensors
 from phase05_quantization.project14_ptq.grids import Grid, nearest
 from phase05_quantization.project14_ptq.packing import pack, unpack
 from phase05_quantization.project14_ptq.quant_linear import model_bytes, quantize_embedding, quantize_linears
@@ -332,7 +332,7 @@ def test_project_3_refuses_it(tmp_path):
         load_model(tmp_path)
 
 
-@needs_compressed_tensors
+@pytest.mark.skipif(not HAS["compressed_tensors"], reason="compressed_tensors is not installed")
 @task
 @pytest.mark.parametrize("grid", [Grid(4, 8), Grid(8), Grid(3, 8, False), Grid(2, 4)], ids=str)
 def test_compressed_tensors_reads_the_same_weights(tmp_path, grid):

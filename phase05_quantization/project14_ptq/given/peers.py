@@ -6,16 +6,10 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    """Skips a test where a library is not installed."""
-    return pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed")
-
-
-needs_compressed_tensors, needs_bitsandbytes = needs("compressed_tensors"), needs("bitsandbytes")
-needs_gguf, needs_llmcompressor = needs("gguf"), needs("llmcompressor")
+HAS = {
+    name: find_spec(name) is not None
+    for name in ("compressed_tensors", "bitsandbytes", "gguf", "llmcompressor")
+}
 
 
 def library(name: str) -> Any:
