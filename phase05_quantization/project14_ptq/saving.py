@@ -117,11 +117,15 @@ def scheme(grid: Grid) -> dict[str, Any]:
 
 def grid_of(content: Mapping[str, Any], where: str) -> Grid:
     """The Grid of a `scheme`. Raises CheckpointError, naming what it says and what it may say, where this is none."""
-    strategy, kind = content.get("strategy"), content.get("type", "int")
-    if strategy not in ("tensor", "channel", "group") or kind != "int" or content.get("dynamic"):
+    strategy, kind, dynamic = (
+        content.get("strategy"),
+        content.get("type", "int"),
+        content.get("dynamic", False),
+    )
+    if strategy not in ("tensor", "channel", "group") or kind != "int" or dynamic:
         raise CheckpointError(
-            f"{where} has strategy {strategy!r} and type {kind!r}; known are tensor, channel and group of type int, "
-            "not dynamic"
+            f"{where} has strategy {strategy!r}, type {kind!r} and dynamic {dynamic!r}; known are tensor, channel and "
+            "group, of type int, not dynamic"
         )
     dtype = str(content.get("scale_dtype") or "torch.float32").removeprefix("torch.")
     if dtype not in DTYPES:

@@ -204,6 +204,7 @@ def test_a_hessian_of_too_few_tokens_needs_damping():
     assert gptq(weight, hessian, Grid(4), damp=0.1).dequantized().isfinite().all()
 
 
+@task
 def test_the_error_of_outputs_is_what_outputs_say():
     x, change = random_matrix(50, 12, 1), random_matrix(5, 12)
     expected = (x @ change.T).square().sum(dim=1).mean().item()

@@ -209,7 +209,6 @@ def test_bytes_are_those_that_are_there():
     assert model_bytes(model) == linears // 2 + linears // 32 * 2 + 67 * 64 + 67 * 2 + gains
 
 
-@task
 def test_zeros_are_kept_only_where_there_are_any():
     symmetric, other = (layer(Grid(4, 16, kind), bias=False)[1] for kind in (True, False))
     assert model_bytes(other) == model_bytes(symmetric) + 9 * 2
@@ -230,6 +229,7 @@ def test_codes_of_another_layer_are_refused():
         QuantLinear(linear, nearest(random_matrix(9, 21), Grid(4)))
 
 
+@task
 def test_its_state_goes_into_another_of_its_kind():
     model, other = random_model(), random_model(seed=1)
     for one in (model, other):
@@ -239,6 +239,7 @@ def test_its_state_goes_into_another_of_its_kind():
     assert torch.equal(model(random_tokens()), other(random_tokens()))
 
 
+@task
 def test_adapters_learn_over_codes():
     model = random_model()
     quantize_linears(model, all_nearest(Grid(4, 8)))
@@ -249,6 +250,7 @@ def test_adapters_learn_over_codes():
     assert any(".adapters." in name for name in learned)
 
 
+@task
 @pytest.mark.parametrize("kernels", [False, True])
 def test_project_8_writes_with_it(kernels):
     model = random_model(WIDE)
@@ -265,6 +267,7 @@ def test_project_8_writes_with_it(kernels):
     assert kernels or found == expected
 
 
+@task
 def test_a_small_model_is_as_before_where_nothing_is_replaced():
     model = random_model(TINY)
     before = model(random_tokens())
