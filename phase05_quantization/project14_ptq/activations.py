@@ -82,4 +82,4 @@ class Int8Linear(nn.Module):
         y = int8_linear(x.reshape(-1, x.shape[-1]), self.codes, self.scale, self.threshold)
         if self.bias is not None:
             y = y + self.bias
-        return y.to(x.dtype).view(*x.shape[:-1], -1)
+        return y.to(x.dtype).view(*x.shape[:-1], len(self.codes))

@@ -33,7 +33,7 @@ def q4_0_blocks(weight: Float[Tensor, "rows columns"]) -> UInt8[Tensor, "rows by
 
     In float32: d is the weight with the largest absolute value (of two, the first), divided by -8; the unsigned code is
     weight · (1 / d) + 8.5, cut off to a whole number, and at most 15, with the d that is not yet rounded to float16. A
-    block of zeros has d 0 and codes of 8. Byte i has code i in its low half and code i + 16 in its high one. Raises
+    block of zeros has d -0.0 and codes of 8. Byte i has code i in its low half and code i + 16 in its high one. Raises
     ValueError as `q8_0_blocks` does.
     """
     blocks = _blocks(weight)

@@ -70,8 +70,9 @@ def gptq(
     inputs that matter most are rounded while all others can still make up for them. The codes come back in the order of
     the weight, and groups too are those of the weight, not of the order.
 
-    In float64 with `inverse_factor` of H, permuted first, and `round_to_grid`. For a column i: the error is (w - its
-    dequantized code) / U_ii, and error · U_ij is taken from each later column j. Done in blocks of `block` columns:
+    In float64, with `inverse_factor` of H, permuted first; only `round_to_grid` is given float32, as in `quantize`: the
+    largest weight of a symmetric group lies at a half, which finer numbers would put on another side. For a column i:
+    the error is (w - its dequantized code) / U_ii, and error · U_ij is taken from each later column j. Done in blocks of `block` columns:
     inside a block at once, after it from all columns behind it, in one product; so the block size changes speed and no
     more than the last bits.
 
@@ -84,7 +85,7 @@ def gptq(
     if block < 1:
         raise ValueError(f"a block has at least 1 column, not {block}")
     qparams = qparams or choose_qparams(weight, grid)
-    scale, zero = (spread(one, grid, outputs, inputs).double() for one in (qparams.scale, qparams.zero))
+    scale, zero = (spread(one, grid, outputs, inputs) for one in (qparams.scale, qparams.zero))
     order = torch.arange(inputs)
     if act_order:
         order = hessian.diagonal().argsort(descending=True, stable=True)
@@ -95,8 +96,8 @@ def gptq(
         end = min(start + block, inputs)
         errors = torch.empty(outputs, end - start, dtype=w.dtype)
         for i in range(start, end):
-            codes[:, i] = round_to_grid(w[:, i], scale[:, i], zero[:, i], grid)
-            error = (w[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i]) / u[i, i]
+            codes[:, i] = round_to_grid(w[:, i].float(), scale[:, i], zero[:, i], grid)
+            error = (w[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i].double()) / u[i, i]
             w[:, i + 1 : end] -= error[:, None] * u[i, i + 1 : end]
             errors[:, i - start] = error
         w[:, end:] -= errors @ u[start:end, end:]

@@ -21,7 +21,7 @@ def slowly(weight, hessian, grid, qparams=None, order=None, damp=0.01):
     """Column by column with an inverse of what is left of H, made anew each time (OBQ, in a fixed order)."""
     qparams = qparams or choose_qparams(weight, grid)
     w, h = weight.double().clone(), hessian.double().clone()
-    scale, zero = (spread(one, grid, *weight.shape).double() for one in (qparams.scale, qparams.zero))
+    scale, zero = (spread(one, grid, *weight.shape) for one in (qparams.scale, qparams.zero))
     dead = h.diagonal() == 0
     h += torch.diag(dead.double() + damp * h.diagonal().mean())
     codes = torch.zeros_like(w)
@@ -29,8 +29,8 @@ def slowly(weight, hessian, grid, qparams=None, order=None, damp=0.01):
     while left:
         i = left[0]
         inverse = torch.linalg.inv(h[left][:, left])
-        codes[:, i] = round_to_grid(w[:, i], scale[:, i], zero[:, i], grid)
-        error = w[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i]
+        codes[:, i] = round_to_grid(w[:, i].float(), scale[:, i], zero[:, i], grid)
+        error = w[:, i] - (codes[:, i] - zero[:, i]) * scale[:, i].double()
         w[:, left] -= (error / inverse[0, 0])[:, None] * inverse[0]
         left = left[1:]
     return codes.to(torch.int8)
