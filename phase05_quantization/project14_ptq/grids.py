@@ -10,13 +10,12 @@ the largest. compressed-tensors and torchao choose scales so; others do not, so 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-Group = int | Literal["channel", "tensor"]
+Group = int | str  # a number, "channel" or "tensor"
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ def pack(codes: Int8[Tensor, "rows columns"], bits: int) -> UInt8[Tensor, "rows 
         raise ValueError(f"{bits} bits hold codes from {-half} to {half - 1}, not {odd}")
     rows, columns = codes.shape
     places = torch.arange(bits, device=codes.device)
-    stream = ((wide + half)[:, :, None] >> places & 1).view(rows, columns * bits)  # one number a bit
+    stream = ((wide + half)[:, :, None] >> places & 1).reshape(rows, columns * bits)  # one number a bit
     stream = torch.nn.functional.pad(stream, (0, 8 * row_bytes(columns, bits) - columns * bits))
     weights = 1 << torch.arange(8, device=codes.device)
-    return (stream.view(rows, -1, 8) * weights).sum(dim=2).to(torch.uint8)
+    return (stream.view(rows, row_bytes(columns, bits), 8) * weights).sum(dim=2).to(torch.uint8)
 
 
 def unpack(packed: UInt8[Tensor, "rows bytes"], bits: int, columns: int) -> Int8[Tensor, "rows columns"]:
@@ -57,9 +57,9 @@ def unpack(packed: UInt8[Tensor, "rows bytes"], bits: int, columns: int) -> Int8
     if bits == 8:
         return (packed[:, :columns].to(torch.int16) - 128).to(torch.int8)
     if bits == 4:  # by halves of bytes: as fast as reading
-        both = torch.stack([packed & 15, packed >> 4], dim=2).view(len(packed), -1)
+        both = torch.stack([packed & 15, packed >> 4], dim=2).flatten(1)
         return (both[:, :columns].to(torch.int8)) - 8
     stream = packed[:, :, None] >> torch.arange(8, device=packed.device, dtype=torch.uint8) & 1
-    stream = stream.view(len(packed), -1)[:, : columns * bits].view(len(packed), columns, bits)
+    stream = stream.flatten(1)[:, : columns * bits].reshape(len(packed), columns, bits)
     weights = 1 << torch.arange(bits, device=packed.device, dtype=torch.int32)
     return ((stream * weights).sum(dim=2) - 2 ** (bits - 1)).to(torch.int8)

@@ -66,7 +66,7 @@ def main(
     """Quantize a model's weights; the same answer from fewer bytes."""
     console = Console()
     with exits_with_message(Console(stderr=True), ValueError, ArtifactError, CheckpointError, ImportError):
-        grid = Grid(bits, parse_group(group), not asymmetric, torch.float16)  # pyright: ignore[reportArgumentType]
+        grid = Grid(bits, parse_group(group), not asymmetric, torch.float16)
         check_method(method)
         check_kind(kind)
         loaded, base = load_base(model)

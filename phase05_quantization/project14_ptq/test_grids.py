@@ -119,7 +119,7 @@ def test_zeros_stay_zeros(symmetric):
 @given(
     st.integers(2, 8), st.booleans(), st.sampled_from(GROUPS), st.integers(1, 4), st.integers(1, 20), st.integers(0, 99)
 )  # fmt: skip
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_is_on_the_grid_stays_there(bits, symmetric, group, rows, columns, seed):
     weight, grid = random_matrix(rows, columns, seed), Grid(bits, group, symmetric)
     once = nearest(weight, grid)
@@ -128,7 +128,7 @@ def test_what_is_on_the_grid_stays_there(bits, symmetric, group, rows, columns, 
 
 @task
 @given(st.integers(2, 8), st.booleans(), st.sampled_from(GROUPS), st.integers(0, 99))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_no_weight_is_farther_off_than_half_a_step(bits, symmetric, group, seed):
     weight, grid = random_matrix(4, 13, seed), Grid(bits, group, symmetric)
     found = nearest(weight, grid)

@@ -58,7 +58,7 @@ def test_it_pays_where_inputs_differ_and_costs_nothing_where_they_do_not():
     hessian, mean_abs = spread_inputs()
     found = search_scale(weights, hessian, mean_abs, grid)
     ones = torch.ones(24)
-    assert error_with(found, weights, hessian, grid) < 0.8 * error_with(ones, weights, hessian, grid)
+    assert error_with(found, weights, hessian, grid) < 0.95 * error_with(ones, weights, hessian, grid)
     torch.testing.assert_close(search_scale(weights, random_hessian(24), ones, grid), ones)
 
 
