@@ -72,9 +72,9 @@ def gptq(
 
     In float64, with `inverse_factor` of H, permuted first; only `round_to_grid` is given float32, as in `quantize`: the
     largest weight of a symmetric group lies at a half, which finer numbers would put on another side. For a column i:
-    the error is (w - its dequantized code) / U_ii, and error · U_ij is taken from each later column j. Done in blocks of `block` columns:
-    inside a block at once, after it from all columns behind it, in one product; so the block size changes speed and no
-    more than the last bits.
+    the error is (w - its dequantized code) / U_ii, and error · U_ij is taken from each later column j. Done in blocks
+    of `block` columns: inside a block at once, after it from all columns behind it, in one product; so the block size
+    changes speed and no more than the last bits.
 
     Raises ValueError for a Hessian of another size than the weight, naming both, for a block below 1, naming it, for
     weights that are not finite, and as `inverse_factor` does.

@@ -133,7 +133,9 @@ def test_no_weight_is_farther_off_than_half_a_step(bits, symmetric, group, seed)
     weight, grid = random_matrix(4, 13, seed), Grid(bits, group, symmetric)
     found = nearest(weight, grid)
     steps = spread(found.qparams.scale, grid, 4, 13)
-    assert ((found.dequantized() - weight).abs() <= 0.5 * steps * (1 + 1e-5)).all()
+    assert ((found.dequantized() - weight).abs() <= 0.5 * steps * (1 + 1e-4)).all(), (
+        "at eight bits, float32 adds 2e-5"
+    )
 
 
 @task
