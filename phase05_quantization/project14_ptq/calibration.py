@@ -71,8 +71,9 @@ def calibrate(
     For each block: run it over all rows with an InputObserver on each linear layer's input, where only tokens that
     `counts` count; give the block to `prepare`, if there is one; ask `replace` about each layer, with its full name,
     such as blocks.0.attention.q, and its observer, by the Linear seam; then run the block again, as it is now, to get
-    what the next block is given. Evaluation mode; the model's mode is restored, and no hook stays on it. The embedding
-    and the head are not touched.
+    what the next block is given. The stream begins as `model.embedding(tokens)`; a block is called as block(stream,
+    angles, torch_attention), with `rotary_angles` of the positions 0, 1, 2, ... Evaluation mode; the model's mode is
+    restored, and no hook stays on it, also where something raises. The embedding and the head are not touched.
 
     Rows go through 8 at a time, as arithmetic is the same and memory is not. Raises ValueError, before anything is
     replaced, for fewer tokens that count than the widest layer has inputs, naming both numbers: H would be singular,

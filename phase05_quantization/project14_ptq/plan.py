@@ -28,7 +28,7 @@ def measure_damage(
 ) -> dict[str, dict[int, float]]:
     """How much the loss rises when one layer alone is quantized: for each layer's name and each number of bits.
 
-    `quantized` makes the codes of a layer, `loss` measures the model. Each layer is replaced by a QuantLinear in turn,
+    `quantized` makes the codes of a layer, `loss` measures the model, first as it is, once. Each layer is replaced by a QuantLinear in turn,
     and put back, the very same module, before the next one, also where `loss` raises. What comes out may be below 0:
     a small change may help by chance. Raises ValueError for a name of another module than a linear layer, naming it.
     """
@@ -53,7 +53,8 @@ def choose_bits(damage: Choices, size: Choices, budget: int) -> dict[str, int]:
 
     `size` has the bytes of each layer at each number of bits that `damage` has for it. The answer is exact: no plan
     that fits has a smaller sum. (Go through the layers, and keep, of all plans for those so far, only what no
-    other beats in both bytes and damage.) Of several best plans it is any; without layers, the plan is empty.
+    other beats in both bytes and damage.) Of several best plans it is any. Layers stand in it in the order of
+    `damage`; without any, it is empty.
 
     Raises ValueError where not even the fewest bytes of every layer fit, naming them and the budget, and where a layer
     has a damage and no size, or the other way round, or a damage that is no number (NaN), naming the layer.

@@ -43,7 +43,7 @@ def words(packed: UInt8[Tensor, "rows bytes"]) -> Int32[Tensor, "rows words"]:
 def weight_tensors(quantized: Quantized) -> dict[str, Tensor]:
     """What a file holds of one matrix, by the names of the layout: three tensors, in an asymmetric grid four.
 
-    The scale of group "tensor" has shape (1), its zero point, which is not packed, too.
+    The scale of group "tensor" has shape (1), its zero point, which is not packed but int8, too.
     """
     grid, qparams = quantized.grid, quantized.qparams
     whole = grid.group == "tensor"
@@ -147,8 +147,8 @@ def save_quantized(model: LLM, folder: Path | str, dtype: torch.dtype = torch.fl
     Names are Hugging Face's (`hugging_face_names`); what is not quantized is stored in `dtype`. A tied head is not
     written. For each grid that is used there is a config group, group_0, group_1, ... in the order of the model's
     layers, whose `targets` are the full names of its layers (model.layers.0.self_attn.q_proj, model.embed_tokens) and
-    whose `weights` are its `scheme`; "ignore" lists the linear layers that stayed floats, lm_head among them unless it
-    is quantized. quant_method is "compressed-tensors", format "pack-quantized", quantization_status "compressed".
+    whose `weights` are its `scheme`; "ignore" lists the linear layers that stayed floats, and a tied lm_head in any
+    case. quant_method is "compressed-tensors", format "pack-quantized", quantization_status "compressed".
 
     Weights come first, then config.json: a folder with a config is whole. Raises ValueError, before anything is
     written, for a model without any quantized layer, and for what config.json has no words for.

@@ -19,7 +19,7 @@ def squared_error(weight, qparams, grid):
 
 @task
 @given(st.integers(2, 4), st.booleans(), st.sampled_from([4, 5, "channel"]), st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_each_group_has_the_best_share_of_its_own(bits, symmetric, group, seed):
     weight, grid = random_matrix(3, 11, seed), Grid(bits, group, symmetric)
     found = search_clip(weight, grid, shares=7, narrowest=0.4)
