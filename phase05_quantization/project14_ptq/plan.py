@@ -28,9 +28,10 @@ def measure_damage(
 ) -> dict[str, dict[int, float]]:
     """How much the loss rises when one layer alone is quantized: for each layer's name and each number of bits.
 
-    `quantized` makes the codes of a layer, `loss` measures the model, first as it is, once. Each layer is replaced by a QuantLinear in turn,
-    and put back, the very same module, before the next one, also where `loss` raises. What comes out may be below 0:
-    a small change may help by chance. Raises ValueError for a name of another module than a linear layer, naming it.
+    `quantized` makes the codes of a layer, `loss` measures the model, first as it is, once. Each layer is replaced by a
+    QuantLinear in turn, and put back, the very same module, before the next one, also where `loss` raises. What comes
+    out may be below 0: a small change may help by chance. Raises ValueError for a name of another module than a linear
+    layer, naming it.
     """
     before = loss(model)
     found: dict[str, dict[int, float]] = {}
