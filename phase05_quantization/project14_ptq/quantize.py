@@ -73,10 +73,12 @@ def main(
         tokenizer = PromptTokenizer(base)
         before = sum(one.numel() * 2 for one in loaded.parameters())
         said = answer(loaded, tokenizer, question)
-        console.print(f"bfloat16   {before / 1e6:6.2f} MB   {printable(said)}", highlight=False)
+        console.print(
+            f"bfloat16   {before / 1e6:6.2f} MB   {printable(said)}", highlight=False, soft_wrap=True
+        )
         if gguf is not None:
             write_gguf(loaded, Path(gguf), kind)
-            console.print(f"wrote {shown(Path(gguf))}", highlight=False)
+            console.print(f"wrote {shown(Path(gguf))}", highlight=False, soft_wrap=True)
         tokens = calibration_tokens(base, rows, loaded.config.context_length)
         quantize_model(loaded, method, grid, tokens)
         use_products(loaded, torch.get_num_threads())
@@ -85,10 +87,11 @@ def main(
         console.print(
             f"{name:9}  {size / 1e6:6.2f} MB   {printable(said)}   ({before / size:.2f} times smaller)",
             highlight=False,
+            soft_wrap=True,
         )
         if out is not None:
             save_quantized(loaded, Path(out))
-            console.print(f"wrote {shown(Path(out))}", highlight=False)
+            console.print(f"wrote {shown(Path(out))}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
