@@ -32,7 +32,10 @@ def answer(model: LLM, tokenizer: PromptTokenizer, question: str, max_tokens: in
     """The model's greedy answer, through the engine of project 13."""
     engine = LLMEngine(model, tokenizer, 64)
     prompt = f"Question: {question}\nAnswer:"
-    [result] = engine.generate([prompt], SamplingParams(max_tokens=max_tokens, temperature=0, stop=("\n",)))
+    params = SamplingParams(
+        max_tokens=max_tokens, temperature=0, stop=("\n",), stop_ids=tuple(tokenizer.start)
+    )
+    [result] = engine.generate([prompt], params)
     return result.completions[0].text.strip()
 
 
