@@ -84,7 +84,9 @@ def test_the_largest_weight_has_the_code_of_minus_eight_whatever_its_sign():
 def test_of_two_equally_large_weights_the_first_counts():
     weight = torch.zeros(1, 32)
     weight[0, 3], weight[0, 9] = 8.0, -8.0
-    assert struct.unpack("<e", bytes(q4_0_blocks(weight)[0, :2].tolist())) == (-1.0,)
+    found = q4_0_blocks(weight)[0].tolist()
+    assert struct.unpack("<e", bytes(found[:2])) == (-1.0,)
+    assert read_q4_0(found)[9] == -7.0, "there is no code above 15"
 
 
 @task

@@ -71,6 +71,15 @@ def test_large_inputs_get_large_columns():
 
 
 @task
+def test_the_largest_power_is_tried_too():
+    hessian, mean_abs = spread_inputs()
+    weight = random_matrix(9, 24).sign() * (1 + 0.1 * random_matrix(9, 24, 5)) / mean_abs
+    torch.testing.assert_close(
+        search_scale([weight], hessian, mean_abs, Grid(3), 3), candidate(mean_abs, 1.0)
+    )
+
+
+@task
 def test_all_matrices_that_read_the_inputs_count():
     hessian, mean_abs = spread_inputs()
     small, large = random_matrix(9, 24), 100 * random_matrix(9, 24, 3)
