@@ -10,6 +10,7 @@ from torch import nn
 
 from phase05_quantization.project14_ptq.given.damage import loss_on
 from phase05_quantization.project14_ptq.given.example import random_model, random_tokens
+from phase05_quantization.project14_ptq.given.methods import linear_at
 from phase05_quantization.project14_ptq.grids import Grid, nearest
 from phase05_quantization.project14_ptq.plan import choose_bits, measure_damage
 from phase05_quantization.project14_ptq.quant_linear import QuantLinear
@@ -108,7 +109,7 @@ def rounded(linear, bits):
 @task
 def test_each_layer_is_quantized_alone():
     model, seen = random_model(), []
-    before = {name: model.get_submodule(name) for name in NAMES}
+    before = {name: linear_at(model, name) for name in NAMES}
     loss = loss_on(random_tokens())
 
     def watched(one):

@@ -161,7 +161,7 @@ def test_layers_may_be_left_in_floats():
     model = random_model()
     rule = lambda name, linear: nearest(linear.weight, Grid(4)) if name.endswith(".q") else None  # noqa: E731
     assert quantize_linears(model, rule) == ["blocks.0.attention.q", "blocks.1.attention.q"]
-    assert type(model.blocks[0].attention.k) is nn.Linear
+    assert type(model.get_submodule("blocks.0.attention.k")) is nn.Linear
 
 
 @task

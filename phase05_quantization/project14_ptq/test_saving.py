@@ -349,4 +349,6 @@ def test_compressed_tensors_reads_the_same_weights(tmp_path, grid):
     ):
         parts = {part.removeprefix(f"{name}."): one for part, one in tensors.items() if part.startswith(name)}
         found = theirs.decompress(parts, groups["group_0"])["weight"]
-        torch.testing.assert_close(found, twin.get_submodule(place).weight.detach(), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            found, twin.get_submodule(place).get_parameter("weight").detach(), rtol=1e-6, atol=1e-6
+        )

@@ -85,7 +85,7 @@ def test_layers_use_it_where_it_fits():
     )
     found = use_products(model)
     assert len(found) == 2 * 6
-    layer = model.blocks[0].feed_forward.down
+    layer = model.get_submodule("blocks.0.feed_forward.down")
     assert isinstance(layer, QuantLinear)
     x = random_matrix(2, 192)
     with torch.no_grad():
