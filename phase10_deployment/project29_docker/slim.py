@@ -9,7 +9,7 @@ from pathlib import Path
 
 PARTS = {
     "pip and setuptools": ("pip", "pip-*", "setuptools", "setuptools-*", "_distutils_hack", "distutils-precedence.pth"),
-    "torch's headers and tools": ("torch/include", "torch/share", "torch/bin/protoc*", "torchgen", "torchgen-*"),
+    "torch's headers and tools": ("torch/include", "torch/share", "torch/bin/protoc*"),
     "tests": ("*/tests", "*/*/tests", "*/*/*/tests", "torch/test"),
     "stubs for type checkers": ("**/*.pyi",),
     "static libraries": ("**/*.a", "**/*.lib"),

@@ -164,6 +164,15 @@ def test_stages_stand_on_each_other():
 
 
 @pytest.mark.task(1)
+def test_stages_are_named_in_any_case():
+    assert [one.parent for one in stages(instructions("FROM x AS Base\nFROM BASE AS b\nFROM base"))] == [
+        None,
+        0,
+        0,
+    ]
+
+
+@pytest.mark.task(1)
 def test_a_stage_stands_on_no_later_one_and_not_on_itself():
     found = stages(instructions("FROM b AS a\nFROM a AS b\nFROM c AS c\n"))
     assert [one.parent for one in found] == [None, 0, None]
