@@ -2,7 +2,7 @@
 
 torch's kernel is made for many queries at once. With one, it spends its time on everything but reading keys and values,
 and in bfloat16 two to three times as much. `attention_source` gives the text of the kernel, which given/kernels.py
-compiles after given/frame.cpp and before given/attention.cpp.
+compiles after given/vectors.cpp and before given/attention.cpp.
 """
 
 import torch
@@ -34,8 +34,9 @@ def attention_source() -> str:
     is room for group × held numbers, held rounded up to a multiple of 16. What lies beyond `held` must not be read: it
     may be NaN, or no memory at all.
 
-    given/frame.cpp has what it needs beside `vec`: `widen(from)` (16 numbers of either format as floats), `sum4`, `exp`
-    of a vec, `dot`, and `with_count<most>(count, work)`, for the sums of width / 16 vectors in registers.
+    given/vectors.cpp has what it needs beside `vec`: `widen(from)` (16 numbers of either format as floats), `sum4`,
+    `exp` of a vec, `dot`; and given/frame.cpp `with_count<most>(count, work)`, for the sums of width / 16 vectors in
+    registers.
     """
     return r"""
 template <class Number>

@@ -4,7 +4,7 @@ A step multiplies each matrix with as many rows as texts are written at once, 1 
 arithmetic: what counts is that the weights arrive as fast as they can. torch's product reads one row of weights after
 the other; this one reads four rows at once, from four quarters of the matrix, which memory delivers faster.
 
-The kernel is C++. `product_source` gives its text, which given/kernels.py compiles after given/frame.cpp and before
+The kernel is C++. `product_source` gives its text, which given/kernels.py compiles after given/vectors.cpp and before
 given/product.cpp.
 """
 
@@ -37,11 +37,11 @@ def product_source() -> str:
     **The sum for one place of y has the same order whatever m is**, or a text would depend on its company: one vector
     of 16 sums, from zero, takes the blocks of 64 bytes from first to last by `dot`, and `sum4` adds its 16 lanes.
 
-    given/frame.cpp has what it needs: `vec` (16 floats), `load` (a block of a row), `held` (keeps a block in a register
-    where it is used several times), `dot(sum, a, b)`, `sum4(a, b, c, d, to)`, STEP<Number> (numbers in a block), and
-    `with_count<most>(count, work)`, inside which the count is a constant. Six rows of x by four of w are 24 sums, as
-    many as the registers hold. From three rows of x, arithmetic takes so long that memory stands idle: `prefetch` what
-    comes two rows of w later, a part of it in each pass over x.
+    given/vectors.cpp has what it needs: `vec` (16 floats), `load` (a block of a row), `held` (keeps a block in a
+    register where it is used several times), `dot(sum, a, b)`, `sum4(a, b, c, d, to)`, STEP<Number> (numbers in a
+    block); and given/frame.cpp `with_count<most>(count, work)`, inside which the count is a constant. ROWS rows of x by four of w are as many sums
+    as the registers hold: six with AVX-512, one without. From three rows of x, arithmetic takes so long that memory
+    stands idle: `prefetch` what comes two rows of w later, a part of it in each pass over x.
     """
     return r"""
 // sums[c][r]: row r of the four of w times row c of the C of x. Meanwhile, what lies two rows after those of w from
@@ -69,14 +69,14 @@ template <class Number>
 static void product_part(const Number* w, const Number* x, float* y, int64_t m, int64_t n, int64_t k,
                          int64_t begin, int64_t end) {
     const int64_t quarter = (n + 3) / 4;
-    const int64_t passes = (m + 5) / 6;  // over x, of at most six rows, as equal as they can be
+    const int64_t passes = (m + ROWS - 1) / ROWS;  // over x, as equal as they can be
     const int64_t ahead = m > 2 ? 4 : 0;  // rows of w to ask for: two rows of x leave memory no rest
     for (int64_t j = begin; j < end; j++) {
         const Number* rows[4];
         for (int r = 0; r < 4; r++) rows[r] = w + std::min(j + r * quarter, n - 1) * k;
         for (int64_t pass = 0; pass < passes; pass++) {
             const int64_t first = m * pass / passes, early = ahead * pass / passes, late = ahead * (pass + 1) / passes;
-            with_count<6>(m * (pass + 1) / passes - first, [&](auto count) {
+            with_count<ROWS>(m * (pass + 1) / passes - first, [&](auto count) {
                 constexpr int C = decltype(count)::value;
                 float sums[C][4];
                 tile<C>(rows, x + first * k, k, early, late, sums);

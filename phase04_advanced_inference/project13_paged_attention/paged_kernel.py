@@ -2,8 +2,8 @@
 
 It is project 8's decode attention with one thing more: after every `block_size` keys, the next ones are somewhere else.
 A processor reads ahead where reads follow each other, and a new block breaks that, so the kernel asks for a later block
-while it is in this one. `paged_source` gives the text of the kernel, which is compiled after project 8's frame.cpp and
-before given/paged.cpp.
+while it is in this one. `paged_source` gives the text of the kernel, which is compiled after project 8's
+vectors.cpp and before given/paged.cpp.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def paged_source() -> str:
     same bits as in one. So, as in project 8: one vector of sums for each score, sum4 over its lanes; exponentials of 16
     scores at a time; values from the first key to the last.
 
-    frame.cpp has what it needs: `vec` (16 floats), `load`, `widen(from)` (16 numbers of either format as floats),
-    `dot`, `sum4`, `sum1`, `exp` of a vec, `prefetch`, and `with_count<most>(count, work)`.
+    Project 8's vectors.cpp has what it needs: `vec` (16 floats), `load`, `widen(from)` (16 numbers of either format as
+    floats), `dot`, `sum4`, `sum1`, `exp` of a vec; and its frame.cpp `prefetch` and `with_count<most>(count, work)`.
     """
     return r"""
 // Ask for the numbers of four slots, a line at a time.

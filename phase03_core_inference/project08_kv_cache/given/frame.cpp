@@ -1,147 +1,16 @@
-// What the kernels of this project stand on: vectors, number formats, and threads.
-//
-// A vector is 16 floats. The compiler makes of it what the processor has: one AVX-512 register, two of AVX2, four of
-// NEON. Where bfloat16 products are an instruction (AVX512_BF16), `dot` is that instruction.
+// What the kernels of this project stand on besides vectors: counts known to the compiler, and threads.
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
-#include <cstdint>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <numeric>
 #include <thread>
-#include <type_traits>
 #include <vector>
 #include <sys/types.h>
 #include <unistd.h>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
-typedef float vec __attribute__((vector_size(64)));        // 16 floats
-typedef uint32_t bits __attribute__((vector_size(64)));    // 16 times 32 bits: 32 bfloat16, in pairs
-typedef uint16_t halves __attribute__((vector_size(32)));  // 16 bfloat16
-
-struct bfloat16 {
-    uint16_t bits;  // the upper half of a float32
-};
-
-static inline float to_float(float value) { return value; }
-
-static inline float to_float(bfloat16 value) {
-    const uint32_t wide = uint32_t(value.bits) << 16;
-    float result;
-    std::memcpy(&result, &wide, 4);
-    return result;
-}
-
-static inline void store(float* to, float value) { *to = value; }
-
-static inline void store(bfloat16* to, float value) {  // rounded to the nearest, ties to even, as torch does
-    uint32_t wide;
-    std::memcpy(&wide, &value, 4);
-    to->bits = value != value ? 0x7fc0 : uint16_t((wide + 0x7fff + ((wide >> 16) & 1)) >> 16);
-}
-
-// ---- blocks: 64 bytes of a row, so 16 floats or 32 bfloat16
-
-template <class Number>
-constexpr int64_t STEP = 64 / sizeof(Number);  // numbers in a block
-
-static inline vec load(const float* from) {
-    vec block;
-    std::memcpy(&block, from, 64);
-    return block;
-}
-
-static inline bits load(const bfloat16* from) {
-    bits block;
-    std::memcpy(&block, from, 64);
-    return block;
-}
-
-// A block that is used several times: without this, the compiler reads it from memory again for each use.
-template <class Block>
-static inline Block held(Block block) {
-#if defined(__AVX512F__)
-    asm("" : "+v"(block));
-#endif
-    return block;
-}
-
-static inline vec dot(vec sum, vec a, vec b) { return sum + a * b; }
-
-static inline vec dot(vec sum, bits a, bits b) {  // each lane adds the products of its two pairs
-#if defined(__AVX512BF16__)
-    return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#else
-    sum = sum + (vec)(a << 16) * (vec)(b << 16);
-    return sum + (vec)(a & 0xffff0000u) * (vec)(b & 0xffff0000u);
-#endif
-}
-
-// The sums over the 16 lanes of four vectors: lanes 8 apart first, then 4, 2 and 1, on every processor.
-static inline void sum4(vec a, vec b, vec c, vec d, float* to) {
-#if defined(__AVX512F__)
-    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4((__m512)a, (__m512)b, 0x44),
-                                    _mm512_shuffle_f32x4((__m512)a, (__m512)b, 0xee));
-    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4((__m512)c, (__m512)d, 0x44),
-                                    _mm512_shuffle_f32x4((__m512)c, (__m512)d, 0xee));
-    __m512 all = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
-    all = _mm512_add_ps(all, _mm512_permute_ps(all, 0x4e));
-    all = _mm512_add_ps(all, _mm512_permute_ps(all, 0xb1));
-    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    _mm_storeu_ps(to, _mm512_castps512_ps128(_mm512_permutexvar_ps(first, all)));
-#else
-    const vec all[4] = {a, b, c, d};
-    for (int i = 0; i < 4; i++) {
-        float lane[16];
-        std::memcpy(lane, &all[i], 64);
-        for (int apart = 8; apart; apart /= 2)
-            for (int l = 0; l < apart; l++) lane[l] += lane[l + apart];
-        to[i] = lane[0];
-    }
-#endif
-}
-
-static inline float sum1(vec a) {
-    float sums[4];
-    sum4(a, a, a, a, sums);
-    return sums[0];
-}
-
-// ---- 16 numbers of either format as floats
-
-static inline vec widen(const float* from) { return load(from); }
-
-static inline vec widen(const bfloat16* from) {
-    halves half;
-    std::memcpy(&half, from, 32);
-    return (vec)(__builtin_convertvector(half, bits) << 16);
-}
-
-// e^x to 2e-7 of its size: 2^n times a polynomial for what is left of x. 0 below -87, and e^88 above 88.
-static inline vec exp(vec x) {
-    const vec zero = {}, low = zero - 87.0f, high = zero + 88.0f;
-    const auto tiny = x < low;
-    x = tiny ? low : x;
-    x = x > high ? high : x;
-    const vec magic = zero + 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
-    const vec n = (x * 1.44269504f + magic) - magic;
-    const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, so that r is exact
-    vec p = zero + 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    const auto power = (__builtin_convertvector(n, decltype(tiny)) + 127) << 23;
-    return tiny ? zero : p * (vec)power;
-}
 
 // ---- counts known to the compiler
 

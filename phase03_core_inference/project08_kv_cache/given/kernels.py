@@ -1,4 +1,4 @@
-"""The C++ of this project, compiled: frame.cpp, the text that a learner writes, and what Python calls around it."""
+"""The C++ of this project, compiled: vectors, threads, the text that a learner writes, and what calls it."""
 
 import ctypes
 import functools
@@ -44,7 +44,7 @@ def compiled(name: str, *sources: str, around: str | None = None) -> ctypes.CDLL
     its attention, in the place of attention.cpp, for the attention alone and for a step. Raises CompileError, with the
     compiler's own message, for a text that does not compile.
     """
-    parts = [("frame.cpp", _read("frame.cpp"))]
+    parts = [(name, _read(name)) for name in ("vectors.cpp", "frame.cpp")]
     if name == "step":
         product, attention, step = sources
         parts += [("product_source", product), ("product.cpp", _read("product.cpp"))]
@@ -58,7 +58,8 @@ def compiled(name: str, *sources: str, around: str | None = None) -> ctypes.CDLL
         parts += [(f"{name}_source", *sources), (f"{name}.cpp", around or _read(f"{name}.cpp"))]
     # #line: an error names the text it is in, though the compiler sees one.
     text = "".join(f'\n#line 1 "{where}"\n{part}' for where, part in parts)
-    return load(text, f"kv-cache-{name}", ["-pthread"])
+    # A product and a sum are one instruction with any compiler: clang, by itself, does so within an expression only.
+    return load(text, f"kv-cache-{name}", ["-pthread", "-ffp-contract=fast"])
 
 
 @functools.cache

@@ -78,8 +78,8 @@ static void activate(const float* gate, const float* up, int64_t length, Number*
         const int64_t count = std::min<int64_t>(16, length - i);
         if (gate) std::memcpy(in[0], gate + i, count * sizeof(float));
         std::memcpy(in[1], up + i, count * sizeof(float));
-        const vec g = load(in[0]), u = load(in[1]), zero = {};
-        const vec active = gate ? g / (1.0f + exp(zero - g)) * u : (u > zero ? u * u : zero);
+        const vec g = load(in[0]), u = load(in[1]), zero = {}, positive = larger(u, zero);
+        const vec active = gate ? g / (1.0f + exp(zero - g)) * u : positive * positive;
         std::memcpy(result, &active, 64);
         copy(result, count, to + i);
     }
