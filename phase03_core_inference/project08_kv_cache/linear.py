@@ -39,9 +39,9 @@ def product_source() -> str:
 
     given/vectors.cpp has what it needs: `vec` (16 floats), `load` (a block of a row), `held` (keeps a block in a
     register where it is used several times), `dot(sum, a, b)`, `sum4(a, b, c, d, to)`, STEP<Number> (numbers in a
-    block); and given/frame.cpp `with_count<most>(count, work)`, inside which the count is a constant. ROWS rows of x by four of w are as many sums
-    as the registers hold: six with AVX-512, one without. From three rows of x, arithmetic takes so long that memory
-    stands idle: `prefetch` what comes two rows of w later, a part of it in each pass over x.
+    block); and given/frame.cpp `with_count<most>(count, work)`, inside which the count is a constant. ROWS rows of x by
+    four of w are as many sums as the registers hold: six with AVX-512, one without. From three rows of x, arithmetic
+    takes so long that memory stands idle: `prefetch` what comes two rows of w later, a part of it in each pass over x.
     """
     return r"""
 // sums[c][r]: row r of the four of w times row c of the C of x. Meanwhile, what lies two rows after those of w from
