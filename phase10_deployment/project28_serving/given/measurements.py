@@ -187,12 +187,14 @@ def first_token(report: Report, settings: Settings, alone: Offline, server: Comm
 
 
 def overload(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
-    """Ten times as many requests at once as run and wait: how long a refusal takes, and what it costs the others."""
+    """Ten times as many requests a second as it answers: how long a refusal takes, and what it costs the others."""
     places = settings.max_sequences + settings.max_queue
     with running(*settings.words("--max-queue", str(settings.max_queue))) as small:
         asyncio.run(run(small.url, settings.load(1)))
-        full = asyncio.run(run(small.url, settings.load(2, requests=3 * places, at_once=places)))
-        flooded = asyncio.run(run(small.url, settings.load(3, requests=30 * places, at_once=10 * places)))
+        full = _all(asyncio.run(run(small.url, settings.load(2, requests=3 * places, at_once=places))))
+        rate = 10 * len(full.whole) / full.seconds
+        flood = settings.load(3, requests=max(30 * places, int(10 * rate)), rate=rate)
+        flooded = asyncio.run(run(small.url, flood))
         after = asyncio.run(settled(small.url))
     refused = [one for one in flooded.exchanges if one.status == 429]
     odd = [one for one in flooded.exchanges if one.status not in (200, 429) or not one.done]
@@ -200,7 +202,7 @@ def overload(report: Report, settings: Settings, alone: Offline, server: Command
         raise AssertionError(f"{len(odd)} requests were neither answered nor refused")
     found = percentiles([one.seconds for one in refused])
     at, over = full.percentiles("seconds")["p95"], flooded.percentiles("seconds")["p95"]
-    counts = f"{len(refused)} of {len(flooded.exchanges)} refused; clients on the same cores"
+    counts = f"{len(refused)} of {len(flooded.exchanges)} refused, {rate:.0f} came a second; clients on the same cores"
     report.figure(
         "refusal at ten times capacity",
         found["p50"],
