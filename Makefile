@@ -39,15 +39,15 @@ endif
 WRITE := phase01_foundation.project03_pretrain.generate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup coverage benchmarks lint types selfcheck notebook notebooks report offline check verify \
-	constraints clean $(PHASES) $(PROJECTS)
+.PHONY: help run serve test setup clients coverage benchmarks lint types selfcheck notebook notebooks report offline \
+	check verify constraints clean $(PHASES) $(PROJECTS)
 
 help: ## this list
 	@sed -n -e 's/^\([a-z]*\):.*## /\1|/p' -e 's/^## \([a-zN]*\): /\1|/p' Makefile | \
 		awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 	@echo "There is $(PHASES), and $(PROJECTS). Presets: $(PRESETS)."
 
-run: .venv/ready ## train a character-level GPT on Shakespeare, two to three minutes; a released model tells a story
+run: .venv/ready-all ## train a character-level GPT on Shakespeare, two to three minutes; a released model tells a story
 	@$(PY) -m phase01_foundation.project01_minimal_gpt.train --preset cpu
 	@printf '\nProject 3 has a larger model, which was trained for an hour. It tells a story and answers two questions.\n\n'
 	@$(PY) -m $(WRITE) --prompt 'Once upon a time'
@@ -61,12 +61,20 @@ run: .venv/ready ## train a character-level GPT on Shakespeare, two to three min
 	@$(PY) -m phase03_core_inference.project08_kv_cache.generate --prompt 'Once upon a time'
 	@printf '\nProject 13 answers a dozen prompts at once, and says what each part of its engine saved.\n\n'
 	@$(PY) -m phase04_advanced_inference.project13_paged_attention.answer
+	@printf '\nProject 28 serves it: started, asked through the OpenAI client, measured, and stopped again.\n\n'
+	@$(PY) -m phase10_deployment.project28_serving.climb
+
+serve: .venv/ready-all ## serve tiny-chat at http://127.0.0.1:8000, with the API that OpenAI's clients speak, until Ctrl+C
+	@exec $(PY) -m phase10_deployment.project28_serving.serve
 
 test: .venv/ready-all ## run all tests, about a minute a project; TESTS=shared runs those in there, WORKERS=8 eight at once
 	@$(PYTEST) $(TESTS) $(if $(COVERAGE),--cov=shared --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE))
 
 setup: .venv/ready-all ## install everything into .venv; PYTHON=python3.12 picks the interpreter
 	@echo "Everything is installed. 'source .venv/bin/activate' puts the command 'ladder' on your path."
+
+clients: .venv-clients/ready ## others' clients of a server (lm-eval, schemathesis, locust, …), in .venv-clients: under 1 GB
+	@echo "Their tests: make test TESTS=phase10_deployment/project28_serving/given/test_clients.py"
 
 ## phaseNN: tests, then benchmarks, of a phase; PRESET=smoke makes it quick, PRESET=gpu full size
 $(PHASES): %: .venv/ready-all
@@ -147,6 +155,16 @@ endif
 
 .venv/ready-all: pyproject.toml constraints.txt
 	$(call install,-e '.[all]',what all projects need,.venv/ready .venv/ready-all)
+
+# What .venv has is not installed again: a .pth file, a line in it, adds that folder.
+.venv-clients/ready: phase10_deployment/clients.txt .venv/ready-all
+	@echo "Installing others' clients into .venv-clients: minutes. Log: .venv-clients/setup.log"
+	@rm -rf .venv-clients && .venv/bin/python -m venv .venv-clients
+	@.venv/bin/python -c 'import site; print(site.getsitepackages()[0])' > \
+		"$$(.venv-clients/bin/python -c 'import site; print(site.getsitepackages()[0])')/house.pth"
+	@.venv-clients/bin/python -m pip install --no-input --disable-pip-version-check -r $< >.venv-clients/setup.log 2>&1 || \
+		{ tail -n 30 .venv-clients/setup.log >&2; exit 1; }
+	@touch $@
 
 NEWER = import sys; sys.exit(sys.version_info < (3, 11))
 NAME_ANOTHER = name another, as in: make $(MAKECMDGOALS) PYTHON=python3.12
