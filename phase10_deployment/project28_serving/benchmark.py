@@ -4,8 +4,9 @@
 
 Throughput through HTTP beside the engine's own, with the engine in a process and in a thread; what HTTP adds to the
 first token; refusals at ten times capacity; counters beside the clients' own sums, with a fifth of the clients going
-away. `full` has more of each, throughput and latency by the number of streams, and transformers behind the same API
-without batching. `smoke` does all of it in seconds, so little that the figures mean nothing.
+away. `full` has more of each, and throughput and latency by the number of streams, beside transformers behind the same
+API without batching and, where LADDER_VLLM_PYTHON names a python that has it, vLLM's server. `smoke` does all but these
+in seconds, so little that the figures mean nothing.
 """
 
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from phase10_deployment.project28_serving.given import measurements
 from phase10_deployment.project28_serving.given.background import Command, running
+from phase10_deployment.project28_serving.given.measure_streams import by_streams
 from phase10_deployment.project28_serving.given.measurements import Settings
 from shared.config import parse
 from shared.ladder.project import load
@@ -25,7 +27,7 @@ PARTS: list[tuple[str, Callable[[Report, Settings, measurements.Offline, Command
     ("the first token", measurements.first_token),
     ("ten times capacity", measurements.overload),
     ("counters", measurements.counters),
-    ("numbers of streams", measurements.by_streams),
+    ("numbers of streams", by_streams),
 ]
 
 

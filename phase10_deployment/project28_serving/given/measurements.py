@@ -5,11 +5,9 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,11 +24,9 @@ from phase10_deployment.project28_serving.given.loading import (
     run,
     settled,
 )
-from phase10_deployment.project28_serving.given.plain_client import ask
-from phase10_deployment.project28_serving.given.served import load_served, words_of
+from phase10_deployment.project28_serving.given.served import words_of
 from shared.measuring.arms import Arm, Report, measure
 from shared.phase01 import PromptTokenizer
-from shared.phase02 import export_chat
 
 MODEL = "tiny-chat"
 
@@ -131,7 +127,7 @@ def throughput(report: Report, settings: Settings, alone: Offline, process: Comm
     with running(*settings.words("--engine-in-thread")) as thread:
 
         def served(server: Command, name: str) -> int:
-            return _all(asyncio.run(run(server.url, settings.load(seed(name))))).tokens
+            return answered(asyncio.run(run(server.url, settings.load(seed(name))))).tokens
 
         arms = [
             Arm("offline", lambda: alone.write(settings.load(seed("offline")))["tokens"], work=work),
@@ -154,7 +150,7 @@ def throughput(report: Report, settings: Settings, alone: Offline, process: Comm
     report.figure("served", measured["process"].throughput, "tokens/s", peers={"offline": base})
 
 
-def _all(loaded: Loaded) -> Loaded:
+def answered(loaded: Loaded) -> Loaded:
     if loaded.failed or len(loaded.whole) != len(loaded.exchanges):
         statuses = sorted({one.status for one in loaded.exchanges})
         raise AssertionError(
@@ -177,7 +173,7 @@ def first_token(report: Report, settings: Settings, alone: Offline, server: Comm
         served = asyncio.run(run(server.url, load))
         if number >= 3:  # the first ones warm up
             by_engine.append(own)
-            by_http.append(_all(served).exchanges[0].first)
+            by_http.append(answered(served).exchanges[0].first)
     difference = 1000 * (statistics.median(by_http) - statistics.median(by_engine))
     note = (
         f"medians of {settings.first_tokens} single requests: {1000 * statistics.median(by_http):.2f} ms and "
@@ -191,7 +187,7 @@ def overload(report: Report, settings: Settings, alone: Offline, server: Command
     places = settings.max_sequences + settings.max_queue
     with running(*settings.words("--max-queue", str(settings.max_queue))) as small:
         asyncio.run(run(small.url, settings.load(1)))
-        full = _all(asyncio.run(run(small.url, settings.load(2, requests=3 * places, at_once=places))))
+        full = answered(asyncio.run(run(small.url, settings.load(2, requests=3 * places, at_once=places))))
         rate = 10 * len(full.whole) / full.seconds
         flood = settings.load(3, requests=max(30 * places, int(10 * rate)), rate=rate)
         flooded = asyncio.run(run(small.url, flood))
@@ -222,7 +218,7 @@ def counters(report: Report, settings: Settings, alone: Offline, server: Command
     before = asyncio.run(settled(server.url))
     loaded = asyncio.run(run(server.url, settings.load(4, requests=max(8, count // 4), mixed=True)))
     middle = asyncio.run(settled(server.url))
-    faults = disagreements(before, middle, _all(loaded))
+    faults = disagreements(before, middle, answered(loaded))
     start = _memory(server)
     left = asyncio.run(run(server.url, settings.load(5, requests=count, mixed=True, disconnects=0.2)))
     end = asyncio.run(settled(server.url))
@@ -243,43 +239,3 @@ def counters(report: Report, settings: Settings, alone: Offline, server: Command
 def _memory(server: Command) -> int:
     process = psutil.Process(server.process.pid)
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
-
-
-def by_streams(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
-    """Throughput and latency by the number of streams; with peers, transformers behind the same API beside it."""
-    if not settings.streams:
-        return
-    with ExitStack() as stack:
-        peer = stack.enter_context(transformers_server()) if settings.peers else None
-        for count in settings.streams:
-            load = settings.load(100 + count, requests=min(settings.requests, 8 * count), at_once=count)
-            loaded, peers = _all(asyncio.run(run(server.url, load))), {}
-            if peer is not None:
-                peers = {"transformers, no batching": asyncio.run(plainly(peer, load))}
-            first, between = loaded.percentiles("first"), loaded.percentiles("between")
-            note = f"first token p50 {first['p50']:.1f}, p99 {first['p99']:.1f} ms; between p99 {between['p99']:.1f} ms"
-            target = (">", max(peers.values())) if peers else None
-            report.figure(f"throughput, {count} streams", loaded.throughput, "tokens/s", target, peers, note)
-
-
-async def plainly(url: str, load: Load) -> float:
-    """Tokens a second of a server that does not stream."""
-    waiting, done, loop = bodies(load), [], asyncio.get_running_loop()
-
-    async def worker() -> None:
-        while waiting:
-            path, body, _ = waiting.pop()
-            done.append(await ask(url, path, {**body, "stream": False}))
-
-    start = loop.time()
-    await asyncio.gather(*(worker() for _ in range(load.at_once)))
-    return sum(one.tokens for one in done) / (loop.time() - start)
-
-
-@contextmanager
-def transformers_server() -> Iterator[str]:
-    """tiny-chat under transformers, behind the same API; its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        export_chat(load_served(MODEL), Path(folder))
-        with running("--folder", folder, command="given.peer_server") as server:
-            yield server.url

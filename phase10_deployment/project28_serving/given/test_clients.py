@@ -1,5 +1,6 @@
 """Clients that others have written, unchanged, from an environment of their own: `make clients` makes it."""
 
+import csv
 import json
 import subprocess
 from pathlib import Path
@@ -148,3 +149,18 @@ def test_whatever_schemathesis_sends_there_is_no_fault(served):
         "--phases", "fuzzing", "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
         "--generation-deterministic", "--suppress-health-check", "all",
     )  # fmt: skip
+
+
+def test_locust_talks_and_nothing_fails(served):
+    server, folder = served
+    run(
+        BIN / "locust", "-f", Path(__file__).with_name("locustfile.py"), "--host", server.url, "--headless",
+        "--users", 3, "--spawn-rate", 3, "--run-time", 4, "--stop-timeout", 60,
+        "--csv", folder / "load", "--html", folder / "load.html",
+    )  # fmt: skip
+    rows = list(csv.DictReader((folder / "load_stats.csv").read_text(encoding="utf-8").splitlines()))
+    counts = {row["Name"]: (int(row["Request Count"]), int(row["Failure Count"])) for row in rows}
+    assert counts["whole answer"][0] > 0
+    assert counts["first words"][0] > 0
+    assert all(failed == 0 for _, failed in counts.values())
+    assert "whole answer" in (folder / "load.html").read_text(encoding="utf-8")
