@@ -9,9 +9,9 @@ does when the server dies in whatever way, the process ends too: no orphan keeps
 import json
 import os
 import queue
+import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -91,21 +91,54 @@ def _proposer(settings: EngineSettings, model: LLM) -> Any:
     return DraftProposer(draft, settings.max_sequences)
 
 
-def run(
-    core: EngineCore, commands: "queue.Queue[dict[str, Any] | None]", send: Callable[[bytes], None]
-) -> None:
-    """Take commands and make steps until a command is None; an error that gets out of a step ends it, and is raised."""
-    while True:
-        waiting = [commands.get()] if core.idle else []
-        while not commands.empty():
-            waiting.append(commands.get_nowait())
-        for command in waiting:
-            if command is None:
-                return
+Take = Callable[[bool], list[dict[str, Any]] | None]
+"""the commands that have come; with True, not before there is one; None where no more will come"""
+
+
+def run(core: EngineCore, take: Take, send: Callable[[bytes], None]) -> None:
+    """Take commands and make steps until no more will come; an error that gets out of a step ends it, and is raised."""
+    while (commands := take(core.idle)) is not None:
+        for command in commands:
             core.take(command)
         message = core.turn()
         if message is not None:
             send(encode(message))
+
+
+def take_from_queue(waiting: "queue.Queue[dict[str, Any] | None]") -> Take:
+    """Commands that a thread puts into a queue; None ends it."""
+
+    def take(wait: bool) -> list[dict[str, Any]] | None:
+        found = [waiting.get()] if wait else []
+        while not waiting.empty():
+            found.append(waiting.get_nowait())
+        return None if None in found else [command for command in found if command is not None]
+
+    return take
+
+
+def take_from_pipe(file: int) -> Take:
+    """Commands that come through a pipe, a line each. There is no thread: it would wait for the interpreter's lock."""
+    os.set_blocking(file, False)
+    rest, ended = b"", False
+
+    def take(wait: bool) -> list[dict[str, Any]] | None:
+        nonlocal rest, ended
+        found: list[bytes] = []
+        while not ended:
+            try:
+                data = os.read(file, 2**20)
+            except BlockingIOError:
+                if found or not wait:
+                    break
+                select.select([file], [], [])
+                continue
+            ended = not data
+            *lines, rest = (rest + data).split(b"\n")
+            found += lines
+        return None if ended and not found else [decode(line) for line in found]
+
+    return take
 
 
 def main() -> None:
@@ -129,20 +162,12 @@ def main() -> None:
         sys.exit(1)
     try:
         send(encode({**info, "settings": asdict(settings)}))
-        commands: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        threading.Thread(target=_read, args=(commands,), daemon=True).start()
-        run(core, commands, send)
+        run(core, take_from_pipe(0), send)
     except BrokenPipeError:
         pass  # the server has gone
     except Exception as error:
         send(encode({"fatal": f"{type(error).__name__}: {error}"}))
         raise
-
-
-def _read(commands: "queue.Queue[dict[str, Any] | None]") -> None:
-    for line in sys.stdin.buffer:
-        commands.put(decode(line))
-    commands.put(None)
 
 
 if __name__ == "__main__":

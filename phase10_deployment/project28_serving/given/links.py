@@ -10,7 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
-from phase10_deployment.project28_serving.given.engine_process import EngineSettings, build, run
+from phase10_deployment.project28_serving.given.engine_process import (
+    EngineSettings,
+    build,
+    run,
+    take_from_queue,
+)
 from phase10_deployment.project28_serving.given.wire import decode, encode
 from shared.files import ROOT
 
@@ -85,7 +90,7 @@ class ThreadLink:
         try:
             core, info = build(settings)
             self._put(encode(info))
-            run(core, self.commands, self._put)
+            run(core, take_from_queue(self.commands), self._put)
         except Exception as error:
             self._put(encode({"fatal": f"{type(error).__name__}: {error}"}))
         finally:
