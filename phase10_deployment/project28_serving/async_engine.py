@@ -73,8 +73,8 @@ class Generation:
     async def next(self) -> list[Piece]:
         """All that has come since the last call, a piece for each text, by their numbers; waits until something has.
 
-        Returns [] where all texts have ended and all was fetched. Raises the error that it failed with, once what had
-        come before was fetched.
+        Returns [] where no text is `unfinished` any more and all was fetched. Raises the error that it failed with,
+        once what had come before was fetched, and rather than returning [].
         """
         while not self.waiting:
             if self.error is not None:
@@ -146,7 +146,10 @@ class AsyncEngine:
         return generation
 
     def abort(self, generation: Generation) -> None:
-        """Nobody wants these texts any more: what is still at the engine is aborted there, and forgotten here."""
+        """Nobody wants these texts any more: what is still at the engine is aborted there, and forgotten here.
+
+        None is `unfinished` from now on. Who waits in `next`, or calls it, gets what has come, and then [].
+        """
         for key in generation.keys:
             if self.places.pop(key, None) is not None:
                 self.link.send({"do": "abort", "key": key})
@@ -156,8 +159,8 @@ class AsyncEngine:
     def generate(self, asks: Sequence[Ask]) -> AsyncGenerator[list[Piece], None]:
         """Submit, at once, and return what yields what comes (`Generation.next`) until it is over.
 
-        However it ends, also where whoever reads it goes away in the middle, nothing of it stays at the engine. Raises
-        as `submit` does.
+        However it ends, also where whoever reads it goes away in the middle, nothing of it stays at the engine. (A
+        generator that nobody ever reads from cannot know.) Raises as `submit` does.
         """
         generation = self.submit(asks)
 

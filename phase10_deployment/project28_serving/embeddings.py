@@ -18,7 +18,10 @@ from shared.phase01 import LLM
 
 @torch.no_grad()
 def mean_of_last_hidden(model: LLM, tokens: Int[Tensor, "time"]) -> Float[Tensor, "dim"]:
-    """The mean over a text's tokens of the stream after the last block and the last norm, in float32 on the CPU."""
+    """The mean over a text's tokens of the stream after the last block and the last norm, in float32 on the CPU.
+
+    The tokens attend as the model does, by `model.attend`.
+    """
     hidden = model.norm(model.hidden(tokens[None], attend=model.attend))[0]  # (time, dim)
     return hidden.float().mean(dim=0).cpu()
 

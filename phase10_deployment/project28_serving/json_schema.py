@@ -11,6 +11,7 @@ Outlines, arXiv:2307.09702.)
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,8 +81,9 @@ def expression(schema: Any, depth: int) -> str:
     """What `schema_to_regex` says, of a schema that lies in depth - 1 others; what is inside of it by `_convert`.
 
     Of a "type" that is a list, each type gets those of the keywords that are its own (`_those_of`). An alternative of
-    several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them. Errors
-    name enum, anyOf and type where these are wrong, and the type that came.
+    several stands in (?: ) with the others (`_either`), so that nothing around it becomes part of one of them. Beside
+    "enum" or "const" only "type" may stand, beside "anyOf" nothing (`_only`). Errors name enum, anyOf and type where
+    these are wrong, and the type that came.
     """
     if depth > DEEPEST:
         raise ValueError(f"the schema has more than {DEEPEST} schemas in each other")
@@ -189,7 +191,10 @@ def _counts(words: Mapping[str, Any], least: str, most: str) -> tuple[int, int |
 
 
 def array_regex(words: Mapping[str, Any], depth: int) -> str:
-    """An array with these keywords: brackets around its items, a space or none inside of each; [] may have one."""
+    """An array with these keywords: brackets around its items, a space or none inside of each; [] may have one.
+
+    "items" must be there, but with "maxItems" 0. Where there is one at most, its expression stands there once.
+    """
     low, high = _counts(words, "minItems", "maxItems")
     if high == 0:
         return r"\[ ?\]"
@@ -219,7 +224,8 @@ def string_pattern(pattern: Any) -> str:
     Raises ValueError, naming it, for what is no text; for what Python's `re` cannot read; and for what could match a
     character that JSON writes with a backslash, or hides what it matches: allowed are characters, sets of them that are
     not negated, \\d and \\w, groups, | and repetitions; a dot, [^a], \\s, \\D, look-arounds, references to groups, a
-    quote and a backslash are not.
+    quote and a backslash are not. Nor is a [ or a { as a character, behind a backslash or not: the engine's `regex`
+    takes [[:^alpha:]] for a class, and (?:abc){e} for all texts that are nearly abc, where `re` sees characters.
     """
     if not isinstance(pattern, str):
         raise ValueError(f"pattern is a text, not {type(pattern).__name__}")
@@ -227,7 +233,8 @@ def string_pattern(pattern: Any) -> str:
     if inside.endswith("$") and not inside.endswith("\\$"):
         inside = inside[:-1]
     try:
-        fine = plain(re._parser.parse(inside))  # type: ignore[attr-defined]
+        with warnings.catch_warnings(action="ignore"):  # of what is refused below
+            fine = plain(re._parser.parse(inside))  # type: ignore[attr-defined]
     except (re.error, OverflowError, RecursionError) as problem:
         raise ValueError(f"the pattern {pattern[:60]!r} is no regular expression: {problem}") from None
     if not fine:
@@ -244,9 +251,9 @@ def plain(parsed: Any) -> bool:
     for operation, value in parsed:
         name = str(operation)
         if name == "LITERAL":
-            fine = value >= 0x20 and chr(value) not in '"\\'
+            fine = value >= 0x20 and chr(value) not in '"\\[{'
         elif name == "RANGE":
-            fine = value[0] >= 0x20 and not any(value[0] <= ord(odd) <= value[1] for odd in '"\\')
+            fine = value[0] >= 0x20 and not any(value[0] <= ord(odd) <= value[1] for odd in '"\\[')
         elif name == "CATEGORY":
             fine = str(value) in ("CATEGORY_DIGIT", "CATEGORY_WORD")
         elif name == "IN":

@@ -53,8 +53,8 @@ class Lifecycle:
         """Inside the block a request is in flight, until its answer has been sent to the end, or has failed.
 
         Raises ApiError, status 503, where it is not `ready`, before anything is counted: with the code "starting" or
-        "draining", the state; "stopped" as "draining"; or "engine_dead" where it has failed, whatever the state. While
-        it starts or drains, `retry_after` is 1 second: another replica, or this one, will soon be there.
+        "draining", the state, and "draining" too once it has stopped; or "engine_dead" where it has failed, whatever
+        the state. But for this last one, `retry_after` is 1 second: another replica, or this one, will soon be there.
         """
         if not self.ready:
             code = "engine_dead" if not self.alive else "starting" if self.state == "starting" else "draining"

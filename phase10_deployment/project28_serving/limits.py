@@ -30,7 +30,7 @@ class TokenBucket:
     def fill(self) -> None:
         """Bring `level` up to now: `rate` for each second since the last time, and no more than `capacity`.
 
-        A clock that went back adds nothing.
+        A clock that went back adds nothing, and from then on counts from where it is.
         """
         now = self.clock()
         self.level = min(self.capacity, self.level + self.rate * max(0.0, now - self.since))
@@ -132,8 +132,9 @@ class ApiKeys:
 
         The hash of what came is compared with every hash there is, each in constant time (`hmac.compare_digest`), also
         after one was found: how long it takes says nothing of how close a guess was, nor of whose key it is. "Bearer"
-        is the same in capitals or not. Raises ApiError, status 401, code "invalid_api_key", for a header that is
-        missing, of another form, or of no key; the message has nothing of what came.
+        is the same in capitals or not, and white space around the key does not matter. Raises ApiError, status 401,
+        code "invalid_api_key", for a header that is missing, of another form, or of no key; the message has nothing of
+        what came.
         """
         if not self.hashes:
             return ""

@@ -18,8 +18,8 @@ def max_tokens_of(fields: Fields, served: Served, prompt: int, default: int | No
 
     It is `max_completion_tokens`, or else `max_tokens`, or else `default`, or all that there is room for where that is
     less or None. There is room for served.longest less the prompt. Raises ApiError for a number that is none, or below
-    `least`, or where there is no room for it: code "context_length_exceeded", naming the prompt, the number and the
-    room.
+    `least`, or where there is no room for it: code "context_length_exceeded", naming the prompt's length, the
+    number, and served.longest.
     """
     name = "max_completion_tokens" if fields.has("max_completion_tokens") else "max_tokens"
     room = served.longest - prompt
@@ -39,13 +39,15 @@ def params_of(
 
     Null is absent. Absent are: temperature 1, top_p 1, top_k all (vLLM's -1 is that too), n 1, best_of n, penalties
     0 (repetition_penalty 1), min_tokens 0, no stop, no bias, no guide. The tokens that end a text are served.stop_ids
-    and `stop_token_ids`; with `ignore_eos` only the latter. `min_p` and others that nobody knows here are ignored.
+    and `stop_token_ids`; with `ignore_eos` only the latter. `include_stop_str_in_output` is the engine's include_stop,
+    false where absent. `min_p` and others that nobody knows here are ignored.
 
     Raises ApiError, naming the field: temperature from 0 to 2; top_p from 0 (excluded) to 1; top_k from -1 to the
     vocabulary; n from 1 to served.most_texts, best_of from n to that; presence_penalty and frequency_penalty from -2 to
-    2; repetition_penalty from 0.01 to 100; min_tokens from 0 to `max_tokens`; seed a whole number of 64 bits, as it may
-    be below 0; stop one text or at most MOST_STOPS; logit_bias at most MOST_BIASES tokens that the model knows, as
-    texts, with numbers from -100 to 100; stop_token_ids tokens that it knows; a guide as `guide_of` says.
+    2; repetition_penalty from 0.01 to 100; min_tokens from 0 to `max_tokens`; seed from -2⁶³ to LARGEST_SEED, and the
+    engine gets it modulo 2⁶³, for it knows none below 0; stop one text or at most MOST_STOPS; logit_bias at most
+    MOST_BIASES tokens that the model knows, as texts, with numbers from -100 to 100; stop_token_ids tokens that it
+    knows; a guide as `guide_of` says.
     """
     n = fields.whole("n", 1, served.most_texts, 1)
     best_of = fields.whole("best_of", n, served.most_texts, n)

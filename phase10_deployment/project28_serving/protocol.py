@@ -41,7 +41,8 @@ def parse_completion(body: bytes, served: Served) -> Request:
     - `suffix` that is not null or empty: the model writes after a prompt, never between two.
 
     Where `max_tokens` is 0, nothing is written (`generate` is False); it may be 0 with `echo` only. `max_tokens` is 16
-    where it is absent, or what room there is, if that is less. With `echo` and `logprobs` the prompt has
+    where it is absent, or what room there is, if that is less. The engine's settings know no max_tokens of 0: they have
+    1 then, and are not used. With `echo` and `logprobs` the prompt has
     log-probabilities too.
     """
     fields = Fields(read_json(body))
@@ -70,7 +71,8 @@ def parse_chat(body: bytes, served: Served) -> Request:
     - `tools` (or the older `functions`) that are not null and not empty, unless `tool_choice` is "none": no template
       here can write them down, and a model that is not shown its tools would only seem to have none to call;
     - `logprobs` that is not true or false, `top_logprobs` that is not from 0 to MOST_LOGPROBS, or comes without
-      `logprobs`; `stream` and the others as in a completion;
+      `logprobs`; `stream`, `stream_options` and `return_token_ids` as in a completion; `best_of` above `n`, streamed or
+      not, for a chat has none;
     - "messages", code "context_length_exceeded", for a conversation that is longer than the model reads, naming both.
 
     The prompt is the conversation in the template with its generation prompt (`tokenize_turns`), so that nothing that
@@ -192,8 +194,13 @@ def messages_of(value: Any) -> list[dict[str, str]]:
 
     A content in parts, [{"type": "text", "text": …}, …], is their texts, one after the other. The role "developer" is
     "system". Other fields of a message, as `name`, or null ones, are left out. Raises ApiError with the param
-    "messages" where that is no list of at least one object, and "messages.[2].content" and the like where one of them
-    has no role, a content that is neither, or a part that is no text, naming the part's type: no image is ever fetched.
+
+    - "messages" where that is no list, or an empty one;
+    - "messages.[2]", counted from 0, where the third is no object;
+    - "messages.[2].role" where its role is no text;
+    - "messages.[2].tool_calls" where it has `tool_calls` or a `tool_call_id` that are not null and not empty;
+    - "messages.[2].content" where its content is neither form, or a part is no text, naming the part's type: no image
+      is ever fetched.
     """
     if not isinstance(value, list) or not value:
         raise ApiError(f"messages must be an array of at least one message, not {kind(value)}", MESSAGES)

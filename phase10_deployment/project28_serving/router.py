@@ -70,9 +70,10 @@ class PrefixRouter:
     def choose(self, hashes: Sequence[bytes], but: Iterable[str] = ()) -> str:
         """The replica for a prompt with these hashes: its URL.
 
-        Healthy ones only, and none of `but`, which have failed this request already. Of those that are not overloaded
-        the one with the most `matched` hashes; of equal ones the one with the fewest requests in flight; of these the
-        first. Raises NoReplicaError, naming how many there are in all, where none is left.
+        Healthy ones only, and none of `but`, which have failed this request already: they do not count either where it
+        is asked who is the least busy. Of those that are not overloaded the one with the most `matched` hashes; of
+        equal ones the one with the fewest requests in flight; of these the first. Raises NoReplicaError, naming how
+        many there are in all, where none is left.
         """
         left_out = set(but)
         able = [one for one in self.replicas.values() if one.healthy and one.url not in left_out]

@@ -107,8 +107,11 @@ def sse_events(
     4. `DONE`, and nothing after it.
 
     A text that ends with the reason "error", and an error that `pieces` raises, are told by an event {"error": …}, an
-    ApiError's content, of status 500 unless it is an ApiError; then comes `DONE` at once, with no usage: the status
-    line was sent long ago. Where who reads goes away, `pieces` is closed.
+    ApiError's content, of status 500 with the error's words unless it is an ApiError; then comes `DONE` at once, with
+    no usage: the status line was sent long ago. The text of the piece with the reason "error" is not sent. Where who
+    reads goes away, `pieces` is closed.
+
+    (This is called, and not awaited: the generator that it returns is made inside.)
     """
     make, leads = choice_maker(head), Leads(head.lead)
 
