@@ -166,6 +166,12 @@ def test_the_base_alone_leaves_the_model_as_it_is():
     assert core.switch("") is core.engines[""]
     with pytest.raises(KeyError):
         core.switch("poet")
+    model = adapted("poet")
+    use_adapter(model, "poet")
+    core = EngineCore(model, {"": make_engine(model)})
+    add(core, 1)
+    written = gathered(run(core))[1, 0][1]
+    assert written == alone(model=merge_and_unload(model)).completions[0].tokens
 
 
 def test_several_texts_of_one_prompt():
@@ -310,6 +316,13 @@ def test_a_step_that_raises_fails_its_own_alone():
     add(core, 3)
     assert gathered(run(core))[3, 0][1] == alone().completions[0].tokens
     assert core.engines[""].manager.pool.num_free == 64
+
+
+def test_the_best_of_what_fails_say_so_too():
+    core = make()
+    add(core, 1, params=SamplingParams(max_tokens=3, n=1, best_of=2, seed=1))
+    core.engines[""].engine.runner = Broken(core.engines[""].runner)
+    assert gathered(run(core))[1, 0][4] == "ArithmeticError: no such number"
 
 
 class Broken:

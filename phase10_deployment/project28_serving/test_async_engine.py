@@ -74,6 +74,41 @@ async def test_pieces_come_to_who_asked():
     assert engine.load == 0
 
 
+@asynchronous
+async def test_a_piece_comes_whole():
+    link, engine = start()
+    generation = engine.submit([ask()])
+    likely = [[3, -0.5, []]]
+    engine.dispatch({"pieces": [got(link.sent[0]["key"], 0, "a", [3], "error", "ValueError: x", likely)]})
+    assert await generation.next() == [Piece(0, "a", [3], "error", "ValueError: x", likely)]
+
+
+@asynchronous
+async def test_who_waits_for_what_is_aborted_is_woken():
+    _, engine = start()
+    generation = engine.submit([ask()])
+    waiter = asyncio.create_task(generation.next())
+    await settle()
+    engine.abort(generation)
+    assert await waiter == []
+
+
+@asynchronous
+async def test_no_two_that_wait_have_the_same_key():
+    link, engine = start()
+    engine.submit([ask()])
+    asked = asyncio.create_task(engine.call({"do": "embed", "texts": []}))
+    await settle()
+    engine.submit([ask(), ask()])
+    other = asyncio.create_task(engine.call({"do": "embed", "texts": []}))
+    await settle()
+    engine.submit([ask()])
+    keys = [command["key"] for command in link.sent]
+    assert len(set(keys)) == len(keys) == 6
+    for task in (asked, other):
+        task.cancel()
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.text(max_size=3), st.integers(0, 3), st.booleans()), max_size=30)
 )

@@ -232,11 +232,36 @@ def test_what_is(schema, text):
     assert matches(schema, text)
 
 
-def deep(levels):
+def deep(levels, around=lambda schema: {"type": "array", "items": schema, "maxItems": 1}):
     schema = {"type": "null"}
     for _ in range(levels - 1):
-        schema = {"type": "array", "items": schema, "maxItems": 1}
+        schema = around(schema)
     return schema
+
+
+def in_an_object(schema):
+    return {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+
+
+def in_any_of(schema):
+    return {"anyOf": [schema]}
+
+
+def test_as_deep_as_may_be():
+    assert matches(deep(16, in_an_object), '{"a": ' * 15 + "null" + "}" * 15)
+    assert matches(deep(16, in_any_of), "null")
+
+
+def test_an_array_of_nothing_needs_no_items():
+    assert matches({"type": "array", "maxItems": 0}, "[]")
+    assert not matches({"type": "array", "maxItems": 0}, "[null]")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("a b", '"a b"'), ("[ -!]", '" "'), ("(a|b)c", '"bc"'), ("(?:ab)+", '"abab"')]
+)
+def test_patterns_of_plain_characters(pattern, text):
+    assert matches({"type": "string", "pattern": pattern}, text)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +321,14 @@ def deep(levels):
         ({"type": "string", "pattern": "a$b"}, ()),
         ({"type": "string", "pattern": '[^"]{1,3}|b'}, ()),
         (deep(17), (16,)),
+        (deep(17, in_an_object), (16,)),
+        (deep(17, in_any_of), (16,)),
+        ({"type": "object", "properties": {"a": {"type": "null"}}, "required": "a"}, ()),
+        ({"type": "string", "pattern": "[\x1f-!]"}, ()),
+        ({"type": "string", "pattern": '["-#]'}, ()),
+        ({"type": "string", "pattern": '[!-"]'}, ()),
+        ({"type": "string", "pattern": "(.)"}, ()),
+        ({"type": "string", "pattern": "(?-i:a)"}, ()),
         ({"enum": ["a" * LONGEST]}, (LONGEST,)),
     ],
     ids=lambda value: str(value)[:50],

@@ -45,6 +45,14 @@ def test_a_bucket_is_full_at_first_and_fills_again():
     assert one.wait(1) > 0
 
 
+def test_what_comes_back_comes_to_what_is_there_now():
+    one, clock = bucket()
+    one.take(8)
+    clock.now += 1
+    one.give_back(2)
+    assert one.level == pytest.approx(6)
+
+
 def test_more_than_it_holds_never_comes():
     one, _ = bucket()
     assert one.wait(10.5) == math.inf

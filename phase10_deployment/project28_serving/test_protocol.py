@@ -15,6 +15,7 @@ from phase10_deployment.project28_serving.protocol import (
     prompts_of,
 )
 from shared.phase02 import tokenize_turns
+from shared.phase04 import SamplingParams
 
 pytestmark = pytest.mark.task(1)
 SERVED = make_served()
@@ -43,6 +44,11 @@ def test_a_prompt_in_four_forms():
     assert complete(prompt=[5, 6, 7]).prompts == [[5, 6, 7]]
     assert complete(prompt=[[5, 6], [7]]).prompts == [[5, 6], [7]]
     assert complete(prompt="").prompts == [SERVED.prompts.encode("")]
+
+
+def test_the_first_token_and_as_many_prompts_as_there_may_be():
+    assert complete(prompt=[0, 5]).prompts == [[0, 5]]
+    assert len(complete(prompt=["a"] * 64).prompts) == 64
 
 
 @given(st.text(max_size=40))
@@ -94,6 +100,9 @@ def test_how_much_may_be_written():
     assert chat().params.max_tokens == room
     assert complete(max_tokens=160 - prompt).params.max_tokens == 160 - prompt
     assert complete(prompt=[5] * 150).params.max_tokens == 10
+    assert complete(prompt=[5] * 159).params.max_tokens == 1
+    one = complete(max_tokens=1)
+    assert (one.params.max_tokens, one.generate) == (1, True)
     small = make_served(capacity=40)
     assert parse_chat(json.dumps({"messages": ASK}).encode(), small).params.max_tokens == 40 - (160 - room)
 
@@ -160,6 +169,80 @@ def test_sampling_is_passed_on():
     assert complete(seed=7).params.seed == 7
 
 
+@pytest.mark.parametrize("parse", [complete, chat])
+def test_absent_is_as_the_api_says(parse):
+    params = parse(seed=3).params
+    assert params == SamplingParams(
+        max_tokens=params.max_tokens, temperature=1, top_k=0, top_p=1, repetition_penalty=1, seed=3,
+        stop_ids=params.stop_ids, presence_penalty=0, frequency_penalty=0, min_tokens=0, logprobs=None, n=1,
+        best_of=params.best_of,
+    )  # fmt: skip
+    assert params.texts == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 0), ("temperature", 2), ("top_p", 1), ("top_k", 295), ("min_tokens", 0), ("min_tokens", 5),
+        ("repetition_penalty", 0.01), ("repetition_penalty", 100), ("presence_penalty", -2), ("presence_penalty", 2),
+        ("frequency_penalty", -2), ("frequency_penalty", 2), ("n", 1), ("n", 16),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("parse", [complete, chat])
+def test_the_ends_of_a_range_belong_to_it(parse, name, value):
+    assert getattr(parse(max_tokens=5, **{name: value}).params, name) == value
+
+
+def test_seeds_of_64_bits():
+    seeds = [complete(seed=seed).params.seed for seed in (0, 2**63 - 1, -1, -(2**63))]
+    assert seeds == [0, 2**63 - 1, 2**63 - 1, 0]
+
+
+def test_what_the_engines_settings_refuse_is_the_clients_fault():
+    assert refusal(complete, temperature=1e-9).status == 400
+
+
+def test_log_probabilities_of_none_but_the_text_itself():
+    assert (complete(logprobs=0).params.logprobs, complete(logprobs=0).logprobs) == (0, 0)
+    assert chat(logprobs=True, top_logprobs=0).logprobs == 0
+
+
+def test_a_request_knows_what_it_is():
+    made = chat(
+        model="poet",
+        stream=True,
+        seed=3,
+        logprobs=True,
+        top_logprobs=2,
+        stream_options={"include_usage": False},
+    )
+    assert (made.chat, made.model, made.adapter, made.stream, made.include_usage) == (
+        True, "poet", "poet", True, False,
+    )  # fmt: skip
+    assert (made.echo, made.logprobs, made.generate, made.token_ids, made.seeded, made.lead) == (
+        False, 2, True, False, True, " ",
+    )  # fmt: skip
+    made = chat(stream_options={"include_usage": True}, model="poet")
+    assert (made.chat, made.stream, made.include_usage, made.echo, made.seeded) == (
+        True,
+        False,
+        True,
+        False,
+        False,
+    )
+    assert (made.model, chat().model, chat().adapter) == ("poet", "tiny", "")
+    made = complete(model="poet", seed=3, stream_options={"include_usage": True}, return_token_ids=True)
+    assert (made.chat, made.adapter, made.stream, made.include_usage, made.token_ids) == (
+        False,
+        "poet",
+        False,
+        True,
+        True,
+    )
+    assert made.seeded
+    assert not complete().seeded
+
+
 def test_without_a_seed_each_request_and_each_prompt_has_its_own():
     one, other = complete(), complete()
     assert one.params.seed != other.params.seed
@@ -213,6 +296,8 @@ WRONG = [
     {"n": 0}, {"n": 17}, {"n": 1.0}, {"n": "1"}, {"seed": 1.5}, {"seed": 2**63}, {"seed": "x"},
     {"stop": 5}, {"stop": [""]}, {"stop": ""}, {"stop": ["a"] * 17}, {"stop": [1]}, {"stop": "a" * 1001},
     {"presence_penalty": 2.5}, {"frequency_penalty": "x"}, {"repetition_penalty": 0}, {"min_tokens": 170},
+    {"presence_penalty": -2.5}, {"frequency_penalty": -2.5}, {"frequency_penalty": 2.5}, {"seed": -(2**63) - 1},
+    {"repetition_penalty": 0.009}, {"repetition_penalty": 100.5},
     {"min_tokens": -1}, {"logit_bias": {"295": 1}}, {"logit_bias": {"-1": 1}}, {"logit_bias": {"a": 1}},
     {"logit_bias": {"5": 101}}, {"logit_bias": {"5": None}}, {"logit_bias": []}, {"logit_bias": {"5": True}},
     {"logit_bias": {str(i): 0 for i in range(1025)}}, {"logit_bias": {"٥": 1}}, {"stop_token_ids": [295]},

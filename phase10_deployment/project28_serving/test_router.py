@@ -36,6 +36,11 @@ def test_hashes_are_of_full_blocks_with_all_before_them():
     assert router.hashes("é".encode() * 2) == router.hashes(b"\xc3\xa9\xc3\xa9")
 
 
+def test_those_that_failed_may_come_one_by_one():
+    router = make()
+    assert router.choose([], but=iter([A, B])) == C
+
+
 def test_a_conversation_stays_where_it_is():
     router = make()
     talk, places = b"system prompt of ada. ", set()

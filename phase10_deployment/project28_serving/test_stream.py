@@ -218,6 +218,27 @@ def test_who_goes_away_closes_the_source():
     assert len(left) == 1
 
 
+def test_a_source_that_cannot_be_closed_is_read_to_its_end():
+    class Plain:
+        def __init__(self):
+            self.groups = [[piece(text="a")], [piece(reason="stop")]]
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if not self.groups:
+                raise StopAsyncIteration
+            return self.groups.pop(0)
+
+    async def read():
+        return b"".join([event async for event in sse_events(Plain(), TEXT, 1, dict)])
+
+    events = events_of(asyncio.run(read()))
+    assert streamed_text(events) == "a"
+    assert events[-1] == "[DONE]"
+
+
 def test_at_the_end_the_source_is_closed_too():
     async def read():
         source = Source([piece(text="a", reason="stop")])

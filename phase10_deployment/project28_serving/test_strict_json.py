@@ -46,6 +46,7 @@ def test_brackets_in_strings_are_none():
 def test_the_deepest_passes_and_one_more_does_not():
     assert read_json(nested(DEEPEST))
     assert read_json(b'{"a": ["' + b"[" * 500 + b'"]}') == {"a": ["[" * 500]}
+    assert read_json(nested(DEEPEST)[:-1] + b', "b": []}')["b"] == []
 
 
 def test_many_brackets_side_by_side_are_not_deep():

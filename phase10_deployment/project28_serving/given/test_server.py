@@ -409,7 +409,7 @@ def test_two_hundred_that_lose_patience_and_then_an_answer(server, http):
             return await asyncio.gather(*(one(i) for i in range(200)))
 
     statuses = asyncio.run(ask())
-    assert set(statuses) <= {0, 200, 429}
+    assert set(statuses) <= {0, 200, 408, 429}  # 408: on a busy machine a body may come too late
     found = settled(http)
     assert found["vllm:num_requests_running"] == 0
     assert found["vllm:kv_cache_usage_perc"] == 0
