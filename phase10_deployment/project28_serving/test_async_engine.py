@@ -78,7 +78,7 @@ async def test_pieces_come_to_who_asked():
 async def test_a_piece_comes_whole():
     link, engine = start()
     generation = engine.submit([ask()])
-    likely = [[3, -0.5, []]]
+    likely: list = [[3, -0.5, []]]
     engine.dispatch({"pieces": [got(link.sent[0]["key"], 0, "a", [3], "error", "ValueError: x", likely)]})
     assert await generation.next() == [Piece(0, "a", [3], "error", "ValueError: x", likely)]
 
