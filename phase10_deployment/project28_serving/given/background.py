@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from phase10_deployment.project28_serving.given.links import environment
+from phase10_deployment.project28_serving.given.links import CODE, environment
 from phase10_deployment.project28_serving.given.server import Server, ServerSettings, serving
 
 
@@ -62,11 +62,13 @@ class Command:
 
     def __init__(self, *words: str, command: str = "serve", log: Path | None = None):
         """Start it, and wait for its line. Raises RuntimeError where it ends without one."""
-        module = f"phase10_deployment.project28_serving.{command}"
+        folder, _, name = command.rpartition(".")
+        module = f"phase10_deployment.project28_serving.{name}"
+        what = ["-c", CODE.format(name)] if folder else ["-m", module]
         self.log = log
         stream = subprocess.DEVNULL if log is None else log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *words],
+            [sys.executable, "-P", *what, *words],
             stdout=subprocess.PIPE, stderr=stream, text=True, env=environment(),
         )  # fmt: skip
         if log is not None:

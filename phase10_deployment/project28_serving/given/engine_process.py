@@ -1,8 +1,6 @@
 """The engine's process: builds the model and its engines, says that it is ready, and then steps while there is work.
 
-    python -m phase10_deployment.project28_serving.given.engine_process '{"model": "tiny-chat", …}'
-
-Commands come in on standard input, a line of JSON each; messages go out on standard output. When the input ends, as it
+Its one argument is an EngineSettings, as JSON. Commands come in on standard input, a line of JSON each; messages go out on standard output. When the input ends, as it
 does when the server dies in whatever way, the process ends too: no orphan keeps a core busy.
 """
 
@@ -168,7 +166,3 @@ def main() -> None:
     except Exception as error:
         send(encode({"fatal": f"{type(error).__name__}: {error}"}))
         raise
-
-
-if __name__ == "__main__":
-    main()

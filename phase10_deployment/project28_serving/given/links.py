@@ -19,7 +19,8 @@ from phase10_deployment.project28_serving.given.engine_process import (
 from phase10_deployment.project28_serving.given.wire import decode, encode
 from shared.files import ROOT
 
-MODULE = "phase10_deployment.project28_serving.given.engine_process"
+CODE = "from phase10_deployment.project28_serving.given.{0} import main; main()"
+"""what Python is told to run in a process of its own, for a name in given/"""
 LONGEST_LINE = 2**28
 
 
@@ -42,7 +43,7 @@ class ProcessLink:
     async def start(cls, settings: EngineSettings) -> "ProcessLink":
         """Start the process; its first message says that it is ready, or why it cannot be."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", MODULE, json.dumps(asdict(settings)),
+            sys.executable, "-P", "-c", CODE.format("engine_process"), json.dumps(asdict(settings)),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE, env=environment(),
         )  # fmt: skip
         return cls(process)

@@ -15,7 +15,7 @@ import psutil
 
 from phase10_deployment.project28_serving.given.background import Command, running
 from phase10_deployment.project28_serving.given.engine_process import EngineSettings
-from phase10_deployment.project28_serving.given.links import environment
+from phase10_deployment.project28_serving.given.links import CODE, environment
 from phase10_deployment.project28_serving.given.loading import (
     Load,
     Loaded,
@@ -72,9 +72,8 @@ class Offline:
     """The engine alone, in a process of its own."""
 
     def __init__(self, settings: EngineSettings):
-        module = "phase10_deployment.project28_serving.given.offline"
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, json.dumps(asdict(settings))],
+            [sys.executable, "-P", "-c", CODE.format("offline"), json.dumps(asdict(settings))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
         )  # fmt: skip
         tokenizer, _ = words_of(settings.model)

@@ -1,8 +1,6 @@
 """The engine alone, in a process that waits for work: what serving is compared with.
 
-    python -m phase10_deployment.project28_serving.given.offline '{"model": …}'
-
-A line on standard input is {"prompts": [[…], …], "seeds": […], "max_tokens": n, "first": bool}; the answer is a line
+Its one argument is an EngineSettings, as JSON. A line on standard input is {"prompts": [[…], …], "seeds": […], "max_tokens": n, "first": bool}; the answer is a line
 with the seconds it took and the tokens written. With "first", the seconds are those until the first token.
 """
 
@@ -35,7 +33,3 @@ def main() -> None:
         tokens = sum(len(engine.results.pop(key).completions[0].tokens) for key in keys)
         sys.stdout.buffer.write(encode({"seconds": seconds, "tokens": tokens}))
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""What many begin with: transformers behind the same API, one request after the other.
-
-python -m phase10_deployment.project28_serving.given.peer_server --folder FOLDER --port 0
-"""
+"""What many begin with: transformers behind the same API, one request after the other."""
 
 import argparse
 import asyncio
@@ -47,7 +44,3 @@ def main() -> None:
     socket = config.bind_socket()
     print(f"serving transformers on http://127.0.0.1:{socket.getsockname()[1]}", flush=True)
     asyncio.run(uvicorn.Server(config).serve(sockets=[socket]))
-
-
-if __name__ == "__main__":
-    main()
