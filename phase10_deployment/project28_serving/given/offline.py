@@ -1,7 +1,8 @@
 """The engine alone, in a process that waits for work: what serving is compared with.
 
-Its one argument is an EngineSettings, as JSON. A line on standard input is {"prompts": [[…], …], "seeds": […], "max_tokens": n, "first": bool}; the answer is a line
-with the seconds it took and the tokens written. With "first", the seconds are those until the first token.
+Its one argument is an EngineSettings, as JSON. A line on standard input is {"prompts": [[…], …], "seeds": […],
+"max_tokens": n, "first": bool}; the answer is a line with the seconds it took and the tokens written. With "first", the
+seconds are those until the first token.
 """
 
 import json
