@@ -1,8 +1,8 @@
 """The engine's process: builds the model and its engines, says that it is ready, and then steps while there is work.
 
 Its one argument is an EngineSettings, as JSON. Commands come in on standard input, a line of JSON each; messages go out
-on standard output. When the input ends, as it does when the server dies in whatever way, the process ends too: no orphan
-keeps a core busy.
+on standard output. When the input ends, as it does when the server dies in whatever way, the process ends too, so that
+no orphan keeps a core busy.
 """
 
 import json
