@@ -25,10 +25,17 @@ from pathlib import Path
 from typing import Any
 
 from shared.files import data_folder, replacing, shown
-from shared.machine import cpu_name
+from shared.machine import abilities, cpu_name
 
 ADDRESS = ctypes.c_void_p  # takes what Tensor.data_ptr() and ndarray.ctypes.data give
-FLAGS = ("-O3", "-march=native", "-shared", "-fPIC", "-std=c++17")
+FLAGS = ("-O3", "-shared", "-fPIC", "-std=c++17")
+MARCH = "LADDER_MARCH"
+"""the variable that names another processor to compile for than this one, as a container's image does"""
+LEVELS = {
+    "x86-64-v3": {"avx2", "f16c", "fma"},
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+}
+"""what a processor must be able to do, or it would stop at the first such instruction"""
 
 
 class CompileError(Exception):
@@ -39,19 +46,30 @@ def load(source: Path | str, name: str, flags: Sequence[str] = ()) -> ctypes.CDL
     """Compile a C++ file (or C++ text), unless that is done already, and load it.
 
     `flags` are added to the usual ones, `["-fopenmp"]` for instance. The library stays in data/native/ under
-    a hash of source, flags, compiler and processor. Where there is no compiler, returns None and says once
-    what to install. Raises CompileError when the source does not compile or $CXX names no program,
-    FileNotFoundError for a missing file.
+    a hash of source, flags and processor, and one of the compiler. With LADDER_MARCH, as in x86-64-v3, it is for
+    all processors of that kind. Where there is no compiler, one that was compiled before is taken, by whichever
+    compiler; else this returns None and says once what to install. Raises CompileError when the source does not
+    compile or $CXX names no program, FileNotFoundError for a missing file.
     """
     text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+    march = os.environ.get(MARCH) or "native"
+    if lacking := sorted(LEVELS.get(march, set()) - set(abilities())):
+        _say_once(
+            f"native: this processor is no {march} ({', '.join(lacking)}), so slower code does the work"
+        )
+        return None
+    all_flags = [f"-march={march}", *FLAGS, *flags]
+    # -march=native makes a library for this processor alone, and a folder can be shared between machines.
+    processor = _processor() if march == "native" else march
+    start = f"{name}-{_hash(text, *all_flags, processor)}"
     compiler = _compiler()
     if compiler is None:
+        if built := sorted((data_folder() / "native").glob(f"{start}-*.so")):
+            return ctypes.CDLL(str(built[0]))
         _say_once(f"native: no C++ compiler, so slower code does what {name} would do. {_how_to_install()}")
         return None
-    command = [*compiler, *FLAGS, *flags]
-    # -march=native makes a library for this processor alone, and a folder can be shared between machines.
-    key = "\0".join([text, *command, _version(tuple(compiler)), _processor()])
-    library = f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+    command = [*compiler, *all_flags]
+    library = f"{start}-{_hash(*compiler, _version(tuple(compiler)))}.so"
     path = data_folder() / "native" / library
     if not path.is_file():
         path = _writable_folder() / library
@@ -97,6 +115,10 @@ def _compiler() -> list[str] | None:
             raise CompileError(f"CXX is set to {chosen[0]!r}, which is no program that can be found")
         return chosen
     return next(([found] for name in ("c++", "g++", "clang++") if (found := shutil.which(name))), None)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @functools.cache

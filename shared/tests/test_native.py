@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from shared import native
+from shared.machine import abilities
 from shared.native import ADDRESS, CompileError, function, load
 
 ROOT = Path(__file__).parents[2]
@@ -179,3 +180,36 @@ def test_processors_without_a_listing(monkeypatch):
         assert native._processor().strip()
     finally:
         native._processor.cache_clear()
+
+
+@needs_compiler
+def test_without_a_compiler_what_was_compiled_before_is_taken(own_folders, monkeypatch, capsys):
+    """As in a container's image, which brings kernels and no compiler."""
+    loaded(SCALE)
+    monkeypatch.setattr(native, "_compiler", lambda: None)
+    scale, tensor = loaded(SCALE), torch.ones(3)
+    scale(tensor.data_ptr(), 3, 2.0)
+    assert torch.equal(tensor, torch.full((3,), 2.0))
+    assert capsys.readouterr().err == ""
+    assert load(SCALE + "// changed", "scale") is None
+    monkeypatch.setattr(native, "_processor", lambda: "another processor")
+    assert load(SCALE, "scale") is None
+
+
+@needs_compiler
+@pytest.mark.skipif("avx2" not in abilities() or "fma" not in abilities(), reason="needs an x86-64-v3")
+def test_kernels_for_a_kind_of_processor_serve_all_of_it(own_folders, monkeypatch):
+    monkeypatch.setenv("LADDER_MARCH", "x86-64-v3")
+    loaded(SCALE)
+    monkeypatch.setattr(native, "_compiler", lambda: None)
+    monkeypatch.setattr(native, "_processor", lambda: "another processor")
+    loaded(SCALE)
+    monkeypatch.delenv("LADDER_MARCH")
+    assert load(SCALE, "scale") is None
+
+
+def test_a_processor_that_cannot_run_them_does_not(own_folders, monkeypatch, capsys):
+    monkeypatch.setenv("LADDER_MARCH", "x86-64-v4")
+    monkeypatch.setattr(native, "abilities", lambda: ["avx2", "avx512f"])
+    assert load(SCALE, "scale") is None
+    assert "x86-64-v4 (avx512bw, avx512cd, avx512dq, avx512vl)" in capsys.readouterr().err

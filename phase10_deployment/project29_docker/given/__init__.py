@@ -1,0 +1,1 @@
+"""What a learner of project 29 is given."""
