@@ -53,7 +53,7 @@ class Window:
         self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
         self.page.goto(url)
         self.box.wait_for()
-        self.page.wait_for_timeout(800)  # its first events: the models, and the engine
+        self.page.wait_for_function("window.ladderRecalled")  # its first events are on their way
 
     @property
     def box(self) -> Any:
@@ -75,6 +75,7 @@ class Window:
             self.page.get_by_role("button", name="More tabs").click()
             found = self.page.locator(".overflow-dropdown button", has_text=name)
         found.first.click()
+        self.page.locator(f"#{name.lower()}-tab").wait_for()
 
     def messages(self) -> list[str]:
         """All that is said in the windows, by both sides, as somebody reads it."""

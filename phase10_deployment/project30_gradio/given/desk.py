@@ -6,6 +6,7 @@ windows cannot see each other, and a window goes on as it was when the page's se
 
 import html
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -20,6 +21,9 @@ from phase10_deployment.project30_gradio.given.controls import CONTROLS
 from phase10_deployment.project30_gradio.given.panels import MOST_COLUMNS, Panels, in_columns, index_of
 from phase10_deployment.project30_gradio.given.talk import Turn, answer_turns, as_alert, other_turns
 from phase10_deployment.project30_gradio.tokens_view import ranked
+
+TOKENS_EVERY = 0.5
+"""seconds between two drawings of an answer's tokens, while it is written"""
 
 
 class Desk(Panels):
@@ -95,11 +99,10 @@ class Desk(Panels):
             except Exception as problem:
                 yield gr.skip(), None, as_alert(explain_error(problem, server.url))
                 return
-            async with aclosing(
-                answer_turns(server, name, history, system, _named(values), int(candidates))
-            ) as turns:
-                async for turn in turns:
-                    yield _shown(turn)
+            turns = answer_turns(server, name, history, system, _named(values), int(candidates))
+            async with aclosing(_shown(turns)) as outputs:
+                async for one in outputs:
+                    yield one
 
         return write
 
@@ -114,10 +117,10 @@ class Desk(Panels):
         candidate = ranked(reply.tokens[chosen])[int(other)][0]
         history = talk.retry(talk.plain(boxes[place]))
         turns = other_turns(server, name, history, reply, chosen, candidate, _named(values), int(candidates))
-        async with aclosing(turns):
-            async for turn in turns:
+        async with aclosing(_shown(turns)) as written:
+            async for one in written:
                 outputs = [gr.skip()] * (3 * MOST_COLUMNS)
-                outputs[place::MOST_COLUMNS] = _shown(turn)
+                outputs[place::MOST_COLUMNS] = one
                 yield outputs
 
     def show_columns(self, count: int) -> list[Any]:
@@ -145,9 +148,19 @@ def _named(values: Sequence[Any]) -> dict[str, Any]:
     return {control.name: value for control, value in zip(CONTROLS, values, strict=True)}
 
 
-def _shown(turn: Turn) -> tuple[Any, ...]:
-    said = f'<div class="meter">{html.escape(turn.meter)}</div>' if turn.meter else ""
-    return talk.shown(turn.history), turn.reply, said + as_alert(turn.trouble)
+async def _shown(turns: AsyncGenerator[Turn, None]) -> AsyncGenerator[tuple[Any, ...], None]:
+    """Conversation, reply and what is said below, for each turn; the reply now and then, and at the end.
+
+    A reply that changes makes the window ask for its tokens to be drawn, all of them: more work than all the rest.
+    """
+    told = -TOKENS_EVERY
+    async with aclosing(turns):
+        async for turn in turns:
+            said = f'<div class="meter">{html.escape(turn.meter)}</div>' if turn.meter else ""
+            due = turn.done or time.monotonic() - told >= TOKENS_EVERY
+            told = time.monotonic() if due else told
+            reply = turn.reply if due else gr.skip()
+            yield talk.shown(turn.history), reply, said + as_alert(turn.trouble)
 
 
 def _to_write(histories: Sequence[list[talk.Message]], tickets: Sequence[int]) -> list[Any]:

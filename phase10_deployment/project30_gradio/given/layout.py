@@ -78,7 +78,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     back = gr.Button("Undo", min_width=64)
                     clear = gr.Button("New", min_width=64)
             with gr.Column(scale=2, min_width=300), gr.Tabs():
-                with gr.Tab("Engine"):
+                with gr.Tab("Engine", elem_id="engine-tab") as engine:
                     which = gr.Dropdown(
                         desk.engines(), value=0, label="Engine of", visible=len(servers) > 1, interactive=True
                     )
@@ -87,8 +87,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     step = gr.Slider(
                         0, 1, 1, step=1, label="Step of those that are kept", interactive=True, visible=False
                     )
-                    timer = gr.Timer(0.4)
-                with gr.Tab("Tokens"):
+                    timer = gr.Timer(0.5)
+                with gr.Tab("Tokens", elem_id="tokens-tab") as tokens:
                     ask_of = gr.Radio(
                         [(name, place) for place, name in enumerate(PLACES)], value=0, label="Answer",
                         visible=len(servers) > 1,
@@ -100,7 +100,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     with gr.Accordion("What the model reads", open=False):
                         read = gr.Button("Show the conversation in the model’s template", size="sm")
                         reading = gr.HTML("", elem_id="reading")
-                with gr.Tab("Attention"):
+                with gr.Tab("Attention", elem_id="attention-tab") as attention:
                     look = gr.Button("Look at the last answer", size="sm")
                     weights = gr.State(None)
                     query = gr.State(0)
@@ -112,7 +112,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     gr.HTML("<p>Choose a token: the darker another is, the more it looks there.</p>")
                     looks = gr.HTML("", js_on_load=CLICKS, elem_id="looks")
                     whole = gr.HTML("", elem_id="map")
-                with gr.Tab("Settings"):
+                with gr.Tab("Settings", elem_id="settings-tab") as wishes:
                     count = gr.Radio(
                         [1, 2, 3], value=min(3, max(1, len(servers))), label="Models side by side"
                     )
@@ -123,7 +123,7 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                         info="0: do not ask for them, which is a little faster.",
                     )  # fmt: skip
                     controls = [_control(one) for one in CONTROLS]
-                with gr.Tab("Export"):
+                with gr.Tab("Export", elem_id="export-tab") as export:
                     kept = gr.Radio(
                         [(name, place) for place, name in enumerate(PLACES)], value=0, label="Conversation",
                         visible=len(servers) > 1,
@@ -169,6 +169,9 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
         page.load(desk.recall, memory, [*boxes, text], js=RECALL, **hidden)
         gr.on([*[box.change for box in boxes], text.change], None, [*boxes, text], None, js=KEEP)
 
+        engine.select(lambda: gr.Timer(active=True), None, timer, **hidden)  # nobody draws what nobody sees
+        for tab in (tokens, attention, wishes, export):
+            tab.select(lambda: gr.Timer(active=False), None, timer, **hidden)
         timer.tick(desk.follow, [which, live, seen], [picture, seen], **hidden, concurrency_limit=None)
         live.change(desk.freeze, [which, live], [frozen, step], **hidden)
         gr.on([step.input, step.release], desk.show_step, [which, frozen, step], picture, **hidden)

@@ -2,8 +2,9 @@
 
     python -m phase10_deployment.project30_gradio.given.pretend --port 0 --pause 0.05
 
-It answers in words that a question chooses: "html" gives markup, "long" goes on for long, "break" breaks off in the
-middle, "fail" reports an error in the middle, "busy" is refused with 429, "say X" says X, and all else is repeated.
+It answers in words that a question chooses: "html" gives markup, "long" goes on for long, "hold" stops in the middle
+and waits until the client hangs up, "break" breaks off in the middle, "fail" reports an error in the middle, "busy" is
+refused with 429, "say X" says X, and all else is repeated.
 What it tells of its engine is made up, but consistent: blocks are taken and given back, and the gauges follow.
 """
 
@@ -111,8 +112,8 @@ def answer_to(question: str) -> str:
         return question.removeprefix("say ")
     if "html" in question:
         return MARKUP
-    if "long" in question:
-        return " ".join(f"word{number}" for number in range(400))
+    if "long" in question or "hold" in question:
+        return " ".join(f"word{number}" for number in range(2000))
     return f"You said: {question}"
 
 
@@ -235,6 +236,10 @@ def make_app(state: Pretend) -> FastAPI:
                 await asyncio.sleep(state.pause)
                 if "break" in question and index == 3:
                     return
+                while "hold" in question and index == 10:
+                    if await request.is_disconnected():
+                        return
+                    await asyncio.sleep(0.05)
                 if "fail" in question and index == 3:
                     error = {"message": "the engine stumbled", "type": "server_error", "code": None}
                     yield f"data: {json.dumps({'error': error})}\n\n"

@@ -12,6 +12,7 @@ import openai
 
 from phase10_deployment.project30_gradio.explain import explain_error
 from phase10_deployment.project30_gradio.given.answer import Candidate, Reply, Written
+from phase10_deployment.project30_gradio.given.pace import paced
 from phase10_deployment.project30_gradio.given.server import ServerLink
 from phase10_deployment.project30_gradio.history import Message, answer, forget, request_messages
 from phase10_deployment.project30_gradio.meter import cache_hits, meter_line, speed
@@ -20,8 +21,8 @@ from phase10_deployment.project30_gradio.settings import request_fields
 from phase10_deployment.project30_gradio.tokens_view import go_on_from, text_before
 
 log = logging.getLogger(__name__)
-AT_MOST_EVERY = 0.04
-"""seconds: faster, nobody reads, and a browser would only be busy"""
+AT_MOST_EVERY = 0.06
+"""seconds: faster, nobody reads, and page and browser would only be busy"""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Turn:
     meter: str = ""
     trouble: str = ""
     """a sentence, where something went wrong"""
+    done: bool = False
+    """whether it is the last one"""
 
 
 def watched(fields: Mapping[str, Any], candidates: int, chat: bool = True) -> dict[str, Any]:
@@ -130,17 +133,18 @@ async def _turns(
 ) -> AsyncGenerator[Turn, None]:
     """The turns of one request, whose replies come after `kept`, with the text `begun` before theirs."""
     before = "" if server.tells_hits else await server.metrics()
-    start, shown, arrivals, told = clock(), -1.0, [], Reply()
-    turn = Turn(history)
+    start, arrivals, told = clock(), [], Reply()
+
+    def arrived(reply: Reply) -> bool:
+        nonlocal told
+        told = reply
+        arrivals.append((clock(), max(len(told.ids), len(told.tokens), told.pieces)))
+        return bool(told.text)
+
     try:
-        async with aclosing(replies) as stream:
-            async for told in stream:
-                now = clock()
-                arrivals.append((now, max(len(told.ids), len(told.tokens), told.pieces)))
-                if now - shown >= AT_MOST_EVERY:
-                    turn = _turn(history, kept, begun, told, meter_line(speed(start, arrivals), None, None))
-                    shown = now
-                    yield turn
+        async with aclosing(paced(replies, AT_MOST_EVERY, arrived)) as stream:
+            async for reply in stream:
+                yield _turn(history, kept, begun, reply, meter_line(speed(start, arrivals), None, None))
     except openai.BadRequestError:
         raise
     except Exception as problem:
@@ -156,9 +160,8 @@ async def _turns(
         hits = cache_hits(before, await server.metrics(), model)
         cached, prompt = hits.hit, hits.asked
     line = meter_line(speed(start, arrivals), cached, prompt)
-    yield _turn(
-        history, kept, begun, told, line + (" · cut at the longest answer" if told.reason == "length" else "")
-    )
+    line += " · cut at the longest answer" if told.reason == "length" else ""
+    yield replace(_turn(history, kept, begun, told, line), done=True)
 
 
 def _turn(history: list[Message], kept: Reply, begun: str, told: Reply, meter: str) -> Turn:
@@ -179,7 +182,7 @@ def _trouble(history: list[Message], reply: Reply, text: str, problem: Exception
     """What is shown when something went wrong; the log has the whole of it, but for what was said."""
     if not isinstance(problem, ValueError | openai.OpenAIError):
         log.warning("no answer from %s", server.name, exc_info=problem)
-    return Turn(history, replace(reply, text=text), "", explain_error(problem, server.url))
+    return Turn(history, replace(reply, text=text), "", explain_error(problem, server.url), True)
 
 
 def as_alert(trouble: str) -> str:
