@@ -133,6 +133,8 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
                     said = gr.HTML("", elem_classes="notes")
 
         hidden: dict[str, Any] = {"show_progress": "hidden"}
+        # Gradio drops what is moved or clicked while it still draws what was there before, if it is not told to wait.
+        last: dict[str, Any] = {**hidden, "trigger_mode": "always_last"}
         # A window's ticket for a column changes when there is something to write there. So writers are known before
         # what ends them, and what ends them comes before what begins the next one: gradio goes in this order.
         settings = [count, system, candidates, *controls]
@@ -174,18 +176,18 @@ def build(servers: Sequence[ServerLink]) -> gr.Blocks:
             tab.select(lambda: gr.Timer(active=False), None, timer, **hidden)
         timer.tick(desk.follow, [which, live, seen], [picture, seen], **hidden, concurrency_limit=None)
         live.change(desk.freeze, [which, live], [frozen, step], **hidden)
-        gr.on([step.input, step.release], desk.show_step, [which, frozen, step], picture, **hidden)
+        gr.on([step.input, step.release], desk.show_step, [which, frozen, step], picture, **last)
 
         for changed in (*[one.change for one in replies], ask_of.change):
             gr.on([changed], desk.show_tokens, [ask_of, chosen, *replies], [strip, table, others, go_on, chosen],
                   **hidden)  # fmt: skip
-        strip.select(desk.choose, [ask_of, *replies], [strip, table, others, go_on, chosen], **hidden)
+        strip.select(desk.choose, [ask_of, *replies], [strip, table, others, go_on, chosen], **last)
         read.click(desk.read, [ask_of, *models, *boxes, system], reading, **hidden)
 
         look.click(desk.look, [ask_of, *models, *replies], [weights, query, layer, head, looks, whole])
         gr.on([layer.input, head.input], desk.draw_attention, [weights, layer, head, query], [looks, whole, query],
-              **hidden)  # fmt: skip
-        looks.select(desk.turn_to, [weights, layer, head], [looks, whole, query], **hidden)
+              **last)  # fmt: skip
+        looks.select(desk.turn_to, [weights, layer, head], [looks, whole, query], **last)
 
         for button, maker, name, kind in (
             (as_json, desk.json_of, "conversation.json", "application/json"),
