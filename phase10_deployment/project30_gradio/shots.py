@@ -48,17 +48,20 @@ def desktop(opened, url: str, out: Path) -> None:
     window.tab("Attention")
     window.press("Look at the last answer")
     eventually(lambda: window.page.locator("#map rect").count() > 10, window=window)
+    window.page.set_viewport_size({"width": 1280, "height": 1100})
+    window.page.wait_for_timeout(1500)  # what is being drawn is grey
     photograph(window, out / "attention.png")
     window.page.close()
 
     window = Window(opened, url, 1280, 880, color_scheme="dark")
     others = [Window(opened, url, 600, 500) for _ in range(3)]
-    for number, other in enumerate([*others, window]):
+    for other in others:
         long_answers(other)
-        other.say(f"Tell me a long story about {('a dog', 'a boat', 'Mia', 'the sea')[number]}.")
-    window.tab("Engine")
+    for other, whom in zip(others, ("a dog", "a boat", "Mia"), strict=True):
+        other.say(f"Tell me a long story about {whom}.")
+    window.say("Tell me a story about the sea.")
     eventually(lambda: window.page.locator("#engine ol.running li").count() > 2, window=window)
-    eventually(lambda: len(window.answer()) > 60, window=window)
+    eventually(lambda: len(window.answer()) > 10, window=window)
     photograph(window, out / "engine.png")
     for other in [*others, window]:
         other.press("Stop")
@@ -76,7 +79,7 @@ def phone(opened, url: str, out: Path) -> None:
 def gone(opened, server: str, out: Path) -> None:
     """A page whose own server is gone."""
     with started(PAGE, "--server", server, "--port", "0") as shown:
-        window = Window(opened, shown.url, 1000, 420)
+        window = Window(opened, shown.url, 1000, 640)
         talk(window, "Hello!")
         shown.stop()
         eventually(window.page.locator("#page-gone").is_visible, window=window)
@@ -104,6 +107,7 @@ def talk(window: Window, question: str) -> None:
 def photograph(window: Window, file: Path) -> None:
     """The window as it is, into a file, whole or not at all."""
     with replacing(file) as temporary:
+        window.page.evaluate("scrollTo(0, 0)")
         window.page.screenshot(path=str(temporary), type="png")
     print(file)
 
