@@ -61,7 +61,7 @@ def desktop(opened, url: str, out: Path) -> None:
         other.say(f"Tell me a long story about {whom}.")
     window.say("Tell me a story about the sea.")
     eventually(lambda: window.page.locator("#engine ol.running li").count() > 2, window=window)
-    eventually(lambda: len(window.answer()) > 10, window=window)
+    eventually(window.answer, window=window)
     photograph(window, out / "engine.png")
     for other in [*others, window]:
         other.press("Stop")
