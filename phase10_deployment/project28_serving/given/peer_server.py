@@ -42,5 +42,6 @@ def main() -> None:
     app = Starlette(routes=[Route("/v1/completions", complete, methods=["POST"])])
     config = uvicorn.Config(app, "127.0.0.1", options.port, log_config=None, access_log=False, lifespan="off")
     socket = config.bind_socket()
+    socket.listen(128)  # whoever reads the line below may connect at once
     print(f"serving transformers on http://127.0.0.1:{socket.getsockname()[1]}", flush=True)
     asyncio.run(uvicorn.Server(config).serve(sockets=[socket]))
