@@ -6,17 +6,15 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from phase10_deployment.project28_serving.given.background import Command, running
-from phase10_deployment.project28_serving.given.loading import Load, Loaded, bodies, run
+from phase10_deployment.project28_serving.given.loading import Loaded, run
 from phase10_deployment.project28_serving.given.measurements import MODEL, Offline, Settings, answered
-from phase10_deployment.project28_serving.given.plain_client import ask
 from phase10_deployment.project28_serving.given.served import load_served
 from shared.measuring import plot
 from shared.measuring.arms import Report
@@ -26,21 +24,20 @@ OURS = "this server"
 VLLM = "LADDER_VLLM_PYTHON"
 """the variable that names a python with vLLM in it, as for project 13's benchmark"""
 PATIENCE = 300.0
-Sender = Callable[[str, Load], Coroutine[Any, Any, Loaded]]
 
 
 def by_streams(report: Report, settings: Settings, alone: Offline, server: Command) -> None:
     """One server after the other, ours first, at each number of streams; two pictures lie beside the results."""
     if not settings.streams:
         return
-    found = {OURS: _measured(settings, server.url, run)}
+    found = {OURS: _measured(settings, server.url)}
     if settings.peers:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             export_chat(load_served(MODEL), folder)
-            for peer, (started, send) in peers(folder, settings).items():
+            for peer, started in peers(folder, settings).items():
                 with started as url:
-                    found[peer] = _measured(settings, url, send)
+                    found[peer] = _measured(settings, url)
     for count, loaded in found[OURS].items():
         others = {peer: one[count].throughput for peer, one in found.items() if peer != OURS}
         first, between = loaded.percentiles("first"), loaded.percentiles("between")
@@ -50,13 +47,13 @@ def by_streams(report: Report, settings: Settings, alone: Offline, server: Comma
     _draw(report, found)
 
 
-def _measured(settings: Settings, url: str, send: Sender) -> dict[int, Loaded]:
+def _measured(settings: Settings, url: str) -> dict[int, Loaded]:
     """By the number of streams, what came of requests that keep so many busy; a few before them warm up."""
-    asyncio.run(send(url, settings.load(99, requests=2, at_once=2)))
+    asyncio.run(run(url, settings.load(99, requests=2, at_once=2)))
     found = {}
     for count in settings.streams:
         load = settings.load(100 + count, requests=min(settings.requests, 8 * count), at_once=count)
-        found[count] = answered(asyncio.run(send(url, load)))
+        found[count] = answered(asyncio.run(run(url, load)))
     return found
 
 
@@ -81,36 +78,19 @@ def _draw(report: Report, found: dict[str, dict[int, Loaded]]) -> None:
 # ---- others
 
 
-def peers(folder: Path, settings: Settings) -> dict[str, tuple[AbstractContextManager[str], Sender]]:
-    """By name, what starts a server of the model in a folder and gives its address, and what sends a load to it."""
-    found: dict[str, tuple[AbstractContextManager[str], Sender]] = {
-        "transformers, no batching": (transformers_server(folder), plainly)
-    }
+def peers(folder: Path, settings: Settings) -> dict[str, AbstractContextManager[str]]:
+    """By name, what starts a server of the model in a folder, and gives its address."""
+    found: dict[str, AbstractContextManager[str]] = {"transformers, no batching": transformers_server(folder)}
     if os.environ.get(VLLM):
-        found["vLLM, float32"] = vllm_server(os.environ[VLLM], folder, settings), run
+        found["vLLM, float32"] = vllm_server(os.environ[VLLM], folder, settings)
     return found
 
 
 @contextmanager
 def transformers_server(folder: Path) -> Iterator[str]:
-    """transformers behind the same API; its address."""
+    """transformers behind the same API, without streams: each answer comes whole; its address."""
     with running("--folder", str(folder), command="given.peer_server") as server:
         yield server.url
-
-
-async def plainly(url: str, load: Load) -> Loaded:
-    """What `run` does, with a server that does not stream."""
-    waiting, done, loop = bodies(load), Loaded(), asyncio.get_running_loop()
-
-    async def worker() -> None:
-        while waiting:
-            path, body, _ = waiting.pop()
-            done.exchanges.append(await ask(url, path, {**body, "stream": False}))
-
-    start = loop.time()
-    await asyncio.gather(*(worker() for _ in range(load.at_once)))
-    done.seconds = loop.time() - start
-    return done
 
 
 @contextmanager
